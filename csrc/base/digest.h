@@ -1,0 +1,50 @@
+/* base/digest.h -- what needs a cryptographer: SHA-1, chance, comparing.
+**
+** SHA-1 serves the accept token only (RFC 6455 4.2.2; nothing is kept secret
+** by it).  All chance comes from OpenSSL's generator, which notices a fork;
+** there is no weaker one to fall back to: no random bytes is an error.
+**
+** Mask keys must be fresh for every frame and not to be guessed from earlier
+** ones (RFC 6455 5.3, 10.3).  Asking the generator for four bytes at a time
+** costs more than a small frame does, so a ws_keys draws many at once.  It
+** belongs to the process that filled it: a child of fork never uses what is
+** left of its parent's pool, and a used key is wiped.
+*/
+#ifndef WS_BASE_DIGEST_H
+#define WS_BASE_DIGEST_H
+
+#include "base/base.h"
+#include "base/err.h"
+
+enum {
+    WS_ACCEPT_SIZE = 28,   /* characters of Sec-WebSocket-Accept */
+    WS_ACCEPT_KEY_MAX = 64 /* longest key hashed; a legal one has 24 */
+};
+
+struct ws_keys {
+    /* private */
+    uint8_t bytes[256]; /* the last `left` of them are unused */
+    unsigned left;
+    int pid; /* who filled it */
+};
+
+/* The accept token for a Sec-WebSocket-Key, 28 characters without NUL.
+** WS_OK; WS_ERR_ARGUMENT when the key is longer than WS_ACCEPT_KEY_MAX;
+** WS_ERR_SYSTEM when OpenSSL refuses.  The key's form is not checked. */
+int ws_digest_accept(char out[WS_ACCEPT_SIZE], struct ws_slice key);
+
+/* n unpredictable bytes: WS_OK, or WS_ERR_RANDOM and p is zeroed.  ud is not
+** used: it is there so that a spec can put its own source in this place. */
+int ws_random(void *ud, uint8_t *p, size_t n);
+
+/* An empty pool; nothing to free. */
+void ws_keys_init(struct ws_keys *k);
+
+/* A key never handed out before: WS_OK or WS_ERR_RANDOM. */
+int ws_keys_next(struct ws_keys *k, uint8_t key[4]);
+
+/* 1 when a and b hold the same bytes.  The time it takes depends on the
+** lengths only, not on where they differ. */
+int ws_equal_const_time(struct ws_slice a, struct ws_slice b);
+
+#endif
