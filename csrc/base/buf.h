@@ -32,6 +32,13 @@ void ws_buf_init(struct ws_buf *b, size_t max);
 /* Drops bytes and memory and keeps the limit; twice is fine. */
 void ws_buf_free(struct ws_buf *b, struct ws_mem *mem);
 
+/* Another limit, at least the bytes held; 0: none.  Memory that is there
+** already stays. */
+static inline void ws_buf_limit(struct ws_buf *b, size_t max)
+{
+    b->max = max;
+}
+
 /* Bytes held. */
 static inline size_t ws_buf_size(const struct ws_buf *b)
 {
