@@ -198,8 +198,16 @@ void ws_chain_commit(struct ws_chain *c, size_t n, size_t payload)
     extend(c, n, payload);
 }
 
-int ws_chain_share(struct ws_chain *c, struct ws_pool *pool,
-                   struct ws_block *b, size_t off, size_t n, size_t payload)
+void ws_chain_uncommit(struct ws_chain *c, size_t n, size_t payload)
+{
+    c->tail->len -= n;
+    c->tail->payload -= payload;
+    c->size -= n;
+    c->payload -= payload;
+}
+
+int ws_chain_share(struct ws_chain *c, struct ws_pool *pool, struct ws_block *b,
+                   size_t off, size_t n, size_t payload)
 {
     struct ws_seg *s = c->tail;
     if (s == NULL || s->kind != WS_SEG_SHARED || s->block != b ||

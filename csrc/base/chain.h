@@ -94,6 +94,9 @@ uint8_t *ws_chain_room(struct ws_chain *c, struct ws_pool *pool, size_t n);
 /* Adds the first n bytes of the last room, `payload` of them payload. */
 void ws_chain_commit(struct ws_chain *c, size_t n, size_t payload);
 
+/* Takes the last commit back; only directly after it, with its numbers. */
+void ws_chain_uncommit(struct ws_chain *c, size_t n, size_t payload);
+
 /* Adds bytes [off, off+n) of b, taking a reference.  WS_OK or WS_ERR_NOMEM
 ** (nothing added). */
 int ws_chain_share(struct ws_chain *c, struct ws_pool *pool,

@@ -8,7 +8,7 @@
 ** ones (RFC 6455 5.3, 10.3).  Asking the generator for four bytes at a time
 ** costs more than a small frame does, so a ws_keys draws many at once.  It
 ** belongs to the process that filled it: a child of fork never uses what is
-** left of its parent's pool, and a used key is wiped.
+** left of its parent's, and a used key is wiped.
 */
 #ifndef WS_BASE_DIGEST_H
 #define WS_BASE_DIGEST_H
@@ -21,11 +21,12 @@ enum {
     WS_ACCEPT_KEY_MAX = 64 /* longest key hashed; a legal one has 24 */
 };
 
+/* One per loop: it keeps a page of memory once it was used. */
 struct ws_keys {
     /* private */
-    uint8_t bytes[256]; /* the last `left` of them are unused */
-    unsigned left;
-    int pid; /* who filled it */
+    struct ws_key_page *page; /* unused keys; NULL before the first */
+    int wiped;                /* the system empties it in a child */
+    int pid;                  /* else: who filled it */
 };
 
 /* The accept token for a Sec-WebSocket-Key, 28 characters without NUL.
@@ -37,10 +38,13 @@ int ws_digest_accept(char out[WS_ACCEPT_SIZE], struct ws_slice key);
 ** used: it is there so that a spec can put its own source in this place. */
 int ws_random(void *ud, uint8_t *p, size_t n);
 
-/* An empty pool; nothing to free. */
+/* An empty pool. */
 void ws_keys_init(struct ws_keys *k);
 
-/* A key never handed out before: WS_OK or WS_ERR_RANDOM. */
+/* Gives its page back, and leaves it empty; twice is fine. */
+void ws_keys_free(struct ws_keys *k);
+
+/* A key never handed out before: WS_OK, WS_ERR_RANDOM or WS_ERR_NOMEM. */
 int ws_keys_next(struct ws_keys *k, uint8_t key[4]);
 
 /* 1 when a and b hold the same bytes.  The time it takes depends on the

@@ -9,8 +9,7 @@ struct row {
 };
 
 static const struct row rows[] = {
-#define ROW(name, word, close, status, text) \
-    {#name, word, text, close, status},
+#define ROW(name, word, close, status, text) {#name, word, text, close, status},
     WS_ERRORS(ROW)
 #undef ROW
 };

@@ -9,7 +9,7 @@
 */
 #include "base/mask.h"
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(WS_NO_SIMD)
 #include <immintrin.h>
 #define HAVE_AVX2 1
 #else
@@ -54,8 +54,7 @@ static void store64(uint8_t *p, uint64_t w)
 }
 
 /* n < 8 */
-static void mask_short(uint8_t *dst, const uint8_t *src, size_t n,
-                       uint64_t key)
+static void mask_short(uint8_t *dst, const uint8_t *src, size_t n, uint64_t key)
 {
     uint8_t k[8];
     size_t i;
@@ -65,8 +64,7 @@ static void mask_short(uint8_t *dst, const uint8_t *src, size_t n,
 }
 
 /* n >= 8 */
-static void mask_words(uint8_t *dst, const uint8_t *src, size_t n,
-                       uint64_t key)
+static void mask_words(uint8_t *dst, const uint8_t *src, size_t n, uint64_t key)
 {
     size_t last = n - 8, i = 0;
     uint64_t end = load64(src + last) ^ later(key, last);
@@ -83,21 +81,21 @@ static void mask_words(uint8_t *dst, const uint8_t *src, size_t n,
 
 #if HAVE_AVX2
 
-__attribute__((target("avx2"))) static inline __m256i
-load256(const uint8_t *p)
+__attribute__((target("avx2"))) static inline __m256i load256(const uint8_t *p)
 {
     return _mm256_loadu_si256((const __m256i *)(const void *)p);
 }
 
-__attribute__((target("avx2"))) static inline void
-store256(uint8_t *p, __m256i w)
+__attribute__((target("avx2"))) static inline void store256(uint8_t *p,
+                                                            __m256i w)
 {
     _mm256_storeu_si256((__m256i *)(void *)p, w);
 }
 
 /* n >= 32 */
-__attribute__((target("avx2"))) static void
-mask_avx2(uint8_t *dst, const uint8_t *src, size_t n, uint64_t key)
+__attribute__((target("avx2"))) static void mask_avx2(uint8_t *dst,
+                                                      const uint8_t *src,
+                                                      size_t n, uint64_t key)
 {
     __m256i k = _mm256_set1_epi64x((long long)key);
     size_t last = n - 32, i = 0;

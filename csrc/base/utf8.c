@@ -4,11 +4,11 @@
 ** many bytes of the code point are still to come.  It is what defines the
 ** answer.  The wide path takes 32 bytes at a time where the processor can; it
 ** starts and ends between code points, so that only the automaton ever holds
-** half of one.
+** half of one.  -DWS_NO_SIMD builds without it.
 */
 #include "base/utf8.h"
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(WS_NO_SIMD)
 #include <immintrin.h>
 #define HAVE_AVX2 1
 #else
@@ -56,12 +56,44 @@ static uint32_t step(uint32_t state, uint8_t b)
     return count == 1 ? BETWEEN : EXPECT(count - 1, 0x80, 0xBF);
 }
 
-/* 1 when eight bytes at p are all ASCII. */
-static int ascii8(const uint8_t *p)
+static uint64_t top_bits8(const uint8_t *p)
 {
     uint64_t w;
     memcpy(&w, p, sizeof w);
-    return (w & UINT64_C(0x8080808080808080)) == 0;
+    return w & UINT64_C(0x8080808080808080);
+}
+
+/* 1 when n bytes (n >= 8) are all ASCII. */
+static int ascii(const uint8_t *p, size_t n)
+{
+    uint64_t any = top_bits8(p + n - 8);
+    size_t i;
+    for (i = 0; i + 8 < n; i += 8)
+        any |= top_bits8(p + i);
+    return any == 0;
+}
+
+static int is_tail(uint8_t b)
+{
+    return (b & 0xC0) == 0x80;
+}
+
+/* Bytes of the code point at p, of which four bytes may be read; 0 when it
+** is not valid. */
+static size_t length(const uint8_t *p)
+{
+    uint32_t state = after_first(p[0]);
+    if (state == BETWEEN)
+        return 1;
+    if (state == REFUSED || p[1] < (state >> 8 & 0xFF) || p[1] > state >> 16)
+        return 0;
+    if ((state & 0xFF) == 1)
+        return 2;
+    if (!is_tail(p[2]))
+        return 0;
+    if ((state & 0xFF) == 2)
+        return 3;
+    return is_tail(p[3]) ? 4 : 0;
 }
 
 /* The automaton over n bytes; stops at the first bad one. */
@@ -69,25 +101,31 @@ static uint32_t run(uint32_t state, const uint8_t *p, size_t n)
 {
     const uint8_t *end = p + n;
     while (p < end && state != REFUSED) {
-        if (state == BETWEEN && end - p >= 8 && ascii8(p))
-            p += 8;
-        else
+        size_t left = (size_t)(end - p), len;
+        if (state != BETWEEN || left < 4) {
             state = step(state, *p++);
+            continue;
+        }
+        len = left >= 8 && top_bits8(p) == 0 ? 8 : length(p);
+        if (len == 0)
+            return REFUSED;
+        p += len;
     }
     return state;
 }
+
 #if HAVE_AVX2
 
 #define AVX2 __attribute__((target("avx2")))
 
 /* Sixteen bytes, for each half of a register. */
-#define TWICE(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p)                \
-    _mm256_setr_epi8((char)(a), (char)(b), (char)(c), (char)(d), (char)(e),  \
-                     (char)(f), (char)(g), (char)(h), (char)(i), (char)(j),  \
-                     (char)(k), (char)(l), (char)(m), (char)(n), (char)(o),  \
-                     (char)(p), (char)(a), (char)(b), (char)(c), (char)(d),  \
-                     (char)(e), (char)(f), (char)(g), (char)(h), (char)(i),  \
-                     (char)(j), (char)(k), (char)(l), (char)(m), (char)(n),  \
+#define TWICE(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p)               \
+    _mm256_setr_epi8((char)(a), (char)(b), (char)(c), (char)(d), (char)(e), \
+                     (char)(f), (char)(g), (char)(h), (char)(i), (char)(j), \
+                     (char)(k), (char)(l), (char)(m), (char)(n), (char)(o), \
+                     (char)(p), (char)(a), (char)(b), (char)(c), (char)(d), \
+                     (char)(e), (char)(f), (char)(g), (char)(h), (char)(i), \
+                     (char)(j), (char)(k), (char)(l), (char)(m), (char)(n), \
                      (char)(o), (char)(p))
 
 /* What can be wrong with two neighbours, a bit each.  A pair is at fault when
@@ -125,13 +163,12 @@ AVX2 static inline __m256i faults(__m256i v, __m256i one, __m256i two,
         TWICE(STRAY, STRAY, STRAY, STRAY, STRAY, STRAY, STRAY, STRAY, SECOND,
               SECOND, SECOND, SECOND, CUT | OVER2, CUT, CUT | OVER3 | SURR,
               CUT | OVER4 | LARGE);
-    const __m256i first_low =
-        TWICE(LOW | OVER2 | OVER3 | OVER4, LOW | OVER2, LOW, LOW, LOW | LARGE,
-              LOW | LARGE | OVER4, LOW | LARGE | OVER4, LOW | LARGE | OVER4,
-              LOW | LARGE | OVER4, LOW | LARGE | OVER4, LOW | LARGE | OVER4,
-              LOW | LARGE | OVER4, LOW | LARGE | OVER4,
-              LOW | LARGE | OVER4 | SURR, LOW | LARGE | OVER4,
-              LOW | LARGE | OVER4);
+    const __m256i first_low = TWICE(
+        LOW | OVER2 | OVER3 | OVER4, LOW | OVER2, LOW, LOW, LOW | LARGE,
+        LOW | LARGE | OVER4, LOW | LARGE | OVER4, LOW | LARGE | OVER4,
+        LOW | LARGE | OVER4, LOW | LARGE | OVER4, LOW | LARGE | OVER4,
+        LOW | LARGE | OVER4, LOW | LARGE | OVER4, LOW | LARGE | OVER4 | SURR,
+        LOW | LARGE | OVER4, LOW | LARGE | OVER4);
     const __m256i second_high =
         TWICE(CUT, CUT, CUT, CUT, CUT, CUT, CUT, CUT,
               STRAY | SECOND | OVER2 | OVER3 | OVER4,
@@ -145,9 +182,9 @@ AVX2 static inline __m256i faults(__m256i v, __m256i one, __m256i two,
                                 _mm256_and_si256(one, _mm256_set1_epi8(15)))),
         _mm256_shuffle_epi8(second_high, high_half(v)));
     /* Saturating: the top bit is left exactly from E0, and from F0, on. */
-    __m256i must = _mm256_or_si256(
-        _mm256_subs_epu8(two, _mm256_set1_epi8(0xE0 - 0x80)),
-        _mm256_subs_epu8(three, _mm256_set1_epi8(0xF0 - 0x80)));
+    __m256i must =
+        _mm256_or_si256(_mm256_subs_epu8(two, _mm256_set1_epi8(0xE0 - 0x80)),
+                        _mm256_subs_epu8(three, _mm256_set1_epi8(0xF0 - 0x80)));
     return _mm256_xor_si256(
         pair, _mm256_and_si256(must, _mm256_set1_epi8((char)SECOND)));
 }
@@ -175,7 +212,29 @@ AVX2 static inline int ascii128(const uint8_t *p)
     return _mm256_movemask_epi8(any) == 0;
 }
 
-enum { WIDE_MIN = 35 }; /* a first register and one with three bytes before */
+enum {
+    WIDE_MIN = 35, /* a register, and another with three bytes before it */
+    SHORT_MIN = 8
+};
+
+/* 1 when n bytes (SHORT_MIN <= n < WIDE_MIN), which begin and end between
+** code points, are valid.  They are filled up with zeros, which are text. */
+AVX2 static int few(const uint8_t *p, size_t n)
+{
+    uint8_t b[64] = {0};
+    if (n >= 32) {
+        memcpy(b, p, 32);
+        memcpy(b + n - 32, p + n - 32, 32);
+    } else if (n >= 16) {
+        memcpy(b, p, 16);
+        memcpy(b + n - 16, p + n - 16, 16);
+    } else {
+        memcpy(b, p, 8);
+        memcpy(b + n - 8, p + n - 8, 8);
+    }
+    __m256i bad = _mm256_or_si256(faults_first(b), faults_at(b + 32));
+    return _mm256_testz_si256(bad, bad);
+}
 
 /* 1 when n bytes (n >= WIDE_MIN), which begin and end between code points,
 ** are valid. */
@@ -187,11 +246,10 @@ AVX2 static int wide(const uint8_t *p, size_t n)
         /* All ASCII, and nothing unfinished before it: no fault. */
         if (p[i - 1] >= 0x80 || !ascii128(p + i)) {
             bad = _mm256_or_si256(
-                bad, _mm256_or_si256(
-                         _mm256_or_si256(faults_at(p + i),
-                                         faults_at(p + i + 32)),
-                         _mm256_or_si256(faults_at(p + i + 64),
-                                         faults_at(p + i + 96))));
+                bad, _mm256_or_si256(_mm256_or_si256(faults_at(p + i),
+                                                     faults_at(p + i + 32)),
+                                     _mm256_or_si256(faults_at(p + i + 64),
+                                                     faults_at(p + i + 96))));
         }
         i += 128;
     }
@@ -216,10 +274,10 @@ static size_t whole(const uint8_t *p, size_t n)
 static uint32_t run_wide(struct ws_slice *s)
 {
     size_t n;
-    if (s->n < WIDE_MIN + 3 || !__builtin_cpu_supports("avx2"))
+    if (s->n < SHORT_MIN + 3 || !__builtin_cpu_supports("avx2"))
         return BETWEEN;
     n = whole(s->p, s->n);
-    if (!wide(s->p, n))
+    if (!(n < WIDE_MIN ? few(s->p, n) : wide(s->p, n)))
         return REFUSED;
     s->p += n;
     s->n -= n;
@@ -242,8 +300,11 @@ static uint32_t feed(uint32_t state, struct ws_slice s)
         state = step(state, *s.p++);
         s.n--;
     }
-    if (state == BETWEEN)
-        state = run_wide(&s);
+    if (state != BETWEEN)
+        return state;
+    if (s.n >= 8 && s.n < 64 && ascii(s.p, s.n))
+        return BETWEEN;
+    state = run_wide(&s);
     return run(state, s.p, s.n);
 }
 
