@@ -1,0 +1,92 @@
+/* wire/uri.h -- ws, wss, http, https and ws+unix URLs.
+**
+** Parsed as the WHATWG URL standard parses them without a base, with what RFC
+** 6455 3 adds (no fragment, not even an empty one): whatever a browser's
+** WebSocket constructor accepts is accepted and comes out the same.  So space
+** around is trimmed; TAB, LF and CR are dropped; a backslash is a slash; the
+** slashes before the host may be missing; letter case of scheme and host,
+** default port, dot segments and odd IP addresses are put into one form; what
+** may not stand in a path, query or user part is percent-encoded.  Octets
+** that are percent-encoded stay so and are never encoded again.
+**
+** Not WHATWG: hosts are at most 255 bytes and URLs WS_URI_MAX; control
+** characters in a decoded user or password are refused; international names
+** have the limits wire/idna.h tells.
+**
+** ws+unix:/path/of.sock:/target, as in Node's ws; two slashes more before the
+** path are fine; the path is percent-decoded (a colon in it: %3A).
+*/
+#ifndef WS_WIRE_URI_H
+#define WS_WIRE_URI_H
+
+#include "base/base.h"
+#include "base/err.h"
+#include "base/mem.h"
+
+enum {
+    WS_URI_MAX = 65535,       /* bytes of a URL */
+    WS_HOST_HEADER_SIZE = 272 /* room for any Host value and its NUL */
+};
+
+enum ws_uri_scheme {
+    WS_URI_WS,
+    WS_URI_WSS,
+    WS_URI_HTTP,
+    WS_URI_HTTPS,
+    WS_URI_UNIX
+};
+
+/* A parsed URL; strings end with NUL and contain none, and belong to it. */
+struct ws_uri {
+    enum ws_uri_scheme scheme;
+    int secure;          /* wss or https */
+    int port;            /* always known; 0 for ws+unix */
+    int port_is_default; /* 1: the scheme's, and not in text */
+    int host_is_ipv4, host_is_ipv6;
+    char *text;      /* the whole URL in its one form; ws for http */
+    char *origin;    /* "ws://h:8080"; "null" for ws+unix */
+    char *host;      /* lower case, ASCII; IPv6 without brackets; "localhost"
+                        for ws+unix */
+    char *target;    /* what a request asks for: "/p?q" */
+    char *user;      /* percent-decoded, or NULL */
+    char *password;  /* percent-decoded, or NULL */
+    char *path_unix; /* ws+unix: the socket, percent-decoded; else NULL */
+    /* private */
+    void *block; /* all of the strings */
+    size_t size; /* bytes of block */
+};
+
+/* Parses s.  WS_OK, and u is to be freed; or u is empty and free does
+** nothing: WS_ERR_URI and *why says in a static sentence what is wrong (why
+** may be NULL), WS_ERR_NOMEM. */
+int ws_uri_parse(struct ws_uri *u, struct ws_mem *mem, struct ws_slice s,
+                 const char **why);
+
+/* Gives back the strings and empties u; twice is fine. */
+void ws_uri_free(struct ws_uri *u, struct ws_mem *mem);
+
+/* The value of Host: "h", "h:8080", "[::1]:8080"; NUL-terminated.  WS_OK, or
+** WS_ERR_LIMIT when n is not enough; WS_HOST_HEADER_SIZE is. */
+int ws_uri_host_header(const struct ws_uri *u, char *out, size_t n);
+
+/* The forms a request target has (RFC 9112 3.2). */
+enum ws_target_form {
+    WS_TARGET_ORIGIN,    /* "/path?query" */
+    WS_TARGET_ABSOLUTE,  /* "http://host/path?query": authority is set */
+    WS_TARGET_AUTHORITY, /* "host:port", of CONNECT: authority is set */
+    WS_TARGET_ASTERISK   /* "*", of OPTIONS */
+};
+
+struct ws_target {
+    enum ws_target_form form;
+    struct ws_slice authority; /* host and port as in Host; n 0: none */
+    struct ws_slice path;      /* "/path"; "/" when it is empty */
+    struct ws_slice query;     /* without "?"; n 0: none */
+};
+
+/* Cuts the target of a request; nothing is decoded.  WS_OK, or
+** WS_ERR_HEAD_LINE when it has none of the forms.  Whether the authority is a
+** good one is for ws_host_port to say. */
+int ws_target_split(struct ws_target *t, struct ws_slice target);
+
+#endif
