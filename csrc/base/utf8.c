@@ -118,16 +118,6 @@ static uint32_t run(uint32_t state, const uint8_t *p, size_t n)
 
 #define AVX2 __attribute__((target("avx2")))
 
-/* Sixteen bytes, for each half of a register. */
-#define TWICE(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p)               \
-    _mm256_setr_epi8((char)(a), (char)(b), (char)(c), (char)(d), (char)(e), \
-                     (char)(f), (char)(g), (char)(h), (char)(i), (char)(j), \
-                     (char)(k), (char)(l), (char)(m), (char)(n), (char)(o), \
-                     (char)(p), (char)(a), (char)(b), (char)(c), (char)(d), \
-                     (char)(e), (char)(f), (char)(g), (char)(h), (char)(i), \
-                     (char)(j), (char)(k), (char)(l), (char)(m), (char)(n), \
-                     (char)(o), (char)(p))
-
 /* What can be wrong with two neighbours, a bit each.  A pair is at fault when
 ** one bit is set in all three of: the table for the first byte's high half,
 ** the one for its low half, the one for the second byte's high half. */
@@ -140,17 +130,52 @@ enum {
     OVER4 = 32,   /* F0 80..8F: overlong; F5..FF 80..8F: too large */
     LARGE = 64,   /* F4..FF 90..BF: above U+10FFFF */
     SECOND = 128, /* two continuations: right or wrong, see faults() */
-    LOW = CUT | STRAY | SECOND /* whatever the first byte's low half is */
+    /* short names for the tables */
+    ANY = CUT | STRAY | SECOND,   /* of the first byte's low half */
+    TOP = ANY | OVER4 | LARGE,    /* the low half of F5..FF */
+    NEXT = STRAY | SECOND | OVER2 /* of any continuation */
 };
+
+/* clang-format off */
+static const uint8_t first_high[16] = {
+    STRAY, STRAY, STRAY, STRAY, STRAY, STRAY, STRAY, STRAY, /* 0. to 7. */
+    SECOND, SECOND, SECOND, SECOND,                         /* 8. to B. */
+    CUT | OVER2, CUT, CUT | OVER3 | SURR, CUT | OVER4 | LARGE
+};
+static const uint8_t first_low[16] = {
+    ANY | OVER2 | OVER3 | OVER4, ANY | OVER2, ANY, ANY, /* .0 to .3 */
+    ANY | LARGE, TOP, TOP, TOP,
+    TOP, TOP, TOP, TOP,
+    TOP, TOP | SURR, TOP, TOP
+};
+static const uint8_t second_high[16] = {
+    CUT, CUT, CUT, CUT, CUT, CUT, CUT, CUT,
+    NEXT | OVER3 | OVER4, NEXT | OVER3 | LARGE,         /* 8. 9. */
+    NEXT | SURR | LARGE, NEXT | SURR | LARGE,           /* A. B. */
+    CUT, CUT, CUT, CUT
+};
+/* clang-format on */
 
 AVX2 static inline __m256i load(const uint8_t *p)
 {
     return _mm256_loadu_si256((const __m256i *)(const void *)p);
 }
 
+/* table[i] for the low half i of each byte; the high halves are zero. */
+AVX2 static inline __m256i look_up(const uint8_t table[16], __m256i halves)
+{
+    __m128i t = _mm_loadu_si128((const __m128i *)(const void *)table);
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(t), halves);
+}
+
+AVX2 static inline __m256i low_half(__m256i v)
+{
+    return _mm256_and_si256(v, _mm256_set1_epi8(15));
+}
+
 AVX2 static inline __m256i high_half(__m256i v)
 {
-    return _mm256_and_si256(_mm256_srli_epi16(v, 4), _mm256_set1_epi8(15));
+    return low_half(_mm256_srli_epi16(v, 4));
 }
 
 /* Not zero where byte i of v is wrong after the bytes one, two and three
@@ -159,28 +184,9 @@ AVX2 static inline __m256i high_half(__m256i v)
 AVX2 static inline __m256i faults(__m256i v, __m256i one, __m256i two,
                                   __m256i three)
 {
-    const __m256i first_high =
-        TWICE(STRAY, STRAY, STRAY, STRAY, STRAY, STRAY, STRAY, STRAY, SECOND,
-              SECOND, SECOND, SECOND, CUT | OVER2, CUT, CUT | OVER3 | SURR,
-              CUT | OVER4 | LARGE);
-    const __m256i first_low = TWICE(
-        LOW | OVER2 | OVER3 | OVER4, LOW | OVER2, LOW, LOW, LOW | LARGE,
-        LOW | LARGE | OVER4, LOW | LARGE | OVER4, LOW | LARGE | OVER4,
-        LOW | LARGE | OVER4, LOW | LARGE | OVER4, LOW | LARGE | OVER4,
-        LOW | LARGE | OVER4, LOW | LARGE | OVER4, LOW | LARGE | OVER4 | SURR,
-        LOW | LARGE | OVER4, LOW | LARGE | OVER4);
-    const __m256i second_high =
-        TWICE(CUT, CUT, CUT, CUT, CUT, CUT, CUT, CUT,
-              STRAY | SECOND | OVER2 | OVER3 | OVER4,
-              STRAY | SECOND | OVER2 | OVER3 | LARGE,
-              STRAY | SECOND | OVER2 | SURR | LARGE,
-              STRAY | SECOND | OVER2 | SURR | LARGE, CUT, CUT, CUT, CUT);
-    __m256i pair = _mm256_and_si256(
-        _mm256_and_si256(
-            _mm256_shuffle_epi8(first_high, high_half(one)),
-            _mm256_shuffle_epi8(first_low,
-                                _mm256_and_si256(one, _mm256_set1_epi8(15)))),
-        _mm256_shuffle_epi8(second_high, high_half(v)));
+    __m256i first = _mm256_and_si256(look_up(first_high, high_half(one)),
+                                     look_up(first_low, low_half(one)));
+    __m256i pair = _mm256_and_si256(first, look_up(second_high, high_half(v)));
     /* Saturating: the top bit is left exactly from E0, and from F0, on. */
     __m256i must =
         _mm256_or_si256(_mm256_subs_epu8(two, _mm256_set1_epi8(0xE0 - 0x80)),
