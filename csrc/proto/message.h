@@ -1,0 +1,51 @@
+/* proto/message.h -- fragments to messages.
+**
+** Puts the payloads of data frames together: their order (RFC 6455 5.4), the
+** size and fragment limits, and UTF-8 that fails at its first bad byte (8.1),
+** also in the middle of a frame.  One contiguous buffer per message, grown by
+** the bytes that really came, never by the length a frame claims.  A message
+** that arrives whole in one piece never comes here: see conn.c.
+*/
+#ifndef WS_PROTO_MESSAGE_H
+#define WS_PROTO_MESSAGE_H
+
+#include "base/buf.h"
+#include "base/utf8.h"
+#include "wire/frame.h"
+
+struct ws_message_limits {
+    uint64_t payload_max;   /* bytes of one message */
+    unsigned fragments_max; /* frames of one message, empty ones included */
+};
+
+struct ws_message {
+    struct ws_buf bytes; /* what has arrived */
+    struct ws_utf8 utf8; /* text only */
+    unsigned fragments;  /* frames begun */
+    uint8_t op;          /* TEXT or BINARY, 0: no message is open */
+};
+
+void ws_message_init(struct ws_message *m);
+
+/* Forgets the open message and gives its memory back. */
+void ws_message_free(struct ws_message *m, struct ws_mem *mem);
+
+/* A data frame with head f begins.  WS_OK, WS_ERR_ORPHAN,
+** WS_ERR_INTERLEAVED, WS_ERR_FRAGMENTS, or WS_ERR_TOOBIG when the claimed
+** length cannot fit. */
+int ws_message_begin(struct ws_message *m, const struct ws_frame *f,
+                     const struct ws_message_limits *limits);
+
+/* Room for payload that is still to come, `want` bytes of it: *room is at
+** least one byte and at most want.  WS_OK or WS_ERR_NOMEM. */
+int ws_message_room(struct ws_message *m, struct ws_mem *mem, uint64_t want,
+                    struct ws_span *room);
+
+/* n unmasked bytes are in the room.  WS_OK or WS_ERR_UTF8. */
+int ws_message_commit(struct ws_message *m, size_t n);
+
+/* The last frame is complete: the message, valid until ws_message_free or
+** the next begin.  WS_OK or WS_ERR_UTF8 (text ends inside a character). */
+int ws_message_end(struct ws_message *m, struct ws_slice *data);
+
+#endif

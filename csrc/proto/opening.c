@@ -1,0 +1,344 @@
+/* proto/opening.c -- the opening handshake's stages; see conn.h.
+**
+** Collects the peer's head, and the content behind it where there is some,
+** within their limits; lets hello.c or welcome.c judge; answers.
+*/
+#include "proto/closing.h"
+
+/* Most header lines of a head: the array of slices lives on the stack. */
+enum { FIELDS_MAX = 100 };
+
+static int parse_head(struct ws_conn *c, struct ws_head *head,
+                      struct ws_field *fields)
+{
+    struct ws_span bytes;
+
+    bytes.p = (uint8_t *)(uintptr_t)c->head.p; /* our own allocation */
+    bytes.n = c->head.n;
+    head->fields = fields;
+    head->fields_max = FIELDS_MAX;
+    return ws_head_parse(head, bytes, c->conf->role == WS_CLIENT);
+}
+
+/* Moves the n bytes of the finished head into memory of their own. */
+static int keep_head(struct ws_conn *c, size_t n)
+{
+    struct ws_buf *b = &c->message.bytes;
+    uint8_t *p = ws_mem_get(c->conf->mem, n);
+
+    if (p == NULL)
+        return WS_ERR_NOMEM;
+    memcpy(p, ws_buf_peek(b).p, n);
+    c->head = ws_slice_of(p, n);
+    ws_buf_free(b, c->conf->mem);
+    return WS_OK;
+}
+
+static void drop_head(struct ws_conn *c)
+{
+    ws_mem_put(c->conf->mem, (void *)(uintptr_t)c->head.p, c->head.n);
+    c->head = ws_slice_of(NULL, 0);
+}
+
+static void start_body(struct ws_conn *c, enum ws_body_kind kind,
+                       uint64_t length)
+{
+    c->body_kind = (uint8_t)kind;
+    c->left = length;
+    c->stage = WS_IN_BODY;
+    if (kind == WS_BODY_CHUNKED)
+        ws_chunked_init(&c->part.chunked);
+    if (kind == WS_BODY_NONE || (kind == WS_BODY_LENGTH && length == 0))
+        ws_conn_end_body(c);
+}
+
+/* -- client -- */
+
+static void on_response(struct ws_conn *c, struct ws_head *head)
+{
+    struct ws_hello_answer answer;
+    enum ws_body_kind kind;
+    uint64_t length;
+    int err;
+
+    if (ws_hello_interim(head)) {
+        drop_head(c);
+        ws_head_scan_init(&c->part.scan);
+        return;
+    }
+    err = ws_hello_check(c->hello, head, &answer);
+    if (err == WS_ERR_STATUS) {
+        if (ws_head_body(head, &kind, &length) == WS_OK)
+            start_body(c, kind, length);
+        else
+            ws_conn_fail(c, err);
+        return;
+    }
+    if (err != WS_OK) {
+        ws_conn_fail(c, err);
+        return;
+    }
+    c->protocol = answer.protocol;
+    c->extensions = answer.extensions;
+    ws_conn_opened(c);
+}
+
+/* -- server -- */
+
+static void on_request(struct ws_conn *c, struct ws_head *head)
+{
+    struct ws_welcome w;
+    int err = ws_welcome_check(&w, head);
+
+    if (err != WS_OK) {
+        ws_conn_refuse(c, err);
+        return;
+    }
+    c->head_method = w.head_method != 0;
+    c->plain = !w.upgrade;
+    if (w.upgrade) {
+        c->key_at = (uint32_t)(w.key.p - c->head.p);
+        c->deadline_ms = -1; /* the peer's part is done */
+        c->stage = WS_IN_ANSWER;
+        ws_conn_emit(c, WS_EV_UPGRADE, ws_slice_of(NULL, 0));
+    } else if (w.body == WS_BODY_LENGTH && w.length > c->conf->body_max) {
+        ws_conn_refuse(c, WS_ERR_BODY_BIG);
+    } else {
+        start_body(c, w.body, w.length);
+    }
+}
+
+void ws_conn_feed_head(struct ws_conn *c, struct ws_span *in)
+{
+    struct ws_buf *b = &c->message.bytes;
+    size_t had = ws_buf_size(b), size = 0, n = in->n;
+    struct ws_field fields[FIELDS_MAX];
+    struct ws_head head;
+    struct ws_span room;
+    int err = ws_buf_room(b, c->conf->mem, n, &room);
+
+    if (err == WS_OK) {
+        memcpy(room.p, in->p, n);
+        err = ws_head_scan(&c->part.scan, ws_slice_of(room.p - had, had + n),
+                           &c->conf->head, &size);
+    }
+    if (err == WS_OK)
+        n = size - had;
+    if (err >= WS_OK) {
+        ws_buf_commit(b, n);
+        in->p += n;
+        in->n -= n;
+    }
+    if (err == WS_MORE)
+        return;
+    if (err == WS_OK)
+        err = keep_head(c, size);
+    if (err == WS_OK)
+        err = parse_head(c, &head, fields);
+    if (err != WS_OK)
+        ws_conn_fail(c, err);
+    else if (c->conf->role == WS_CLIENT)
+        on_response(c, &head);
+    else
+        on_request(c, &head);
+}
+
+/* -- content -- */
+
+void ws_conn_end_body(struct ws_conn *c)
+{
+    if (c->conf->role == WS_CLIENT) {
+        ws_conn_fail(c, WS_ERR_STATUS);
+        return;
+    }
+    c->deadline_ms = -1;
+    c->stage = WS_IN_ANSWER;
+    c->stale = 1;
+    ws_conn_emit(c, WS_EV_REQUEST, ws_buf_peek(&c->message.bytes));
+}
+
+struct ws_slice ws_conn_body(const struct ws_conn *c)
+{
+    return ws_buf_peek(&c->message.bytes);
+}
+
+/* Keeps content up to body_max.  A server refuses more; a client has seen
+** enough of a refusal then. */
+static int keep_body(struct ws_conn *c, struct ws_slice data)
+{
+    struct ws_buf *b = &c->message.bytes;
+    size_t room = c->conf->body_max - ws_buf_size(b), n = data.n;
+
+    if (n > room) {
+        if (c->conf->role == WS_SERVER) {
+            ws_conn_refuse(c, WS_ERR_BODY_BIG);
+            return WS_ERR_BODY_BIG;
+        }
+        data.n = room;
+    }
+    if (data.n > 0 && ws_buf_append(b, c->conf->mem, data) != WS_OK) {
+        ws_conn_fail(c, WS_ERR_NOMEM);
+        return WS_ERR_NOMEM;
+    }
+    if (n > room) {
+        ws_conn_end_body(c);
+        return WS_ERR_BODY_BIG;
+    }
+    return WS_OK;
+}
+
+static void feed_chunked(struct ws_conn *c, struct ws_span *in)
+{
+    struct ws_slice rest = ws_slice_of(in->p, in->n), data;
+    int err = WS_OK;
+
+    while (err == WS_OK && !c->part.chunked.done) {
+        err = ws_chunked_feed(&c->part.chunked, &rest, &data);
+        if (err == WS_OK && data.n > 0)
+            err = keep_body(c, data);
+        if (c->stage != WS_IN_BODY)
+            break;
+    }
+    in->p += in->n - rest.n;
+    in->n = rest.n;
+    if (c->stage != WS_IN_BODY)
+        return;
+    if (err < 0)
+        ws_conn_fail(c, c->conf->role == WS_CLIENT ? WS_ERR_STATUS : err);
+    else if (c->part.chunked.done)
+        ws_conn_end_body(c);
+}
+
+void ws_conn_feed_body(struct ws_conn *c, struct ws_span *in)
+{
+    size_t n = in->n;
+
+    if (c->body_kind == WS_BODY_CHUNKED) {
+        feed_chunked(c, in);
+        return;
+    }
+    if (c->body_kind == WS_BODY_LENGTH && c->left < n)
+        n = (size_t)c->left;
+    c->left -= c->body_kind == WS_BODY_LENGTH ? n : 0;
+    if (keep_body(c, ws_slice_of(in->p, n)) == WS_OK &&
+        c->body_kind == WS_BODY_LENGTH && c->left == 0)
+        ws_conn_end_body(c);
+    in->p += n;
+    in->n -= n;
+}
+
+/* -- answers -- */
+
+/* Moves a finished head into the output, which is empty before it. */
+static int put_head(struct ws_conn *c, struct ws_buf *b)
+{
+    struct ws_slice s = ws_buf_peek(b);
+    uint8_t *p = ws_chain_room(&c->chain, c->conf->pool, s.n);
+
+    if (p == NULL)
+        return WS_ERR_NOMEM;
+    memcpy(p, s.p, s.n);
+    ws_chain_commit(&c->chain, s.n, 0);
+    c->head_out = s.n;
+    c->progress_ms = c->now_ms;
+    return WS_OK;
+}
+
+int ws_conn_start(struct ws_conn *c, const struct ws_hello_conf *hello)
+{
+    uint8_t nonce[WS_NONCE_SIZE];
+    struct ws_mem *mem = c->conf->mem;
+    struct ws_buf b;
+    int err;
+
+    c->hello = ws_mem_get(mem, sizeof *c->hello);
+    if (c->hello == NULL)
+        return WS_ERR_NOMEM;
+    ws_buf_init(&b, 0);
+    err = c->conf->random(c->conf->random_ud, nonce, sizeof nonce);
+    if (err == WS_OK)
+        err = ws_hello_write(c->hello, &b, mem, hello, nonce);
+    if (err == WS_OK)
+        err = put_head(c, &b);
+    ws_buf_free(&b, mem);
+    return err;
+}
+
+int ws_conn_accept(struct ws_conn *c, struct ws_slice protocol,
+                   const struct ws_answer *extra)
+{
+    struct ws_slice key = ws_slice_of(c->head.p + c->key_at, WS_KEY_SIZE);
+    struct ws_mem *mem = c->conf->mem;
+    uint8_t *own = NULL;
+    struct ws_buf b;
+    int err;
+
+    if (c->stage != WS_IN_ANSWER || c->plain)
+        return WS_ERR_STATE;
+    ws_buf_init(&b, 0);
+    err = ws_welcome_accept(&b, mem, key, protocol, extra);
+    if (err == WS_OK && protocol.n > 0) {
+        own = ws_mem_get(mem, protocol.n);
+        err = own == NULL ? WS_ERR_NOMEM : WS_OK;
+    }
+    if (err == WS_OK)
+        err = put_head(c, &b);
+    ws_buf_free(&b, mem);
+    if (err != WS_OK) {
+        ws_mem_put(mem, own, protocol.n);
+        return err;
+    }
+    if (own != NULL)
+        memcpy(own, protocol.p, protocol.n);
+    c->protocol = ws_slice_of(own, protocol.n);
+    ws_conn_opened(c);
+    return WS_OK;
+}
+
+/* The response is queued; what follows is the end of the connection. */
+static void end_answered(struct ws_conn *c)
+{
+    ws_conn_begin_closing(c);
+    if (!c->stale)
+        ws_message_free(&c->message, c->conf->mem);
+    c->stage = WS_IN_DISCARD;
+    c->shut = 1;
+    ws_conn_settle(c);
+}
+
+int ws_conn_respond(struct ws_conn *c, const struct ws_answer *answer)
+{
+    struct ws_answer full = *answer;
+    struct ws_buf b;
+    int err;
+
+    if (c->stage != WS_IN_ANSWER)
+        return WS_ERR_STATE;
+    full.head_method = c->head_method;
+    ws_buf_init(&b, 0);
+    err = ws_welcome_refuse(&b, c->conf->mem, &full);
+    if (err == WS_OK)
+        err = put_head(c, &b);
+    ws_buf_free(&b, c->conf->mem);
+    if (err == WS_OK) {
+        c->quiet = 1;
+        end_answered(c);
+    }
+    return err;
+}
+
+void ws_conn_refuse(struct ws_conn *c, int err)
+{
+    struct ws_buf b;
+
+    if (c->fault != WS_OK)
+        return;
+    c->fault = err;
+    ws_buf_init(&b, 0);
+    if (ws_err_status(err) == 0 ||
+        ws_welcome_refuse_error(&b, c->conf->mem, err) != WS_OK ||
+        put_head(c, &b) != WS_OK)
+        c->drop = 1;
+    ws_buf_free(&b, c->conf->mem);
+    end_answered(c);
+}

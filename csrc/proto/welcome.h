@@ -1,0 +1,65 @@
+/* proto/welcome.h -- the opening handshake, server side (RFC 6455 4.2).
+**
+** Sorts a request into "wants WebSocket" and "plain HTTP", checks the former
+** to the last rule, and writes the answers: 101, a refusal, or any plain
+** response.  Which origins, paths and subprotocols are welcome is the
+** application's decision; it asks ws_welcome_* for help.
+*/
+#ifndef WS_PROTO_WELCOME_H
+#define WS_PROTO_WELCOME_H
+
+#include "base/buf.h"
+#include "wire/head.h"
+
+/* What a request is, found by ws_welcome_check; slices into its head. */
+struct ws_welcome {
+    int upgrade;              /* 1: wants WebSocket; 0: plain HTTP */
+    struct ws_slice key;      /* Sec-WebSocket-Key, trimmed */
+    int head_method;          /* 1: HEAD, the response has no body */
+    enum ws_body_kind body;   /* plain HTTP: what follows the head */
+    uint64_t length;          /* of a body of kind LENGTH */
+};
+
+/* A response to be written. */
+struct ws_answer {
+    int status;                    /* 101 or 200..599 */
+    struct ws_slice reason;        /* n 0: the standard one */
+    const struct ws_field *fields; /* further headers, in order */
+    unsigned nfields;
+    struct ws_slice body;          /* not for 101 */
+    int head_method;               /* 1: announce the body, send none */
+};
+
+/* Checks a request.  WS_OK: *w says what it is.  Else the error to refuse
+** it with (ws_err_status): a request that asks for WebSocket must be GET
+** HTTP/1.1 with Host, Connection: Upgrade, one good key, version 13 and no
+** body (4.2.1); a plain one needs a valid Host and body framing. */
+int ws_welcome_check(struct ws_welcome *w, const struct ws_head *head);
+
+/* Appends the 101 that answers `key` with the given subprotocol and
+** extensions (n 0: none) and headers.  WS_OK, WS_ERR_FIELD, WS_ERR_NOMEM. */
+int ws_welcome_accept(struct ws_buf *out, struct ws_mem *mem,
+                      struct ws_slice key, struct ws_slice protocol,
+                      const struct ws_answer *extra);
+
+/* Appends a whole response with Content-Length, Connection: close and, where
+** the status asks for it, Upgrade, Sec-WebSocket-Version or Allow.  WS_OK,
+** WS_ERR_FIELD, WS_ERR_NOMEM, WS_ERR_ARGUMENT (status). */
+int ws_welcome_refuse(struct ws_buf *out, struct ws_mem *mem,
+                      const struct ws_answer *answer);
+
+/* The same for an error found by ws_welcome_check or the parser: its status
+** and its text as a plain-text body. */
+int ws_welcome_refuse_error(struct ws_buf *out, struct ws_mem *mem, int err);
+
+/* The first offered subprotocol that is one of `n` names; n 0 slice if none.
+** offered is a joined list. */
+struct ws_slice ws_welcome_protocol(struct ws_slice offered,
+                                    const struct ws_slice *names, size_t n);
+
+/* 1 when the Origin header's host equals the Host header's (ports are not
+** compared), or there is no Origin; the default policy against hijacking of
+** browser sessions (10.2). */
+int ws_welcome_same_host(const struct ws_head *head);
+
+#endif
