@@ -90,11 +90,11 @@ static void on_request(struct ws_conn *c, struct ws_head *head)
     struct ws_welcome w;
     int err = ws_welcome_check(&w, head);
 
+    c->head_method = w.head_method != 0;
     if (err != WS_OK) {
         ws_conn_refuse(c, err);
         return;
     }
-    c->head_method = w.head_method != 0;
     c->plain = !w.upgrade;
     if (w.upgrade) {
         c->key_at = (uint32_t)(w.key.p - c->head.p);
@@ -264,6 +264,16 @@ int ws_conn_start(struct ws_conn *c, const struct ws_hello_conf *hello)
     return err;
 }
 
+/* A server agrees only on what was offered (RFC 6455 4.2.2). */
+static int was_offered(struct ws_conn *c, struct ws_slice protocol)
+{
+    struct ws_field fields[FIELDS_MAX];
+    struct ws_head head;
+
+    return parse_head(c, &head, fields) == WS_OK &&
+           ws_welcome_offers(&head, protocol);
+}
+
 int ws_conn_accept(struct ws_conn *c, struct ws_slice protocol,
                    const struct ws_answer *extra)
 {
@@ -275,6 +285,8 @@ int ws_conn_accept(struct ws_conn *c, struct ws_slice protocol,
 
     if (c->stage != WS_IN_ANSWER || c->plain)
         return WS_ERR_STATE;
+    if (protocol.n > 0 && !was_offered(c, protocol))
+        return WS_ERR_PROTOCOLS;
     ws_buf_init(&b, 0);
     err = ws_welcome_accept(&b, mem, key, protocol, extra);
     if (err == WS_OK && protocol.n > 0) {
@@ -336,7 +348,8 @@ void ws_conn_refuse(struct ws_conn *c, int err)
     c->fault = err;
     ws_buf_init(&b, 0);
     if (ws_err_status(err) == 0 ||
-        ws_welcome_refuse_error(&b, c->conf->mem, err) != WS_OK ||
+        ws_welcome_refuse_error(&b, c->conf->mem, err,
+                                c->head_method) != WS_OK ||
         put_head(c, &b) != WS_OK)
         c->drop = 1;
     ws_buf_free(&b, c->conf->mem);

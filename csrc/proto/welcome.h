@@ -11,7 +11,8 @@
 #include "base/buf.h"
 #include "wire/head.h"
 
-/* What a request is, found by ws_welcome_check; slices into its head. */
+/* What a request is, found by ws_welcome_check; slices into its head.
+** head_method is right even when the check fails. */
 struct ws_welcome {
     int upgrade;              /* 1: wants WebSocket; 0: plain HTTP */
     struct ws_slice key;      /* Sec-WebSocket-Key, trimmed */
@@ -36,21 +37,30 @@ struct ws_answer {
 ** body (4.2.1); a plain one needs a valid Host and body framing. */
 int ws_welcome_check(struct ws_welcome *w, const struct ws_head *head);
 
-/* Appends the 101 that answers `key` with the given subprotocol and
-** extensions (n 0: none) and headers.  WS_OK, WS_ERR_FIELD, WS_ERR_NOMEM. */
+/* Appends the 101 that answers `key` with the given subprotocol (n 0: none)
+** and the headers of extra, of which nothing else counts and which may be
+** NULL.  WS_OK, WS_ERR_FIELD (a header that may not be sent, or is the
+** handshake's own), WS_ERR_NOMEM. */
 int ws_welcome_accept(struct ws_buf *out, struct ws_mem *mem,
                       struct ws_slice key, struct ws_slice protocol,
                       const struct ws_answer *extra);
 
 /* Appends a whole response with Content-Length, Connection: close and, where
-** the status asks for it, Upgrade, Sec-WebSocket-Version or Allow.  WS_OK,
-** WS_ERR_FIELD, WS_ERR_NOMEM, WS_ERR_ARGUMENT (status). */
+** the status asks for it and the caller did not say it, Upgrade,
+** Sec-WebSocket-Version or Allow.  204 and 304 have no body.  WS_OK;
+** WS_ERR_FIELD (a header that may not be sent, or Content-Length,
+** Transfer-Encoding, Connection); WS_ERR_NOMEM; WS_ERR_ARGUMENT (status). */
 int ws_welcome_refuse(struct ws_buf *out, struct ws_mem *mem,
                       const struct ws_answer *answer);
 
 /* The same for an error found by ws_welcome_check or the parser: its status
-** and its text as a plain-text body. */
-int ws_welcome_refuse_error(struct ws_buf *out, struct ws_mem *mem, int err);
+** and its text as a plain-text body, which is not sent when head_method. */
+int ws_welcome_refuse_error(struct ws_buf *out, struct ws_mem *mem, int err,
+                            int head_method);
+
+/* 1 when the client offered this subprotocol: nothing else may be agreed on
+** (4.2.2). */
+int ws_welcome_offers(const struct ws_head *head, struct ws_slice name);
 
 /* The first offered subprotocol that is one of `n` names; n 0 slice if none.
 ** offered is a joined list. */
