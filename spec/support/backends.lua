@@ -14,6 +14,17 @@ local function read(path)
   return text or "nothing yet"
 end
 
+-- Ends the programs a crashed run has left (support/process.lua noted them).
+local function sweep(pids, crashed)
+  local f = io.open(pids)
+  if not f then return end
+  for pid in f:lines() do
+    if crashed then os.execute("kill -KILL " .. pid .. " 2>/dev/null") end
+  end
+  f:close()
+  os.remove(pids)
+end
+
 -- Runs one child; returns passed, failed, skipped.
 local function run(backend, args, under, seconds)
   local progress = os.tmpname()
@@ -34,6 +45,7 @@ local function run(backend, args, under, seconds)
   local ok, how, status = pipe:close()
   local at = read(progress)
   os.remove(progress)
+  sweep(progress .. ".pids", not passed)
   if not passed then
     if how == "exit" and status == 124 then
       how, status = "the time limit of", seconds .. " s"
