@@ -29,7 +29,8 @@ enum {
     WS_CH_PRINT = 8, /* VCHAR: 0x21 to 0x7E */
     WS_CH_HOST = 16, /* reg-name without percent signs, RFC 3986 3.2.2 */
     WS_CH_DIGIT = 32,
-    WS_CH_HEX = 64
+    WS_CH_HEX = 64,
+    WS_CH_TARGET = 128 /* VCHAR without "#": request targets */
 };
 
 extern const uint8_t ws_ch[256];

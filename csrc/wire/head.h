@@ -1,11 +1,12 @@
-/* wire/head.h -- the HTTP/1.1 head: start line and fields (RFC 9112 2 to 6).
+/* wire/head.h -- the HTTP/1.1 head: start line and fields (RFC 9112 2 to 5).
 **
 ** Three steps.  The scan finds the end of a head in bytes that come in any
 ** pieces; it looks at each byte once, checks grammar and limits with that
 ** look, and so fails at the first byte that cannot be right (a TLS hello at
 ** its first).  The parse cuts a complete head into slices of the caller's
-** bytes.  The questions (find, has_token, body) are asked of the result.
-** Writing is in wire/put.h.  Nothing here allocates.
+** bytes.  The questions (find, count, has_token) are asked of the result.  What
+** follows the head is the matter of wire/body.h, writing that of wire/put.h.
+** Nothing here allocates.
 **
 ** Strict where leniency has been abused to smuggle: CRLF ends a line and
 ** nothing else does; no space before a colon; names are tokens; values hold
@@ -22,7 +23,7 @@
 
 #include "base/base.h"
 #include "base/err.h"
-#include "wire/chunked.h"
+#include "wire/body.h"
 #include "wire/put.h"
 
 enum {
@@ -72,10 +73,11 @@ struct ws_head {
 struct ws_head_scan {
     size_t pos;          /* bytes looked at */
     size_t line;         /* where the current line starts */
-    size_t target;       /* where the target starts */
     unsigned lines;      /* header lines so far */
-    uint8_t state;       /* private */
-    uint8_t is_response; /* known once the start line has begun */
+    uint8_t is_response; /* known from the start line's fifth byte on */
+    /* private */
+    uint8_t state;
+    size_t part; /* where the target, then the version, starts */
 };
 
 void ws_head_scan_init(struct ws_head_scan *s);
@@ -111,22 +113,5 @@ unsigned ws_head_count(const struct ws_head *h, const char *name);
 ** make together; letter case does not matter. */
 int ws_head_has_token(const struct ws_head *h, const char *name,
                       const char *token);
-
-/* What follows a head. */
-enum ws_body_kind {
-    WS_BODY_NONE,       /* nothing; also for Content-Length: 0 */
-    WS_BODY_LENGTH,     /* *length bytes */
-    WS_BODY_CHUNKED,    /* see wire/chunked.h */
-    WS_BODY_UNTIL_CLOSE /* a response: whatever comes */
-};
-
-/* How the body is framed (RFC 9112 6.3); *length is 0 but for LENGTH.  The
-** method of the request a response answers is not known here: one to HEAD,
-** and 2xx to CONNECT, have no body whatever this says.  WS_OK;
-** WS_ERR_HEAD_LENGTH for both Transfer-Encoding and Content-Length, or a
-** length that is no number below 2^63 or not always the same;
-** WS_ERR_HEAD_CODING for any transfer coding but chunked alone. */
-int ws_head_body(const struct ws_head *h, enum ws_body_kind *kind,
-                 uint64_t *length);
 
 #endif
