@@ -1,0 +1,69 @@
+rockspec_format = "3.0"
+package = "wsock"
+version = "scm-1"
+source = { url = "git+https://example.org/wsock.git" }
+description = {
+  summary = "WebSocket client and server",
+  detailed = [[
+WebSocket (RFC 6455) for Lua 5.4: the browser's object and a server with an
+event loop of its own, on a C core that knows no sockets.]],
+  license = "MIT",
+  labels = { "websocket", "network", "http", "event-loop" },
+}
+supported_platforms = { "unix" }
+dependencies = { "lua >= 5.4, < 5.5" }
+external_dependencies = {
+  CRYPTO = { header = "openssl/evp.h", library = "crypto" },
+}
+-- The lists are written by `lua5.4 spec/lint/rockspec.lua --write`.
+build = {
+  type = "builtin",
+  modules = {
+    -- modules:
+    -- end
+    ["wsock.core"] = {
+      sources = {
+        -- sources:
+        "csrc/base/base64.c",
+        "csrc/base/buf.c",
+        "csrc/base/chain.c",
+        "csrc/base/digest.c",
+        "csrc/base/err.c",
+        "csrc/base/mask.c",
+        "csrc/base/mem.c",
+        "csrc/base/utf8.c",
+        "csrc/bind/lua_aux.c",
+        "csrc/bind/lua_codec.c",
+        "csrc/bind/lua_handler.c",
+        "csrc/peer/dial.c",
+        "csrc/peer/serve.c",
+        "csrc/peer/session.c",
+        "csrc/proto/closing.c",
+        "csrc/proto/conn.c",
+        "csrc/proto/hello.c",
+        "csrc/proto/input.c",
+        "csrc/proto/message.c",
+        "csrc/proto/opening.c",
+        "csrc/proto/output.c",
+        "csrc/proto/welcome.c",
+        "csrc/wire/body.c",
+        "csrc/wire/field.c",
+        "csrc/wire/frame.c",
+        "csrc/wire/head.c",
+        "csrc/wire/idna.c",
+        "csrc/wire/put.c",
+        "csrc/wire/status.c",
+        -- end
+      },
+      libraries = {
+        -- libraries:
+        "crypto",
+        -- end
+      },
+      defines = { "_GNU_SOURCE" },
+      incdirs = { "csrc", "$(CRYPTO_INCDIR)" },
+      libdirs = { "$(CRYPTO_LIBDIR)" },
+    },
+  },
+}
+test = { type = "command", command = "make test" }
