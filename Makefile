@@ -2,18 +2,19 @@
 #
 #   make             build/wsock/core.so
 #   make demo        install what is missing, build, serve the chat on :8080
-#   make test        install what is missing, build, run every spec (epoll, poll)
+#   make test        the same and run every spec, on epoll and on poll
 #   make check       the house rules: layers, links, names, docs, lint, analysis
-#   make asan        the suite under AddressSanitizer and UBSan
-#   make valgrind    the suite under valgrind (ONLY=base/ narrows it)
+#   make asan        the specs under AddressSanitizer and UBSan; make valgrind
 #   make fuzz        every fuzz target for SECONDS=20
 #   make cover       line coverage, and of each file by its own spec
 #   make bench doc   throughput; the reference as HTML
 #   make install     PREFIX=/usr/local DESTDIR= ; make uninstall takes it back
+#   make format      C files in the shape .clang-format says
 #   make clean       remove what was built (build/node is a download and stays)
 #
-# Sources are found, not listed: a new csrc/<layer>/<name>.c needs no edit here
-# (but one in rockspec/: `make check` says so).
+# ONLY=base/utf8 narrows test, asan, valgrind, fuzz and cover.
+#
+# Sources are found, not listed here (in rockspec/ they are).
 
 CC      = gcc
 LUA     = lua5.4
@@ -23,6 +24,7 @@ DESTDIR =
 SECONDS = 20
 JOBS   := $(shell nproc 2>/dev/null || echo 1)
 WERROR  = $(if $(filter true,$(CI)),1)
+BACKENDS = epoll,poll
 
 # ---- sources ----------------------------------------------------------------
 
@@ -47,7 +49,8 @@ LDFLAGS =
 uses   = $(if $(shell grep -ls 'include <$(1)' $(SRC) $(PROBE)),$(2))
 PKGS   = $(call uses,openssl/ssl,libssl) $(call uses,openssl/,libcrypto) \
          $(call uses,zlib,zlib)
-LIBS   = $(if $(strip $(PKGS)),$(shell pkg-config --libs $(PKGS))) -lpthread
+LIBS   = $(if $(strip $(PKGS)),$(shell pkg-config --libs $(PKGS))) \
+         $(call uses,pthread,-lpthread)
 LUAINC = $(shell pkg-config --cflags lua5.4 2>/dev/null)
 DEFS   = -std=c11 -D_GNU_SOURCE -Icsrc $(LUAINC)
 WARN   = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
@@ -58,56 +61,126 @@ COMPILE = $(CC) $(DEFS) $(WARN) -fPIC -fvisibility=hidden $(CFLAGS)
 # ---- build ------------------------------------------------------------------
 
 all: $(MODULE)
-
-# what a test run loads: the module, and the probe that shows specs the inside
+# what specs load: the module, and the probe that shows its inside
 spec-ready: $(MODULE) $(PROBED)
 
 objects: $(OBJ)
-
 $(OUT)/obj/%.o: csrc/%.c Makefile
 	@mkdir -p $(@D)
-	$(COMPILE) -MMD -MP -c -o $@ $<
+	@echo "$(CC) $<"
+	@$(COMPILE) -MMD -MP -c -o $@ $<
 
 $(OUT)/obj/probe/%.o: spec/support/probe/%.c Makefile
 	@mkdir -p $(@D)
-	$(COMPILE) -MMD -MP -c -o $@ $<
+	@echo "$(CC) $<"
+	@$(COMPILE) -MMD -MP -c -o $@ $<
 
 $(MODULE): $(OBJ)
 	@mkdir -p $(@D)
-	$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	@echo "$(CC) -o $@"
+	@$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(OUT)/wsock/probe.so: $(POBJ) $(CORE)
 	@mkdir -p $(@D)
-	$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	@echo "$(CC) -o $@"
+	@$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 -include $(OBJ:.o=.d) $(POBJ:.o=.d)
 
 # ---- run --------------------------------------------------------------------
-# need.sh looks first and calls apt-get or npm only for what is not there; the
-# sub-make then starts with everything installed.
+# need.sh installs what is not there; make then starts again with it.
 
-NEED = @sh spec/support/need.sh
-MAKE_IN = @$(MAKE) --no-print-directory -j$(JOBS)
-RUN  = $(LUA) spec/run.lua --build=$(OUT)
+NEED  = @sh spec/support/need.sh
+AGAIN = @$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
+RUN   = $(LUA) spec/run.lua --build=$(OUT) --backends=$(BACKENDS)
+PATHS = LUA_CPATH_5_4="$(OUT)/?.so;;" LUA_PATH_5_4="lua/?.lua;lua/?/init.lua;;"
 
 demo:
 	$(NEED) build
-	$(MAKE_IN) all
-	LUA_CPATH_5_4="$(OUT)/?.so;;" LUA_PATH_5_4="lua/?.lua;lua/?/init.lua;;" \
-	    $(LUA) spec/examples/chat/server.lua
+	$(AGAIN) all
+	@$(PATHS) $(LUA) spec/examples/chat/server.lua
 
 test:
 	$(NEED) build test
-	$(MAKE_IN) spec-ready
-	@$(RUN) --backends=epoll,poll $(ONLY)
+	$(AGAIN) spec-ready
+	@$(RUN) $(ONLY)
 
 bench:
 	$(NEED) build
-	$(MAKE_IN) all
-	@$(LUA) spec/bench/run.lua
+	$(AGAIN) spec-ready
+	@$(PATHS) $(LUA) spec/bench/run.lua
+
+# ---- sanitizers -------------------------------------------------------------
+# Interop is left out: its far sides are not ours.  The interpreter must not
+# unload the module, or leaks have no names: dlclose does nothing here.
+
+SANITIZE = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
+           -fno-sanitize-recover=undefined
+asan: export SPEC_PRELOAD = $(shell $(CC) -print-file-name=libasan.so) \
+                            $(CURDIR)/build/asan/stay.so
+asan: export SPEC_SLOW = 5
+asan: export UBSAN_OPTIONS = print_stacktrace=1
+asan:
+	$(NEED) build unit
+	$(AGAIN) OUT=build/asan CFLAGS="$(SANITIZE)" spec-ready
+	@echo 'int dlclose(void *h); int dlclose(void *h) { (void)h; return 0; }' | \
+	    $(CC) -shared -fPIC -o build/asan/stay.so -x c -
+	@$(RUN) --build=build/asan --not=interop/ $(ONLY) \
+	    --under="env LD_PRELOAD='$$SPEC_PRELOAD'"
+
+valgrind: export SPEC_SLOW = 20
+valgrind: export SPEC_TIMEOUT = 3600
+valgrind:
+	$(NEED) build unit valgrind
+	$(AGAIN) spec-ready
+	@$(RUN) --not=interop/ --not=examples $(ONLY) --under="valgrind -q \
+	    --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=9 \
+	    --keep-debuginfo=yes --num-callers=20"
+
+# ---- fuzz, cover ------------------------------------------------------------
+
+fuzzers: $(FUZZ:spec/fuzz/%.c=$(OUT)/bin/%)
+$(OUT)/bin/%: spec/fuzz/%.c $(CORE) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(DEFS) $(CFLAGS) -fsanitize=fuzzer -o $@ $< $(CORE) $(LIBS)
+
+fuzz:
+	$(NEED) build fuzz
+	$(AGAIN) OUT=build/fuzz CC=clang fuzzers \
+	    CFLAGS="$(SANITIZE) -fsanitize=fuzzer-no-link"
+	@sh spec/fuzz/run.sh $(SECONDS) $(ONLY)
+
+cover:
+	$(NEED) build unit cover
+	$(AGAIN) OUT=build/cover CFLAGS="-g -O0 --coverage" spec-ready
+	@$(LUA) spec/cover/run.lua build/cover $(ONLY)
+
+include spec/lint/check.mk
+
+# ---- install ----------------------------------------------------------------
+
+CDIR = $(abspath $(DESTDIR)/$(PREFIX))/lib/lua/5.4
+LDIR = $(abspath $(DESTDIR)/$(PREFIX))/share/lua/5.4
+
+install: all
+	@install -D -m 755 $(MODULE) "$(CDIR)/wsock/core.so"
+	@for f in $(LUAS:lua/%=%); do \
+	    install -D -m 644 lua/$$f "$(LDIR)/$$f" || exit 1; done
+	@cd / && LUA_CPATH_5_4="$(CDIR)/?.so" \
+	    LUA_PATH_5_4="$(LDIR)/?.lua;$(LDIR)/?/init.lua" \
+	    $(LUA) -e 'print("installed " .. require "wsock"._VERSION)'
+
+uninstall:
+	rm -f "$(CDIR)/wsock/core.so" $(LUAS:lua/%="$(LDIR)/%")
+	-@rmdir "$(CDIR)/wsock" "$(LDIR)/wsock" 2>/dev/null || true
+
+doc:
+	$(NEED) build doc
+	ldoc -p wsock -t "wsock reference" -f markdown -d build/doc lua
 
 clean:
-	find build -mindepth 1 -maxdepth 1 ! -name node -exec rm -rf {} + 2>/dev/null || true
+	@[ ! -d build ] || find build -mindepth 1 -maxdepth 1 ! -name node \
+	    -exec rm -rf {} +
 
-.PHONY: all demo test check bench asan valgrind fuzz cover doc install \
-        uninstall clean spec-ready objects
+.PHONY: all objects spec-ready demo test bench asan valgrind fuzzers fuzz cover \
+        check format install uninstall doc clean

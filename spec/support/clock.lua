@@ -12,11 +12,14 @@ end
 
 local pause_command = "sleep 0.01"
 
+-- Under a sanitizer or valgrind everything takes longer.
+local slow = tonumber(os.getenv "SPEC_SLOW") or 1
+
 --- Waits until condition() is true and returns what it returned; raises after
---- `seconds` (default 5).  Between two looks it calls pump(), which turns a
+--- `seconds` (default 5; times SPEC_SLOW).  Between two looks it calls pump(), which turns a
 --- loop or waits for something; without pump it waits a hundredth.
 function M.wait(condition, seconds, pump)
-  local limit = M.now() + (seconds or 5)
+  local limit = M.now() + (seconds or 5) * slow
   while true do
     local value = condition()
     if value then return value end
