@@ -136,13 +136,11 @@ static int expect(struct ws_chunked *c, uint8_t ch, char want, int state)
 
 static int on_size(struct ws_chunked *c, uint8_t ch)
 {
-    uint8_t low = ws_lower(ch);
     if (ws_ch_is(ch, WS_CH_HEX)) {
         if (c->digits == WS_CHUNKED_DIGITS || c->left > INT64_MAX >> 4)
             return WS_ERR_HEAD_LENGTH;
         c->digits++;
-        c->left =
-            c->left << 4 | (unsigned)(low <= '9' ? low - '0' : low - 'a' + 10);
+        c->left = c->left << 4 | ws_hex_value(ch);
         return WS_OK;
     }
     if (c->digits == 0)

@@ -41,6 +41,13 @@ static inline int ws_ch_is(uint8_t ch, unsigned kinds)
     return (ws_ch[ch] & kinds) != 0;
 }
 
+/* The value of a byte of the kind HEX. */
+static inline unsigned ws_hex_value(uint8_t ch)
+{
+    ch = ws_lower(ch);
+    return (unsigned)(ch <= '9' ? ch - '0' : ch - 'a' + 10);
+}
+
 /* How many bytes at the start of s are of one of the kinds. */
 size_t ws_ch_span(struct ws_slice s, unsigned kinds);
 

@@ -69,24 +69,4 @@ void ws_uri_free(struct ws_uri *u, struct ws_mem *mem);
 ** WS_ERR_LIMIT when n is not enough; WS_HOST_HEADER_SIZE is. */
 int ws_uri_host_header(const struct ws_uri *u, char *out, size_t n);
 
-/* The forms a request target has (RFC 9112 3.2). */
-enum ws_target_form {
-    WS_TARGET_ORIGIN,    /* "/path?query" */
-    WS_TARGET_ABSOLUTE,  /* "http://host/path?query": authority is set */
-    WS_TARGET_AUTHORITY, /* "host:port", of CONNECT: authority is set */
-    WS_TARGET_ASTERISK   /* "*", of OPTIONS */
-};
-
-struct ws_target {
-    enum ws_target_form form;
-    struct ws_slice authority; /* host and port as in Host; n 0: none */
-    struct ws_slice path;      /* "/path"; "/" when it is empty */
-    struct ws_slice query;     /* without "?"; n 0: none */
-};
-
-/* Cuts the target of a request; nothing is decoded.  WS_OK, or
-** WS_ERR_HEAD_LINE when it has none of the forms.  Whether the authority is a
-** good one is for ws_host_port to say. */
-int ws_target_split(struct ws_target *t, struct ws_slice target);
-
 #endif
