@@ -22,6 +22,7 @@
 #include "base/base.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "wire/target.h"
 
 enum {
     WS_URI_MAX = 65535,       /* bytes of a URL */
