@@ -242,8 +242,8 @@ AVX2 static int few(const uint8_t *p, size_t n)
     return _mm256_testz_si256(bad, bad);
 }
 
-/* 1 when n bytes (n >= WIDE_MIN), which begin and end between code points,
-** are valid. */
+/* 1 when n bytes (n >= WIDE_MIN), which begin between code points, have no
+** fault; what would be one with the next byte is none yet. */
 AVX2 static int wide(const uint8_t *p, size_t n)
 {
     __m256i bad = faults_first(p);
@@ -275,15 +275,15 @@ static size_t whole(const uint8_t *p, size_t n)
     return p[n - 3] >= 0xF0 ? n - 3 : n;
 }
 
-/* Takes what the wide path can from the front of s, which begins a code
-** point; the new state. */
+/* Takes all but an unfinished code point from s, which begins one, if it is
+** long enough; the new state.  The unfinished one is left to the automaton. */
 static uint32_t run_wide(struct ws_slice *s)
 {
     size_t n;
     if (s->n < SHORT_MIN + 3 || !__builtin_cpu_supports("avx2"))
         return BETWEEN;
     n = whole(s->p, s->n);
-    if (!(n < WIDE_MIN ? few(s->p, n) : wide(s->p, n)))
+    if (!(n < WIDE_MIN ? few(s->p, n) : wide(s->p, s->n)))
         return REFUSED;
     s->p += n;
     s->n -= n;

@@ -5,39 +5,24 @@
 ** is an object, because its text may come in pieces.  Misuse raises; bytes
 ** that are not what they should be answer nil, message, code.
 */
+#include "bind/lua_bind.h"
+
 #include "base/base64.h"
 #include "base/digest.h"
 #include "base/mask.h"
 #include "base/utf8.h"
 
-#include <lua.h>
-#include <lauxlib.h>
-
-/* Pushes the table of codecs. */
-int ws_open_codec(lua_State *L);
-
 #define UTF8_CLASS "wsock.utf8"
 
 enum { RANDOM_MAX = 1 << 20 }; /* bytes at once */
 
-static struct ws_slice check_slice(lua_State *L, int arg)
-{
-    size_t n;
-    const char *s = luaL_checklstring(L, arg, &n);
-    return ws_slice_of(s, n);
-}
-
 /* true, or nil, message, code */
 static int push_result(lua_State *L, int rc)
 {
-    if (rc == WS_OK) {
-        lua_pushboolean(L, 1);
-        return 1;
-    }
-    lua_pushnil(L);
-    lua_pushstring(L, ws_err_text(rc));
-    lua_pushstring(L, ws_err_word(rc));
-    return 3;
+    if (rc != WS_OK)
+        return ws_push_error(L, rc);
+    lua_pushboolean(L, 1);
+    return 1;
 }
 
 /* -- utf8 -- */
@@ -45,7 +30,7 @@ static int push_result(lua_State *L, int rc)
 /* valid(text) -> boolean: is this whole text UTF-8? */
 static int utf8_valid(lua_State *L)
 {
-    lua_pushboolean(L, ws_utf8_valid(check_slice(L, 1)));
+    lua_pushboolean(L, ws_utf8_valid(ws_check_slice(L, 1, "text")));
     return 1;
 }
 
@@ -63,7 +48,7 @@ static int utf8_new(lua_State *L)
 static int utf8_feed(lua_State *L)
 {
     struct ws_utf8 *u = luaL_checkudata(L, 1, UTF8_CLASS);
-    return push_result(L, ws_utf8_feed(u, check_slice(L, 2)));
+    return push_result(L, ws_utf8_feed(u, ws_check_slice(L, 2, "piece")));
 }
 
 /* validator:finish() -> true, or nil, message, code when the text was bad or
@@ -82,13 +67,15 @@ static int utf8_finish(lua_State *L)
 ** in the frame's payload data begins. */
 static int mask(lua_State *L)
 {
-    struct ws_slice data = check_slice(L, 1);
-    struct ws_slice key = check_slice(L, 2);
+    struct ws_slice data = ws_check_slice(L, 1, "data");
+    struct ws_slice key = ws_check_slice(L, 2, "key");
     lua_Integer phase = luaL_optinteger(L, 3, 0);
     luaL_Buffer b;
     uint8_t *out;
-    luaL_argcheck(L, key.n == 4, 2, "four bytes expected");
-    luaL_argcheck(L, phase >= 0, 3, "not negative");
+    if (key.n != 4)
+        return luaL_error(L, "key must have 4 bytes, got %d", (int)key.n);
+    if (phase < 0)
+        return luaL_error(L, "phase must not be negative");
     out = (uint8_t *)luaL_buffinitsize(L, &b, data.n);
     ws_mask(out, data.p, data.n, key.p, (size_t)phase);
     luaL_pushresultsize(&b, data.n);
@@ -100,10 +87,11 @@ static int mask(lua_State *L)
 /* encode(data) -> base64 with padding, without line breaks. */
 static int base64_encode(lua_State *L)
 {
-    struct ws_slice data = check_slice(L, 1);
+    struct ws_slice data = ws_check_slice(L, 1, "data");
     luaL_Buffer b;
     char *out;
-    luaL_argcheck(L, data.n <= SIZE_MAX / 2, 1, "too long");
+    if (data.n > SIZE_MAX / 2)
+        return luaL_error(L, "data is too long");
     out = luaL_buffinitsize(L, &b, WS_BASE64_SIZE(data.n));
     luaL_pushresultsize(&b, ws_base64_encode(out, data));
     return 1;
@@ -113,19 +101,15 @@ static int base64_encode(lua_State *L)
 ** encode gives. */
 static int base64_decode(lua_State *L)
 {
-    struct ws_slice text = check_slice(L, 1);
+    struct ws_slice text = ws_check_slice(L, 1, "text");
     luaL_Buffer b;
     uint8_t *out;
     size_t n;
     int rc;
     out = (uint8_t *)luaL_buffinitsize(L, &b, text.n / 4 * 3);
     rc = ws_base64_decode(out, &n, text);
-    if (rc != WS_OK) {
-        lua_pushnil(L);
-        lua_pushliteral(L, "not base64");
-        lua_pushstring(L, ws_err_word(rc));
-        return 3;
-    }
+    if (rc != WS_OK)
+        return ws_push_fail(L, "not base64", ws_err_word(rc));
     luaL_pushresultsize(&b, n);
     return 1;
 }
@@ -135,12 +119,13 @@ static int base64_decode(lua_State *L)
 /* accept(key) -> the Sec-WebSocket-Accept for a Sec-WebSocket-Key. */
 static int digest_accept(lua_State *L)
 {
-    struct ws_slice key = check_slice(L, 1);
+    struct ws_slice key = ws_check_slice(L, 1, "key");
     char out[WS_ACCEPT_SIZE];
     int rc = ws_digest_accept(out, key);
-    luaL_argcheck(L, rc != WS_ERR_ARGUMENT, 1, "longer than 64 bytes");
+    if (rc == WS_ERR_ARGUMENT)
+        return luaL_error(L, "key must have at most 64 bytes");
     if (rc != WS_OK)
-        return push_result(L, rc);
+        return ws_push_error(L, rc);
     lua_pushlstring(L, out, sizeof out);
     return 1;
 }
@@ -152,11 +137,12 @@ static int digest_random(lua_State *L)
     luaL_Buffer b;
     uint8_t *out;
     int rc;
-    luaL_argcheck(L, n >= 0 && n <= RANDOM_MAX, 1, "0 to 1048576");
+    if (n < 0 || n > RANDOM_MAX)
+        return luaL_error(L, "n must be from 0 to %d", RANDOM_MAX);
     out = (uint8_t *)luaL_buffinitsize(L, &b, (size_t)n);
     rc = ws_random(NULL, out, (size_t)n);
     if (rc != WS_OK)
-        return push_result(L, rc);
+        return ws_push_error(L, rc);
     luaL_pushresultsize(&b, (size_t)n);
     return 1;
 }
@@ -164,8 +150,9 @@ static int digest_random(lua_State *L)
 /* equal(a, b) -> boolean, in a time that does not tell where they differ. */
 static int digest_equal(lua_State *L)
 {
-    lua_pushboolean(L,
-                    ws_equal_const_time(check_slice(L, 1), check_slice(L, 2)));
+    struct ws_slice a = ws_check_slice(L, 1, "a");
+    struct ws_slice b = ws_check_slice(L, 2, "b");
+    lua_pushboolean(L, ws_equal_const_time(a, b));
     return 1;
 }
 

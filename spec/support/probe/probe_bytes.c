@@ -9,8 +9,10 @@
 #include "base/mask.h"
 #include "base/utf8.h"
 
+#include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* -- guard: memory between two pages that may not be touched -- */
@@ -144,14 +146,16 @@ static int utf8_feed(lua_State *L)
 static int utf8_spread(lua_State *L)
 {
     struct ws_slice s = probe_slice(L, 1), f = probe_slice(L, 2);
-    static const unsigned behind[] = {0, 1, 2, 3, 7, 12, 30, 33, 70, 140};
+    static const unsigned ahead[] = {0,  1,  2,  3,  5,  9,  14, 20, 28,
+                                     29, 30, 31, 32, 33, 61, 62, 63, 64};
+    static const unsigned behind[] = {0, 1, 2, 3, 7, 30, 33, 140};
     uint8_t b[1024];
     lua_Integer valid = 0, tried = 0;
-    size_t before, i, j;
+    size_t a, i, j;
     luaL_argcheck(L, f.n >= 1 && f.n <= 4 && s.n <= 16, 1, "too long");
-    for (before = 0; before <= 40; before++) {
+    for (a = 0; a < sizeof ahead / sizeof ahead[0]; a++) {
         size_t n = 0;
-        for (i = 0; i < before; i++, n += f.n)
+        for (i = 0; i < ahead[a]; i++, n += f.n)
             memcpy(b + n, f.p, f.n);
         memcpy(b + n, s.p, s.n);
         n += s.n;
@@ -249,6 +253,14 @@ static int break_random(lua_State *L)
     return 0;
 }
 
+/* break_digest(yes): OpenSSL finds no algorithm from now on, or does again. */
+static int break_digest(lua_State *L)
+{
+    EVP_set_default_properties(NULL,
+                               lua_toboolean(L, 1) ? "provider=none" : "");
+    return 0;
+}
+
 /* -- keys -- */
 
 #define KEYS "probe.keys"
@@ -268,6 +280,25 @@ static int keys_next(lua_State *L)
     if (rc != WS_OK)
         return probe_result(L, rc);
     lua_pushlstring(L, (const char *)key, sizeof key);
+    return 1;
+}
+
+/* keys:scarce() -> the code of next when the system has no page to give */
+static int keys_scarce(lua_State *L)
+{
+    struct ws_keys *k = luaL_checkudata(L, 1, KEYS);
+    struct rlimit old, none;
+    uint8_t key[4];
+    int rc;
+    if (getrlimit(RLIMIT_AS, &old) != 0)
+        return luaL_error(L, "getrlimit failed");
+    none = old;
+    none.rlim_cur = 1;
+    if (setrlimit(RLIMIT_AS, &none) != 0)
+        return luaL_error(L, "setrlimit failed");
+    rc = ws_keys_next(k, key);
+    setrlimit(RLIMIT_AS, &old);
+    lua_pushstring(L, ws_err_name(rc));
     return 1;
 }
 
@@ -299,8 +330,8 @@ static int keys_free(lua_State *L)
 }
 
 static const luaL_Reg keys_methods[] = {
-    {"next", keys_next}, {"plain", keys_plain}, {"page", keys_page},
-    {"free", keys_free}, {NULL, NULL},
+    {"next", keys_next},     {"plain", keys_plain}, {"page", keys_page},
+    {"scarce", keys_scarce}, {"free", keys_free},   {NULL, NULL},
 };
 
 /* -- the functions -- */
@@ -318,6 +349,7 @@ void probe_open_bytes(lua_State *L)
         {"random", random_bytes},
         {"equal", equal},
         {"break_random", break_random},
+        {"break_digest", break_digest},
         {"keys", keys_new},
         {NULL, NULL},
     };
