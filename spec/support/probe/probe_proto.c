@@ -39,7 +39,8 @@ struct ws_field *probe_fields(lua_State *L, int idx, unsigned *n)
         size_t len = 0;
         lua_geti(L, idx, (lua_Integer)i + 1);
         lua_geti(L, -1, 1);
-        list[i].name = ws_slice_str(lua_tostring(L, -1));
+        list[i].name.p = (const uint8_t *)lua_tolstring(L, -1, &len);
+        list[i].name.n = len;
         lua_geti(L, -2, 2);
         list[i].value.p = (const uint8_t *)lua_tolstring(L, -1, &len);
         list[i].value.n = len;
@@ -210,8 +211,9 @@ static int welcome_accept(lua_State *L)
     memset(&extra, 0, sizeof extra);
     extra.fields = probe_fields(L, 3, &extra.nfields);
     ws_buf_init(&b, 0);
-    n = push_buf(L, &b, ws_welcome_accept(&b, mem, key, protocol,
-                                          lua_isnil(L, 3) ? NULL : &extra));
+    n = push_buf(L, &b,
+                 ws_welcome_accept(&b, mem, key, protocol,
+                                   lua_isnil(L, 3) ? NULL : &extra));
     ws_buf_free(&b, mem);
     return n;
 }
@@ -320,8 +322,8 @@ static int message_room(lua_State *L)
 {
     struct tested_message *t = check_message(L);
     struct ws_span room;
-    int err = ws_message_room(&t->m, t->mem,
-                              (uint64_t)luaL_checkinteger(L, 2), &room);
+    int err = ws_message_room(&t->m, t->mem, (uint64_t)luaL_checkinteger(L, 2),
+                              &room);
     if (err != WS_OK)
         return probe_result(L, err);
     memset(room.p, 0xEE, room.n);
@@ -372,9 +374,8 @@ static int message_free(lua_State *L)
 }
 
 static const luaL_Reg message_methods[] = {
-    {"begin", message_begin}, {"room", message_room},
-    {"put", message_put},     {"finish", message_finish},
-    {"free", message_free},   {NULL, NULL},
+    {"begin", message_begin},   {"room", message_room}, {"put", message_put},
+    {"finish", message_finish}, {"free", message_free}, {NULL, NULL},
 };
 
 /* -- the table -- */
