@@ -27,7 +27,6 @@ WERROR  = $(if $(filter true,$(CI)),1)
 BACKENDS = epoll,poll
 
 # ---- sources ----------------------------------------------------------------
-
 SRC   := $(sort $(wildcard csrc/*/*.c))
 HDR   := $(sort $(wildcard csrc/*/*.h))
 PROBE := $(sort $(wildcard spec/support/probe/*.c))
@@ -41,9 +40,8 @@ MODULE = $(OUT)/wsock/core.so
 PROBED = $(if $(PROBE),$(OUT)/wsock/probe.so)
 
 # ---- flags ------------------------------------------------------------------
-# CFLAGS is the user's; the rest is the project's.  A library is linked when a
+# CFLAGS is the user's, the rest the project's.  A library is linked when a
 # source includes its header.  Never -llua: the interpreter has the API.
-
 CFLAGS = -O2 -g
 LDFLAGS =
 uses   = $(if $(shell grep -ls 'include <$(1)' $(SRC) $(PROBE)),$(2))
@@ -59,7 +57,6 @@ WARN   = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
 COMPILE = $(CC) $(DEFS) $(WARN) -fPIC -fvisibility=hidden $(CFLAGS)
 
 # ---- build ------------------------------------------------------------------
-
 all: $(MODULE)
 # what specs load: the module, and the probe that shows its inside
 spec-ready: $(MODULE) $(PROBED)
@@ -89,7 +86,6 @@ $(OUT)/wsock/probe.so: $(POBJ) $(CORE)
 
 # ---- run --------------------------------------------------------------------
 # need.sh installs what is not there; make then starts again with it.
-
 NEED  = @sh spec/support/need.sh
 AGAIN = @$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
 RUN   = $(LUA) spec/run.lua --build=$(OUT) --backends=$(BACKENDS)
@@ -113,13 +109,13 @@ bench:
 # ---- sanitizers -------------------------------------------------------------
 # Interop is left out: its far sides are not ours.  The interpreter must not
 # unload the module, or leaks have no names: dlclose does nothing here.
-
 SANITIZE = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
            -fno-sanitize-recover=undefined
 asan: export SPEC_PRELOAD = $(shell $(CC) -print-file-name=libasan.so) \
                             $(CURDIR)/build/asan/stay.so
 asan: export SPEC_SLOW = 5
 asan: export UBSAN_OPTIONS = print_stacktrace=1
+asan: export ASAN_OPTIONS = allocator_may_return_null=1
 asan:
 	$(NEED) build unit
 	$(AGAIN) OUT=build/asan CFLAGS="$(SANITIZE)" spec-ready
@@ -138,7 +134,6 @@ valgrind:
 	    --keep-debuginfo=yes --num-callers=20"
 
 # ---- fuzz, cover ------------------------------------------------------------
-
 fuzzers: $(FUZZ:spec/fuzz/%.c=$(OUT)/bin/%)
 $(OUT)/bin/%: spec/fuzz/%.c $(CORE) Makefile
 	@mkdir -p $(@D)
@@ -156,9 +151,7 @@ cover:
 	@$(LUA) spec/cover/run.lua build/cover $(ONLY)
 
 include spec/lint/check.mk
-
 # ---- install ----------------------------------------------------------------
-
 CDIR = $(abspath $(DESTDIR)/$(PREFIX))/lib/lua/5.4
 LDIR = $(abspath $(DESTDIR)/$(PREFIX))/share/lua/5.4
 

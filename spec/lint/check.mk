@@ -24,7 +24,8 @@ check-rockspec:
 check-luacheck:
 	@luacheck -q --no-color $(wildcard lua) spec
 check-format:
-	@clang-format --dry-run -Werror $(CFILES)
+	@for f in $(CFILES); do clang-format $$f | cmp -s - $$f || \
+	    { echo "$$f:1: not in shape; make format"; bad=1; }; done; [ -z "$$bad" ]
 check-tidy: $(SRC:csrc/%.c=$(OUT)/tidy/%.ok)
 # the same objects again: every warning and every finding an error
 check-analyze:
