@@ -213,6 +213,11 @@ local function unescaped(text)
   return (text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
 end
 
+--- A JavaScript expression for a string.
+function M.js(text)
+  return 'decodeURIComponent("' .. escaped(text) .. '")'
+end
+
 --- Starts a snippet, in which $name stands for values.name; returns a function
 --- that waits for its end and returns its value, a string.  A snippet that
 --- throws raises there.

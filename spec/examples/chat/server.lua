@@ -67,7 +67,6 @@ server, message, code = wsock.listen {
     server:broadcast(text)
   end,
   onclose = function() print "connection closed" end,
-  onclosed = function() wsock.stop() end,
 }
 if not server then
   if code == "EADDRINUSE" then

@@ -1,0 +1,250 @@
+-- spec/interop/proxies_spec.lua -- our server behind nginx and haproxy.
+--
+-- What people get wrong in front of a WebSocket server, and what the server
+-- then sees: the Host without its port, the Host of the backend, no Upgrade.
+
+local lu = require "luaunit"
+local peer = require "interop.peer"
+local process = require "support.process"
+
+local T = {}
+
+local NGINX = [[
+worker_processes 1; daemon off; master_process off;
+pid $folder/nginx.pid; error_log stderr warn;
+events { worker_connections 256; }
+http {
+  access_log off;
+  client_body_temp_path $folder/body; proxy_temp_path $folder/proxy;
+  fastcgi_temp_path $folder/fastcgi; uwsgi_temp_path $folder/uwsgi; scgi_temp_path $folder/scgi;
+  map $http_upgrade $connection_upgrade { default upgrade; '' close; }
+  server {
+    listen 127.0.0.1:$port;
+    proxy_http_version 1.1;
+    proxy_set_header Upgrade $http_upgrade;
+    proxy_set_header Connection $connection_upgrade;
+    location /http_host {
+      proxy_pass http://127.0.0.1:$backend;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection $connection_upgrade;
+      proxy_set_header Host $http_host;
+      proxy_set_header X-Forwarded-For $remote_addr;
+    }
+    location /host {
+      proxy_pass http://127.0.0.1:$backend;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection $connection_upgrade;
+      proxy_set_header Host $host;
+    }
+    location /backend_host { proxy_pass http://127.0.0.1:$backend; }
+    location /bad {
+      proxy_pass http://127.0.0.1:$backend;
+      proxy_http_version 1.0;
+      proxy_set_header Upgrade "";
+      proxy_set_header Connection close;
+    }
+  }
+}
+]]
+
+local HAPROXY = [[
+global
+  maxconn 200
+defaults
+  mode http
+  timeout connect 2s
+  timeout client 10s
+  timeout server 10s
+  timeout tunnel 20s
+frontend front
+  bind 127.0.0.1:$port
+  option forwardfor
+  default_backend back
+backend back
+  server wsock 127.0.0.1:$backend
+]]
+
+local function program(name)
+  local path = "/usr/sbin/" .. name
+  local file = io.open(path)
+  if not file then return name end
+  file:close()
+  return path
+end
+
+local function write(path, text)
+  local file = assert(io.open(path, "w"))
+  file:write(text)
+  file:close()
+end
+
+-- Whether somebody listens on the port.
+local function listens(port)
+  local file = assert(io.open "/proc/net/tcp")
+  local text = file:read "a"
+  file:close()
+  return text:find((":%04X 00000000:0000 0A"):format(port), 1, true) ~= nil
+end
+
+-- Starts a proxy in front of the backend; its port.  Somebody else may take
+-- the port first: then another one.
+function T:proxy(name, backend)
+  local message
+  for _ = 1, 5 do
+    local port = process.free_port()
+    local values = { folder = self.folder, port = port, backend = backend }
+    local path = self.folder .. "/" .. name .. ".conf"
+    write(path, ((name == "nginx" and NGINX or HAPROXY):gsub("%$(%a+)%f[^%w_]", values)))
+    local command = name == "nginx" and { program "nginx", "-p", self.folder, "-c", path }
+      or { program "haproxy", "-db", "-f", path }
+    local child = peer.start(command)
+    peer.wait(function() return child:code() or listens(port) end, "the start of " .. name)
+    if not child:code() then
+      self.child = child
+      return port
+    end
+    message = child:output()
+  end
+  error(name .. " does not start: " .. message)
+end
+
+function T:setUp()
+  self.folder, self.remove = process.directory()
+end
+
+function T:tearDown()
+  peer.cleanup()
+  self.remove()
+end
+
+-- A client through the proxy, with the Origin a page there would have.
+local function visit(port, path, options)
+  options = options or {}
+  options.origin = options.origin or "http://localhost:" .. port
+  return peer.connect(("ws://localhost:%d%s"):format(port, path), options.protocols, options)
+end
+
+-- What every proxy must carry.
+function T:carries(name, path)
+  local requests = {}
+  local server, backend, record = peer.echo { protocols = { "soap" } }
+  server:on("connection", function(_, request) requests[#requests + 1] = request end)
+  local port = self:proxy(name, backend)
+
+  local socket, seen = visit(port, path, { protocols = { "soap" } })
+  seen:wait "^open"
+  lu.assertEquals(socket.protocol, "soap")
+  local got = {}
+  socket:on("message", function(data, kind) got[#got + 1] = { data, kind } end)
+  local sent = {}
+  for _, size in ipairs { 0, 1, 125, 126, 65535, 65536, 200000, 1 << 20 } do
+    sent[#sent + 1] = { ("\xff"):rep(size), "binary" }
+  end
+  sent[#sent + 1] = { "Zoë 🙂", "text" }
+  for _, message in ipairs(sent) do socket:send(message[1], message[2]) end
+  peer.wait(function() return #got == #sent end, "the echoes")
+  for i, message in ipairs(sent) do
+    lu.assertTrue(got[i][1] == message[1] and got[i][2] == message[2], "message " .. i)
+  end
+  socket:ping "through"
+  seen:wait "^pong through"
+  record.socket:ping "back"
+  record:wait "^pong back"
+
+  socket:close(3000, "Grüße")
+  seen:wait "^close 3000 Grüße clean"
+  record:wait "^close 3000 Grüße clean"
+
+  record.socket = nil
+  local _, second = visit(port, path, { protocols = { "soap" } })
+  peer.wait(function() return record.socket end, "the second connection")
+  record.socket:close(4001, "off you go")
+  second:wait "^close 4001 off you go clean"
+  return requests, port
+end
+
+function T:test_nginx_carries_everything()
+  local requests, port = self:carries("nginx", "/http_host")
+  lu.assertEquals(requests[1].headers.host, "localhost:" .. port)
+  lu.assertEquals(requests[1].headers["x-forwarded-for"], "127.0.0.1")
+end
+
+function T:test_haproxy_carries_everything()
+  local requests, port = self:carries("haproxy", "/")
+  lu.assertEquals(requests[1].headers.host, "localhost:" .. port)
+  lu.assertEquals(requests[1].headers["x-forwarded-for"], "127.0.0.1")
+end
+
+-- nginx's $host has no port, the Origin has one: ports are not compared.
+function T:test_a_host_that_lost_its_port_is_the_same_host()
+  local requests, port = self:carries("nginx", "/host")
+  lu.assertEquals(requests[1].headers.host, "localhost")
+  lu.assertEquals(requests[1].headers.origin, "http://localhost:" .. port)
+end
+
+-- Without a Host line nginx names the backend: the page's host is another one,
+-- and has to be listed.
+function T:test_a_host_that_is_the_backends_needs_a_list()
+  local server, backend = peer.echo()
+  local port = self:proxy("nginx", backend)
+  local socket, seen = visit(port, "/backend_host")
+  seen:wait "^close"
+  lu.assertEquals(tostring(seen), "error HANDSHAKE, close 1006 - unclean")
+  lu.assertEquals(socket.response.status, 403)
+  lu.assertEquals(server.clientCount, 0)
+
+  local allowed = { "https://other.example" }
+  local _, listed = peer.echo { origins = allowed }
+  self.child:stop()
+  port = self:proxy("nginx", listed)
+  _, seen = visit(port, "/backend_host", { origin = "https://other.example" })
+  seen:wait "^open"
+end
+
+function T:test_nginx_without_upgrade_lines_is_told_426()
+  local server, backend = peer.echo()
+  local port = self:proxy("nginx", backend)
+  local socket, seen = visit(port, "/bad")
+  seen:wait "^close"
+  lu.assertEquals(tostring(seen), "error HANDSHAKE, close 1006 - unclean")
+  lu.assertEquals(socket.response.status, 426)
+  lu.assertEquals(server.clientCount, 0)
+end
+
+function T:test_plain_http_through_both()
+  local _, backend = peer.listen {
+    onrequest = function(request, response)
+      response:send(200, { ["Content-Type"] = "text/plain" }, request.method .. " " .. request.body)
+    end,
+  }
+  for _, name in ipairs { "nginx", "haproxy" } do
+    local port = self:proxy(name, backend)
+    local output, code = peer.run { "curl", "--silent", "--show-error", "--noproxy", "*", "--max-time", "10",
+      "--data", ("x"):rep(5000), ("http://127.0.0.1:%d/host"):format(port), }
+    lu.assertEquals({ output, code }, { "POST " .. ("x"):rep(5000), 0 })
+  end
+end
+
+function T:test_a_backend_that_is_gone_is_502_or_503()
+  local dead = process.free_port()
+  for name, status in pairs { nginx = 502, haproxy = 503 } do
+    local socket, seen = visit(self:proxy(name, dead), "/host")
+    seen:wait "^close 1006"
+    lu.assertEquals(socket.response.status, status)
+  end
+end
+
+function T:test_a_killed_proxy_is_1006_on_both_sides()
+  for _, name in ipairs { "nginx", "haproxy" } do
+    local _, backend, record = peer.echo()
+    local _, seen = visit(self:proxy(name, backend), "/host")
+    seen:wait "^open"
+    peer.wait(function() return record.socket end, "the connection")
+    self.child:kill "KILL"
+    seen:wait "^error %u+"
+    seen:wait "^close 1006 %- unclean"
+    record:wait "^close 1006 %- unclean"
+  end
+end
+
+return T
