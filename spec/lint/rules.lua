@@ -89,14 +89,12 @@ M.most = {
   lua_file = 500, makefile = 180,
 }
 
--- The spec of csrc/<layer>/<name>.c is spec/<layer>/<name>_spec.lua, without
--- the "lua_" that files in bind carry.  Where another spec covers a source,
--- it stands here with the reason.
+-- The spec of csrc/<layer>/<name>.c is spec/<layer>/<name>_spec.lua.  Where
+-- another spec covers a source, it stands here with the reason.
 M.covered_by = {}
 
 function M.spec_of(file)
-  local layer, name = file:match "^([^/]+)/(.+)%.c$"
-  return layer .. "/" .. (layer == "bind" and name:gsub("^lua_", "") or name)
+  return (file:gsub("%.c$", ""))
 end
 
 return M
