@@ -1,57 +1,48 @@
-/* net/addr.h -- addresses to and from text.
-**
-** Only addresses that are spelt out: names are resolve.h's.  Text has the
-** form of RFC 5952 without brackets, with the zone of RFC 4007 where there is
-** one ("fe80::1%eth0"); a unix socket is its path, an abstract one "@name".
-*/
+/* net/addr.h -- socket addresses and errno values, to and from text. */
 #ifndef WS_NET_ADDR_H
 #define WS_NET_ADDR_H
 
 #include "base/base.h"
 #include "base/err.h"
-#include "net/errno.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
-enum {
-    WS_ADDR_TEXT_MAX = 128, /* holds any address as text, with its NUL */
-    WS_ADDR_PATH_MAX = 107  /* bytes of a unix socket's path (unix(7)) */
-};
-
 struct ws_addr {
-    socklen_t len; /* bytes of u in use; 0: no address */
+    socklen_t len; /* bytes of u in use */
     union {
         struct sockaddr any;
         struct sockaddr_in v4;
         struct sockaddr_in6 v6;
-        struct sockaddr_un un;
+        struct sockaddr_un path;
     } u;
 };
 
-/* AF_INET, AF_INET6, AF_UNIX, or AF_UNSPEC for no address. */
-static inline int ws_addr_family(const struct ws_addr *a)
-{
-    return a->len == 0 ? AF_UNSPEC : a->u.any.sa_family;
-}
+enum {
+    WS_ADDR_TEXT_MAX = 128, /* room for any address as text */
+    WS_ADDR_SMALL = 28      /* bytes an internet address needs at most */
+};
 
-/* A numeric address: four decimal numbers, or IPv6 without brackets.  WS_OK,
-** or WS_ERR_ARGUMENT: host is something else (a name), or the port is not
-** within 0 to 65535. */
-int ws_addr_parse(struct ws_addr *a, const char *host, int port);
+/* An IPv4 or IPv6 address in numbers (with scope, without brackets).  WS_OK
+** or WS_ERR_ARGUMENT: text is no such address. */
+int ws_addr_parse(struct ws_addr *a, const char *text, int port);
 
-/* A unix socket.  "@name" is in Linux's abstract space, without a file.
-** WS_OK, or WS_ERR_ARGUMENT: empty, or longer than WS_ADDR_PATH_MAX. */
+/* A unix socket's path; "@name" is in Linux's abstract space.  WS_OK or
+** WS_ERR_ARGUMENT: empty, or longer than the system's limit. */
 int ws_addr_unix(struct ws_addr *a, const char *path);
 
-/* Writes the address into out, of n bytes, with a NUL, and its port into
-** *port (unix: 0; NULL is fine).  Bytes of a unix path that are not printable
-** ASCII come out as '?'.  An unnamed socket, or no address, is "".  WS_OK, or
-** WS_ERR_LIMIT: n is too small, out is "" (n > 0). */
-int ws_addr_format(const struct ws_addr *a, char *out, size_t n, int *port);
+/* Writes a as text into out (n bytes, NUL included) and its port to *port
+** (0 for a unix socket). */
+void ws_addr_format(const struct ws_addr *a, char *out, size_t n, int *port);
 
-/* 1 when both name the same end: family, address, zone and port. */
-int ws_addr_equal(const struct ws_addr *a, const struct ws_addr *b);
+/* An internet address in WS_ADDR_SMALL bytes and back; others save as
+** nothing.  Returns the bytes used. */
+size_t ws_addr_save(const struct ws_addr *a, uint8_t small[WS_ADDR_SMALL]);
+void ws_addr_load(struct ws_addr *a, const uint8_t *small, size_t n);
+
+/* The symbolic name of an errno, "ECONNREFUSED", or "SYSTEM"; its text. */
+const char *ws_errno_word(int err);
+const char *ws_errno_text(int err);
 
 #endif

@@ -1,8 +1,7 @@
-/* net/sock.h -- the stream that is a socket: TCP and unix alike.
+/* net/sock.h -- TCP and unix sockets: connect, listen, accept; a stream.
 **
-** Every descriptor made here is non-blocking and closed on exec, and writing
-** to a peer that has gone is an error, never SIGPIPE.  Calls interrupted by a
-** signal are repeated.  Nothing here waits: whoever waits does it with a loop.
+** Every socket is non-blocking, closed on exec, and never raises SIGPIPE.
+** The functions do not wait and do not know who does.
 */
 #ifndef WS_NET_SOCK_H
 #define WS_NET_SOCK_H
@@ -10,78 +9,55 @@
 #include "net/addr.h"
 #include "net/stream.h"
 
-/* Slices that go out in one call; more are left for the next. */
-enum { WS_SOCK_SLICES = 64 };
-
 struct ws_sock {
-    struct ws_stream stream; /* first: ws_stream_... (&s->stream) */
-    int fd;                  /* -1: closed */
+    struct ws_stream stream;
+    int fd; /* -1: none */
 };
 
-extern const struct ws_stream_ops ws_sock_ops;
+void ws_sock_init(struct ws_sock *s); /* no socket */
 
-/* A closed one. */
-void ws_sock_init(struct ws_sock *s);
+/* Makes a connected descriptor this socket's; it was made by ws_sock_accept or
+** ws_sock_connect, so it is non-blocking already. */
+void ws_sock_adopt(struct ws_sock *s, int fd);
 
-/* Takes fd over, as s, which is closed.  WS_OK, or WS_ERR_SYSTEM (fd is no
-** open descriptor: s stays closed and fd the caller's). */
-int ws_sock_adopt(struct ws_sock *s, int fd);
-
-/* -- connecting -- */
-
-/* Begins to connect, from the local address `from` unless NULL.  WS_OK: it is
-** connected; WS_MORE: wait until it is writable, then ws_sock_connected;
-** WS_ERR_SYSTEM: stream.err, and s is closed. */
+/* Starts connecting, from a local address unless from is NULL.  WS_OK: it is
+** connected; WS_MORE: ws_sock_connected when it is writable; WS_ERR_SYSTEM
+** with stream.err, and no socket. */
 int ws_sock_connect(struct ws_sock *s, const struct ws_addr *to,
                     const struct ws_addr *from);
 
-/* How it went.  WS_OK; WS_MORE: it is not decided yet; WS_ERR_SYSTEM:
-** stream.err, closing is left to the caller.  A TCP socket that by accident
-** got connected to itself counts as refused: nobody listens there. */
+/* How connecting ended: WS_OK or WS_ERR_SYSTEM with stream.err. */
 int ws_sock_connected(struct ws_sock *s);
 
-/* Whether small writes go out at once (TCP_NODELAY).  WS_OK, also for a unix
-** socket, where there is nothing to do, or WS_ERR_SYSTEM. */
-int ws_sock_nodelay(struct ws_sock *s, int on);
+/* TCP_NODELAY; does nothing to a unix socket. */
+void ws_sock_nodelay(struct ws_sock *s, int on);
 
-/* The two ends.  WS_OK, or WS_ERR_SYSTEM with stream.err and *a empty. */
-int ws_sock_local(struct ws_sock *s, struct ws_addr *a);
-int ws_sock_peer(struct ws_sock *s, struct ws_addr *a);
-
-/* -- listening -- */
-
-/* Binds and listens; backlog <= 0: the system's most.  reuse_port: share the
-** port with other sockets that ask for the same.  An IPv6 address means IPv6
-** only.  A unix socket's file that nobody listens on any more is replaced.
-** WS_OK, or WS_ERR_SYSTEM: stream.err, and s is closed. */
+/* Binds and listens; IPv6 means IPv6 only.  A unix socket's file that nobody
+** listens on any more is replaced.  WS_OK or WS_ERR_SYSTEM with stream.err,
+** and no socket. */
 int ws_sock_listen(struct ws_sock *s, const struct ws_addr *a, int backlog,
                    int reuse_port);
 
-/* The next connection that waits at l: WS_OK with a descriptor that is the
-** caller's and the peer's address (NULL is fine); WS_AGAIN; WS_ERR_SYSTEM with
-** errno.  Connections that died while they waited are passed over. */
-int ws_sock_accept(const struct ws_sock *l, int *fd, struct ws_addr *peer);
+/* The next connection that waits: WS_OK and a descriptor that is the
+** caller's, WS_AGAIN, or WS_ERR_SYSTEM with stream.err. */
+int ws_sock_accept(struct ws_sock *s, int *fd, struct ws_addr *peer);
 
-/* 1 when err says that the system has run out of something: to accept again
-** at once would fail again. */
+/* 1 when errno err means: out of descriptors or memory, try later. */
 int ws_sock_is_exhausted(int err);
 
-/* -- one descriptor in reserve --
-**
-** With no descriptor left a listening socket stays readable and nothing can be
-** accepted: a loop would spin, and the clients wait for ever.  With one in
-** reserve each can be told that it is not welcome now. */
+/* The addresses of both ends; empty (len 0) when there are none. */
+void ws_sock_local(const struct ws_sock *s, struct ws_addr *a);
+void ws_sock_peer(const struct ws_sock *s, struct ws_addr *a);
 
-/* WS_OK, or WS_ERR_SYSTEM with errno and *spare -1. */
-int ws_spare_open(int *spare);
+/* -- a descriptor to spare -- */
 
-/* Gives it back; twice is fine. */
+/* Opens one to be given up in need; -1 in *spare when it cannot. */
+void ws_spare_open(int *spare);
 void ws_spare_close(int *spare);
 
-/* Gives the spare up, accepts one connection, closes it, takes the spare
-** back.  WS_OK: one connection was closed; WS_AGAIN: none waited;
-** WS_ERR_SYSTEM with errno (there was no spare either).  *spare is -1 when it
-** could not be taken back; the next call tries again. */
-int ws_spare_shed(const struct ws_sock *l, int *spare);
+/* Out of descriptors: gives the spare up, accepts one connection with it,
+** closes that, and takes a spare again.  Else the connection would wait and
+** the listener be ready for ever. */
+void ws_spare_shed(struct ws_sock *s, int *spare);
 
 #endif

@@ -1,0 +1,367 @@
+/* bind/lua_aux.c -- see lua_aux.h. */
+#include "bind/lua_aux.h"
+
+#include "net/addr.h"
+#include "proto/hello.h"
+
+#include <math.h>
+
+/* -- results -- */
+
+int ws_push_fail(lua_State *L, const char *message, const char *code)
+{
+    lua_pushnil(L);
+    lua_pushstring(L, message);
+    lua_pushstring(L, code);
+    return 3;
+}
+
+int ws_push_error(lua_State *L, int err)
+{
+    return ws_push_fail(L, ws_err_text(err), ws_err_word(err));
+}
+
+int ws_push_errno(lua_State *L, const char *call, int errnum)
+{
+    lua_pushnil(L);
+    lua_pushfstring(L, "%s: %s", call, ws_errno_text(errnum));
+    lua_pushstring(L, ws_errno_word(errnum));
+    return 3;
+}
+
+/* -- values -- */
+
+struct ws_slice ws_check_slice(lua_State *L, int idx, const char *name)
+{
+    size_t n;
+    const char *s;
+
+    if (lua_type(L, idx) != LUA_TSTRING)
+        luaL_error(L, "%s must be a string, got %s", name,
+                   luaL_typename(L, idx));
+    s = lua_tolstring(L, idx, &n);
+    return ws_slice_of(s, n);
+}
+
+struct ws_slice ws_check_data(lua_State *L, int idx)
+{
+    size_t n;
+    const char *s;
+
+    if (lua_type(L, idx) == LUA_TNUMBER) {
+        lua_Number v = lua_tonumber(L, idx);
+        lua_Integer i;
+        if (!lua_isinteger(L, idx) && lua_numbertointeger(v, &i) &&
+            (lua_Number)i == v) {
+            lua_pushinteger(L, i);
+            lua_replace(L, idx);
+        }
+    } else if (lua_type(L, idx) != LUA_TSTRING) {
+        luaL_error(L, "data must be a string or a number, got %s",
+                   luaL_typename(L, idx));
+    }
+    s = lua_tolstring(L, idx, &n);
+    return ws_slice_of(s, n);
+}
+
+static int64_t to_ms(double seconds)
+{
+    double ms = ceil(seconds * 1000.0);
+    return ms < 9.0e18 ? (int64_t)ms : -1;
+}
+
+int64_t ws_check_seconds(lua_State *L, int idx, const char *name)
+{
+    double v;
+
+    if (lua_type(L, idx) != LUA_TNUMBER)
+        luaL_error(L, "%s must be a number of seconds, got %s", name,
+                   luaL_typename(L, idx));
+    v = lua_tonumber(L, idx);
+    if (!(v >= 0))
+        luaL_error(L, "%s must be a number of seconds >= 0, got %f", name, v);
+    return to_ms(v);
+}
+
+void ws_check_callable(lua_State *L, int idx, const char *name)
+{
+    if (lua_isfunction(L, idx))
+        return;
+    if (luaL_getmetafield(L, idx, "__call") != LUA_TNIL) {
+        lua_pop(L, 1);
+        return;
+    }
+    luaL_error(L, "%s must be a function, got %s", name,
+               luaL_typename(L, idx));
+}
+
+/* -- options -- */
+
+int ws_get_field(lua_State *L, int idx, const char *name, int type)
+{
+    int got = idx == 0 ? LUA_TNIL : LUA_TNONE;
+
+    if (idx == 0 || lua_isnoneornil(L, idx))
+        lua_pushnil(L);
+    else
+        got = lua_getfield(L, idx, name);
+    if (lua_isnil(L, -1))
+        return 0;
+    if (got != type && type != LUA_TNONE)
+        luaL_error(L, "option '%s' must be a %s, got %s", name,
+                   lua_typename(L, type), luaL_typename(L, -1));
+    return 1;
+}
+
+lua_Integer ws_get_integer(lua_State *L, int idx, const char *name,
+                           lua_Integer def, lua_Integer min, lua_Integer max)
+{
+    lua_Integer v = def;
+    int exact = 1;
+
+    if (ws_get_field(L, idx, name, LUA_TNUMBER))
+        v = lua_tointegerx(L, -1, &exact);
+    if (!exact || v < min || v > max) {
+        if (max == LUA_MAXINTEGER)
+            luaL_error(L, "option '%s' must be an integer >= %I", name, min);
+        luaL_error(L, "option '%s' must be an integer from %I to %I", name,
+                   min, max);
+    }
+    lua_pop(L, 1);
+    return v;
+}
+
+int64_t ws_get_seconds(lua_State *L, int idx, const char *name,
+                       double def_seconds)
+{
+    double v = def_seconds;
+
+    if (ws_get_field(L, idx, name, LUA_TNUMBER))
+        v = lua_tonumber(L, -1);
+    lua_pop(L, 1);
+    if (!(v >= 0))
+        luaL_error(L, "option '%s' must be a number of seconds >= 0", name);
+    return to_ms(v) < 0 ? 0 : to_ms(v);
+}
+
+int ws_get_boolean(lua_State *L, int idx, const char *name, int def)
+{
+    int v = def;
+
+    if (ws_get_field(L, idx, name, LUA_TBOOLEAN))
+        v = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return v;
+}
+
+/* -- unknown keys -- */
+
+enum { WORD_MAX = 32 };
+
+static size_t least(size_t a, size_t b, size_t c)
+{
+    size_t m = a < b ? a : b;
+    return m < c ? m : c;
+}
+
+/* How many letters to change, add or drop to turn a into b. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[WORD_MAX + 1], n = strlen(b), i, j;
+
+    if (strlen(a) > WORD_MAX || n > WORD_MAX)
+        return WORD_MAX;
+    for (j = 0; j <= n; j++)
+        row[j] = j;
+    for (i = 0; a[i] != '\0'; i++) {
+        size_t diagonal = row[0];
+        row[0] = i + 1;
+        for (j = 0; j < n; j++) {
+            size_t same = ws_lower((uint8_t)a[i]) == ws_lower((uint8_t)b[j]);
+            size_t up = row[j + 1];
+            row[j + 1] = least(up + 1, row[j] + 1, diagonal + (same ? 0 : 1));
+            diagonal = up;
+        }
+    }
+    return row[n];
+}
+
+static const char *nearest(const char *key, const char *const *names)
+{
+    const char *best = NULL;
+    size_t best_distance = 4; /* farther is no help */
+
+    for (; *names != NULL; names++) {
+        size_t d = distance(key, *names);
+        if (d < best_distance && d < strlen(key)) {
+            best = *names;
+            best_distance = d;
+        }
+    }
+    return best;
+}
+
+int ws_unknown_key(lua_State *L, const char *what, const char *key,
+                   const char *const *names)
+{
+    const char *near = nearest(key, names);
+
+    if (near == NULL)
+        return luaL_error(L, "unknown %s '%s'", what, key);
+    return luaL_error(L, "unknown %s '%s'; did you mean '%s'?", what, key,
+                      near);
+}
+
+static int is_one_of(const char *key, const char *const *names)
+{
+    for (; *names != NULL; names++) {
+        if (strcmp(key, *names) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+void ws_check_keys(lua_State *L, int idx, const char *what,
+                   const char *const *names)
+{
+    idx = lua_absindex(L, idx);
+    lua_pushnil(L);
+    while (lua_next(L, idx) != 0) {
+        lua_pop(L, 1);
+        if (lua_type(L, -1) != LUA_TSTRING)
+            luaL_error(L, "%ss must have names, got a %s key", what,
+                       luaL_typename(L, -1));
+        if (!is_one_of(lua_tostring(L, -1), names))
+            ws_unknown_key(L, what, lua_tostring(L, -1), names);
+    }
+}
+
+/* -- headers -- */
+
+static void add_field(lua_State *L, struct ws_field *f,
+                      int (*reserved)(struct ws_slice name))
+{
+    size_t n;
+    const char *s;
+
+    if (lua_type(L, -2) != LUA_TSTRING ||
+        (lua_type(L, -1) != LUA_TSTRING && lua_type(L, -1) != LUA_TNUMBER))
+        luaL_error(L, "header names and values must be strings");
+    s = lua_tolstring(L, -2, &n);
+    f->name = ws_slice_of(s, n);
+    s = lua_tolstring(L, -1, &n);
+    f->value = ws_slice_of(s, n);
+    if (!ws_head_field_ok(f->name, f->value))
+        luaL_error(L, "header '%s' has a name or value that may not be sent",
+                   lua_tostring(L, -2));
+    if (reserved != NULL && reserved(f->name))
+        luaL_error(L, "header '%s' is written by the handshake itself",
+                   lua_tostring(L, -2));
+}
+
+static unsigned count_fields(lua_State *L, int idx)
+{
+    unsigned n = 0;
+
+    lua_pushnil(L);
+    while (lua_next(L, idx) != 0) {
+        lua_pop(L, 1);
+        n++;
+    }
+    if (n > WS_HEAD_LINES_MAX)
+        luaL_error(L, "more than %d headers", WS_HEAD_LINES_MAX);
+    return n;
+}
+
+struct ws_field *ws_read_fields(lua_State *L, int idx, unsigned *n,
+                                int (*reserved)(struct ws_slice name))
+{
+    struct ws_field *fields;
+    unsigned i = 0, all;
+
+    *n = 0;
+    if (lua_isnoneornil(L, idx)) {
+        lua_pushnil(L);
+        return NULL;
+    }
+    idx = lua_absindex(L, idx);
+    if (!lua_istable(L, idx))
+        luaL_error(L, "headers must be a table, got %s",
+                   luaL_typename(L, idx));
+    all = count_fields(L, idx);
+    lua_createtable(L, (int)all * 2 + 1, 0); /* keeps the strings alive */
+    fields = lua_newuserdatauv(L, (all + 1) * sizeof *fields, 0);
+    lua_rawseti(L, -2, 1);
+    lua_pushnil(L);
+    while (lua_next(L, idx) != 0) {
+        if (lua_type(L, -2) == LUA_TNUMBER && lua_istable(L, -1)) {
+            lua_geti(L, -1, 1);
+            lua_geti(L, -2, 2);
+        } else {
+            lua_pushvalue(L, -2);
+            lua_pushvalue(L, -2);
+        }
+        add_field(L, &fields[i], reserved);
+        lua_rawseti(L, -5, (lua_Integer)i * 2 + 2);
+        lua_rawseti(L, -4, (lua_Integer)i * 2 + 3);
+        lua_pop(L, 1);
+        i++;
+    }
+    *n = i;
+    return fields;
+}
+
+/* -- subprotocols -- */
+
+static void add_protocol(lua_State *L, luaL_Buffer *b, int i)
+{
+    if (lua_type(L, -1) != LUA_TSTRING)
+        luaL_error(L, "SyntaxError: a subprotocol must be a string, got %s",
+                   luaL_typename(L, -1));
+    if (lua_rawlen(L, -1) == 0 || strchr(lua_tostring(L, -1), ',') != NULL)
+        luaL_error(L, "SyntaxError: '%s' is no subprotocol name",
+                   lua_tostring(L, -1));
+    if (i > 1)
+        luaL_addstring(b, ", ");
+    luaL_addvalue(b);
+}
+
+struct ws_slice ws_read_protocols(lua_State *L, int idx)
+{
+    struct ws_slice s;
+    luaL_Buffer b;
+    int i, top = lua_gettop(L);
+
+    idx = lua_isnoneornil(L, idx) ? 0 : lua_absindex(L, idx);
+    luaL_buffinit(L, &b);
+    if (idx != 0 && lua_istable(L, idx)) {
+        lua_Integer n = luaL_len(L, idx);
+        for (i = 1; i <= n; i++) {
+            lua_geti(L, idx, i);
+            add_protocol(L, &b, i);
+        }
+    } else if (idx != 0) {
+        lua_pushvalue(L, idx);
+        add_protocol(L, &b, 1);
+    }
+    luaL_pushresult(&b);
+    lua_replace(L, top + 1);
+    lua_settop(L, top + 1);
+    s = ws_slice_of(lua_tostring(L, -1), lua_rawlen(L, -1));
+    if (!ws_hello_protocols_ok(s))
+        luaL_error(L, "SyntaxError: '%s' is no list of distinct subprotocols",
+                   lua_tostring(L, -1));
+    return s;
+}
+
+void *ws_test_userdata(lua_State *L, int idx, int mt_idx)
+{
+    void *p = lua_touserdata(L, idx);
+    int same;
+
+    if (p == NULL || !lua_getmetatable(L, idx))
+        return NULL;
+    same = lua_rawequal(L, -1, mt_idx);
+    lua_pop(L, 1);
+    return same ? p : NULL;
+}

@@ -1,0 +1,78 @@
+/* bind/lua_aux.h -- small things every file that meets Lua needs.
+**
+** Misuse raises; the world failing is nil, message, code.  Messages say what
+** is wrong with which value, since argument numbers mean little where a
+** function is both a method and a field of the module.
+*/
+#ifndef WS_BIND_LUA_AUX_H
+#define WS_BIND_LUA_AUX_H
+
+#include "base/base.h"
+#include "base/err.h"
+#include "wire/head.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+
+/* nil, message, code: three values, to be returned. */
+int ws_push_fail(lua_State *L, const char *message, const char *code);
+
+/* The same for an error of the list, or of the system with errnum. */
+int ws_push_error(lua_State *L, int err);
+int ws_push_errno(lua_State *L, const char *call, int errnum);
+
+/* The string at idx as a slice; anything else raises "NAME must be a string,
+** got TYPE". */
+struct ws_slice ws_check_slice(lua_State *L, int idx, const char *name);
+
+/* Data to send: a string, or a number as by tostring (pushed in its place,
+** integral floats without ".0"). */
+struct ws_slice ws_check_data(lua_State *L, int idx);
+
+/* Seconds at idx as milliseconds, rounded up; raises unless a number >= 0.
+** Infinity and more than 292 million years are -1: never. */
+int64_t ws_check_seconds(lua_State *L, int idx, const char *name);
+
+/* A function or a callable value, else raises. */
+void ws_check_callable(lua_State *L, int idx, const char *name);
+
+/* t[name] of the table at idx, which must be of the given type or nil;
+** pushed.  1 when it is there. */
+int ws_get_field(lua_State *L, int idx, const char *name, int type);
+
+/* An integer option in [min, max]; def when absent. */
+lua_Integer ws_get_integer(lua_State *L, int idx, const char *name,
+                           lua_Integer def, lua_Integer min, lua_Integer max);
+
+/* A duration option in seconds, as milliseconds; 0 means off. */
+int64_t ws_get_seconds(lua_State *L, int idx, const char *name,
+                       double def_seconds);
+
+/* A boolean option. */
+int ws_get_boolean(lua_State *L, int idx, const char *name, int def);
+
+/* Raises unless all keys of the table at idx are among names (NULL ends),
+** naming the key and the nearest known one; what is "option", say. */
+void ws_check_keys(lua_State *L, int idx, const char *what,
+                   const char *const *names);
+
+/* Raises "no WHAT 'KEY'; did you mean 'NEAREST'?". */
+int ws_unknown_key(lua_State *L, const char *what, const char *key,
+                   const char *const *names);
+
+/* Header fields from the map or list of {name, value} at idx (nil: none).
+** Slices point at strings that live in the table pushed here.  Raises for
+** names or values that may not be sent, and for those `reserved` knows. */
+struct ws_field *ws_read_fields(lua_State *L, int idx, unsigned *n,
+                                int (*reserved)(struct ws_slice name));
+
+/* A list of subprotocol tokens at idx (string, sequence or nil) joined with
+** ", ", pushed; raises "SyntaxError: ..." for what is no list of distinct
+** tokens. */
+struct ws_slice ws_read_protocols(lua_State *L, int idx);
+
+/* The userdata at idx if its metatable is the value at mt_idx, else NULL:
+** luaL_testudata without the look-up by name. */
+void *ws_test_userdata(lua_State *L, int idx, int mt_idx);
+
+#endif

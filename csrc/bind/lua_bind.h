@@ -1,0 +1,253 @@
+/* bind/lua_bind.h -- what the files of bind know of one another.
+**
+** The userdata behind loop, socket and server, and who calls whom.  A C
+** struct here holds no lua_State: Lua values hang off user values, found
+** through the loop's `live` table by the address of their C struct.
+**
+**   loop     1 live: address -> userdata of all that is at work
+**            2 the idle handler coroutine    3 onerror    4 pinned strings
+**   socket   1 its server, or its loop       2 own table: listeners, cached
+**   server   1 its loop                      2 own table  3 its options
+**   timer, watcher, signal   1 its loop      2 its function
+*/
+#ifndef WS_BIND_LUA_BIND_H
+#define WS_BIND_LUA_BIND_H
+
+#include "bind/lua_aux.h"
+#include "peer/dial.h"
+#include "peer/serve.h"
+
+#define WS_LOOP_NAME "wsock.loop"
+#define WS_SOCKET_NAME "wsock.socket"
+#define WS_SERVER_NAME "wsock.server"
+#define WS_TIMER_NAME "wsock.timer"
+#define WS_WATCHER_NAME "wsock.watcher"
+#define WS_SIGNAL_NAME "wsock.signal"
+#define WS_REQUEST_NAME "wsock.request"
+#define WS_RESPONSE_NAME "wsock.response"
+#define WS_HEADERS_NAME "wsock.headers"
+
+/* User values, see above. */
+enum { WS_UV_LIVE = 1, WS_UV_THREAD = 2, WS_UV_ONERROR = 3, WS_UV_PINS = 4 };
+enum { WS_UV_OWNER = 1, WS_UV_OWN = 2, WS_UV_OPTIONS = 3 };
+
+/* Tags of loop sources that are the binding's own. */
+enum {
+    WS_TAG_TIMER = WS_TAG_USER,
+    WS_TAG_WATCHER,
+    WS_TAG_SIGNALS,
+    WS_TAG_SERVER_TIMER
+};
+
+/* Events by number: the index of their listeners in an own table. */
+enum ws_listen {
+    WS_ON_OPEN = 1,
+    WS_ON_MESSAGE,
+    WS_ON_CLOSE,
+    WS_ON_ERROR,
+    WS_ON_PING,
+    WS_ON_PONG,
+    WS_ON_DRAIN,
+    WS_ON_CONNECTION, /* from here on a server's only */
+    WS_ON_REQUEST,
+    WS_ON_UPGRADE,
+    WS_ON_LISTENING,
+    WS_ON_CLOSED,
+    WS_ON_REFUSED,
+    WS_ON_COUNT
+};
+
+struct ws_lloop {
+    struct ws_mem mem;
+    struct ws_loop loop;
+    struct ws_peers peers;
+    struct ws_watcher signals; /* the wake-up descriptor, when asked for */
+    struct ws_link signal_list; /* of ws_lsignal */
+    size_t active;  /* sockets, servers, timers...: what run() waits for */
+    uint8_t open;   /* initialised and not yet closed */
+    uint8_t running;
+    uint8_t stopping;
+};
+
+struct ws_lserver {
+    struct ws_serve serve;
+    struct ws_conf conf;
+    struct ws_lloop *loop;
+    struct ws_link clients;  /* open sockets, by ws_lsocket.peers */
+    struct ws_link opening;  /* sockets before their 101 */
+    struct ws_block *block;  /* broadcasts of late, encoded */
+    struct ws_timer timer;   /* the end of close()'s patience */
+    size_t nclients, nopening;
+    size_t clients_max, opening_max;
+    uint16_t mask;           /* events with listeners: 1 << enum ws_listen */
+    uint8_t no_delay, slow_close;
+    uint8_t open, closing, anchored;
+};
+
+struct ws_lsocket {
+    struct ws_session s; /* first: its address is the key in `live` */
+    struct ws_lloop *loop;
+    struct ws_lserver *server; /* NULL: a client */
+    struct ws_conf *conf;      /* a client's own */
+    struct ws_link peers;      /* in the server's clients or opening */
+    uint16_t mask;             /* as in ws_lserver */
+    uint8_t peer_len;
+    uint8_t peer[28];          /* remote address, as in ws_addr */
+    uint8_t anchored;          /* in `live` */
+    uint8_t exposed;           /* the application has seen it as a socket */
+    uint8_t decided;           /* accept or reject was called */
+};
+
+/* -- modules: each pushes one value -- */
+
+int ws_open_codec(lua_State *L);    /* utf8, mask, base64, accept, ... */
+int ws_open_wire(lua_State *L);     /* frame, status, head, field, uri */
+int ws_open_protocol(lua_State *L); /* wsock.protocol */
+void ws_open_loop(lua_State *L);    /* fields of the table at the top */
+void ws_open_socket(lua_State *L);
+void ws_open_server(lua_State *L);
+void ws_open_request(lua_State *L);
+
+/* Stack indices during a turn. */
+enum { WS_IX_LOOP = 1, WS_IX_LIVE = 2 };
+
+struct ws_ltimer {
+    struct ws_timer timer; /* first: the key in `live` */
+    struct ws_lloop *loop;
+    int64_t every_ms;      /* 0: once */
+    uint8_t anchored;
+};
+
+struct ws_lwatch {
+    struct ws_watcher watcher; /* first: the key in `live` */
+    struct ws_lloop *loop;
+    uint8_t anchored;
+};
+
+struct ws_lsignal {
+    struct ws_lloop *loop;
+    struct ws_link link; /* in the loop's list */
+    int signo;           /* 0: cancelled */
+};
+
+/* -- lua_loop.c -- */
+
+/* The loop userdata at idx, or a Lua error; the default one is pushed. */
+struct ws_lloop *ws_check_loop(lua_State *L, int idx);
+struct ws_lloop *ws_push_default_loop(lua_State *L);
+
+/* live[key] = the value at idx, and the reverse.  The loop is at loop_idx. */
+void ws_anchor(lua_State *L, int loop_idx, const void *key, int idx);
+void ws_unanchor(lua_State *L, int loop_idx, const void *key);
+
+/* -- lua_timer.c -- */
+
+void ws_open_timer(lua_State *L); /* fields of the table at the top */
+int ws_loop_after(lua_State *L);
+int ws_loop_every(lua_State *L);
+int ws_loop_set_timeout(lua_State *L);
+int ws_loop_set_interval(lua_State *L);
+int ws_loop_clear(lua_State *L);
+int ws_loop_watch_fd(lua_State *L);
+int ws_loop_signal(lua_State *L);
+
+/* A source of ours was ready.  Stack as in a turn. */
+void ws_timer_ready(lua_State *L, struct ws_ltimer *t);
+void ws_watch_ready(lua_State *L, struct ws_lwatch *w);
+void ws_signals_ready(lua_State *L, struct ws_lloop *ll);
+
+/* The loop goes: let go of it. */
+void ws_timer_drop(struct ws_ltimer *t);
+void ws_watch_drop(struct ws_lwatch *w);
+void ws_signals_drop(struct ws_lloop *ll);
+
+/* -- lua_socket.c -- */
+
+/* The loop goes: a last Close, best effort, and everything given back. */
+void ws_socket_drop(struct ws_lsocket *k);
+void ws_server_drop(struct ws_lserver *sv);
+
+/* A new socket userdata, closed, anchored to nothing, with owner as its
+** owner; pushed. */
+struct ws_lsocket *ws_new_socket(lua_State *L, struct ws_lloop *loop,
+                                 int owner_idx);
+
+/* Pulls a session's events and delivers them.  Stack: loop at 1, live at 2,
+** as in a turn of the loop. */
+void ws_pump(lua_State *L, struct ws_session *s);
+
+struct ws_lsocket *ws_check_socket(lua_State *L, int idx);
+
+/* Drops the socket from its loop: it is closed and told so. */
+void ws_release_socket(lua_State *L, struct ws_lsocket *k, int loop_idx);
+
+/* -- lua_server.c -- */
+
+void ws_serve_ready(lua_State *L, struct ws_lserver *sv);
+void ws_server_timeout(lua_State *L, struct ws_lserver *sv);
+
+/* The request of socket userdata idx wants an answer. */
+void ws_server_upgrade(lua_State *L, struct ws_lsocket *k, int idx);
+void ws_server_request(lua_State *L, struct ws_lsocket *k, int idx,
+                       struct ws_slice body);
+/* It became open, or ended before it did, or ended. */
+void ws_server_opened(lua_State *L, struct ws_lsocket *k, int idx);
+void ws_server_refused(lua_State *L, struct ws_lsocket *k, int idx, int err);
+void ws_server_left(lua_State *L, struct ws_lsocket *k);
+
+/* -- lua_request.c -- */
+
+/* Pushes the head of a socket as a table {method, target, path, query,
+** headers} or {status, reason, headers, body}. */
+void ws_push_request(lua_State *L, struct ws_lsocket *k, int idx);
+void ws_push_response(lua_State *L, struct ws_lsocket *k);
+
+/* -- lua_target.c -- */
+
+/* The number of an event by name, 0: there is none.  With `on` the name
+** starts with "on". */
+int ws_event_number(const char *name, int on, int server);
+const char *ws_event_name(int number);
+
+/* Who has listeners: the userdata at idx, its own table in WS_UV_OWN. */
+struct ws_target {
+    int idx;
+    uint16_t *mask; /* kept in step */
+    int server;     /* 1: a server, all of whose listeners take plain
+                       arguments */
+};
+
+/* on, once, off, addEventListener, removeEventListener; object at 1. */
+int ws_target_on(lua_State *L, const struct ws_target *t, int once);
+int ws_target_off(lua_State *L, const struct ws_target *t);
+int ws_target_add(lua_State *L, const struct ws_target *t);
+int ws_target_remove(lua_State *L, const struct ws_target *t);
+
+/* obj.on<name> for reading (pushes) and writing (name at 2, value at 3). */
+void ws_target_get(lua_State *L, const struct ws_target *t, int event);
+void ws_target_set(lua_State *L, const struct ws_target *t, int event);
+
+struct ws_firing {
+    struct ws_target target;
+    int passed; /* index of what is passed before the arguments, 0: none */
+    int event;  /* enum ws_listen */
+    int nargs;  /* arguments at the top of the stack; left there */
+};
+
+/* Calls the listeners; 1 if one of them raised. */
+int ws_target_fire(lua_State *L, const struct ws_firing *f);
+
+/* Pushes the own table of the userdata at idx, making it if need be. */
+void ws_push_own(lua_State *L, int idx);
+
+/* -- lua_options.c -- */
+
+/* Fills conf with defaults for the role, then from the table at idx (0 or
+** nil: none).  Every key read is its own; others are left for the caller. */
+void ws_read_conf(lua_State *L, int idx, struct ws_conf *conf);
+
+/* Raises unless every key of the table at idx is known for this kind. */
+enum ws_options { WS_OPT_CLIENT = 1, WS_OPT_SERVER = 2, WS_OPT_PROTOCOL = 4 };
+void ws_check_options(lua_State *L, int idx, unsigned kind);
+
+#endif

@@ -1,0 +1,24 @@
+/* bind/lua_handler.h -- calling the user's code: the only place.
+**
+** Functions run on a coroutine kept for the purpose, so that an error leaves
+** its stack for the traceback and a handler may one day wait.  An error is
+** reported and goes no further: the other listeners, the turn and the loop
+** go on.
+*/
+#ifndef WS_BIND_LUA_HANDLER_H
+#define WS_BIND_LUA_HANDLER_H
+
+#include "bind/lua_bind.h"
+
+/* Calls the function below the nargs values at the top, popping all of them.
+** WS_OK and, when nresults > 0, exactly that many results pushed; or 1: it
+** raised, which was reported, and nothing is pushed.  about is the index of
+** the socket it is about, or 0.  loop_idx: the loop userdata. */
+int ws_handler_call(lua_State *L, int loop_idx, int nargs, int nresults,
+                    int about);
+
+/* Reports the error message at the top of co (traceback and all) to the
+** loop's onerror, or to standard error. */
+void ws_handler_report(lua_State *L, int loop_idx, lua_State *co, int about);
+
+#endif

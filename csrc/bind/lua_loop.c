@@ -1,0 +1,455 @@
+/* bind/lua_loop.c -- the loop as a Lua object, and the turn that serves it.
+**
+** The C loop calls nobody: a turn pulls ready sources one by one and hands
+** each to the file that knows its kind.  No C frame but ours lies between the
+** user's code and the caller of run, so an error, or Ctrl-C, may unwind it.
+*/
+#include "bind/lua_handler.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static const char default_loop = 0; /* its address is the registry's key */
+
+/* -- finding one -- */
+
+struct ws_lloop *ws_check_loop(lua_State *L, int idx)
+{
+    struct ws_lloop *ll = luaL_checkudata(L, idx, WS_LOOP_NAME);
+    if (!ll->open)
+        luaL_error(L, "loop is closed");
+    return ll;
+}
+
+static int new_loop(lua_State *L, const char *backend)
+{
+    struct ws_lloop *ll = lua_newuserdatauv(L, sizeof *ll, 4);
+    void *ud;
+    lua_Alloc fn = lua_getallocf(L, &ud);
+    int err;
+
+    memset(ll, 0, sizeof *ll);
+    luaL_setmetatable(L, WS_LOOP_NAME); /* closed until it is open */
+    lua_newtable(L);
+    lua_setiuservalue(L, -2, WS_UV_LIVE);
+    lua_newtable(L);
+    lua_setiuservalue(L, -2, WS_UV_PINS);
+    ws_mem_init(&ll->mem, fn, ud);
+    ws_link_init(&ll->signal_list);
+    ws_link_init(&ll->signals.source.link);
+    err = ws_loop_init(&ll->loop, &ll->mem, backend);
+    if (err == WS_ERR_ARGUMENT)
+        return luaL_error(L, "backend must be \"epoll\" or \"poll\", got '%s'",
+                          backend);
+    if (err == WS_OK)
+        err = ws_peers_init(&ll->peers, &ll->loop, &ll->mem);
+    if (err == WS_ERR_SYSTEM)
+        return luaL_error(L, "loop: %s", ws_errno_text(errno));
+    if (err != WS_OK)
+        return luaL_error(L, "loop: %s", ws_err_text(err));
+    ll->open = 1;
+    return 1;
+}
+
+static const char *usual_backend(void)
+{
+    const char *name = getenv("WSOCK_BACKEND");
+    return name == NULL || *name == '\0' ? NULL : name;
+}
+
+struct ws_lloop *ws_push_default_loop(lua_State *L)
+{
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &default_loop) == LUA_TNIL) {
+        lua_pop(L, 1);
+        new_loop(L, usual_backend());
+        lua_pushvalue(L, -1);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &default_loop);
+    }
+    return lua_touserdata(L, -1);
+}
+
+/* wsock.loop{backend = name} */
+static int make_loop(lua_State *L)
+{
+    static const char *const names[] = {"backend", NULL};
+    const char *backend = usual_backend();
+
+    lua_settop(L, 1);
+    if (!lua_isnil(L, 1)) {
+        luaL_checktype(L, 1, LUA_TTABLE);
+        ws_check_keys(L, 1, "option", names);
+        if (ws_get_field(L, 1, "backend", LUA_TSTRING))
+            backend = lua_tostring(L, -1);
+    }
+    return new_loop(L, backend);
+}
+
+/* -- anchoring -- */
+
+void ws_anchor(lua_State *L, int loop_idx, const void *key, int idx)
+{
+    struct ws_lloop *ll = lua_touserdata(L, loop_idx);
+
+    idx = lua_absindex(L, idx);
+    lua_getiuservalue(L, loop_idx, WS_UV_LIVE);
+    lua_pushvalue(L, idx);
+    lua_rawsetp(L, -2, key);
+    lua_pop(L, 1);
+    ll->active++;
+}
+
+void ws_unanchor(lua_State *L, int loop_idx, const void *key)
+{
+    struct ws_lloop *ll = lua_touserdata(L, loop_idx);
+
+    lua_getiuservalue(L, loop_idx, WS_UV_LIVE);
+    lua_pushnil(L);
+    lua_rawsetp(L, -2, key);
+    lua_pop(L, 1);
+    ll->active--;
+}
+
+/* -- a turn -- */
+
+static int nothing(lua_State *L)
+{
+    (void)L;
+    return 0;
+}
+
+static void dispatch(lua_State *L, struct ws_lloop *ll, struct ws_source *src)
+{
+    struct ws_session *s;
+
+    switch (src->tag) {
+    case WS_TAG_SERVE:
+        ws_serve_ready(L, ws_container(src, struct ws_lserver,
+                                       serve.io.source));
+        break;
+    case WS_TAG_SERVE_TIMER:
+        ws_serve_ready(L, ws_container(src, struct ws_lserver,
+                                       serve.timer.source));
+        break;
+    case WS_TAG_SERVER_TIMER:
+        ws_server_timeout(L, ws_container(src, struct ws_lserver,
+                                          timer.source));
+        break;
+    case WS_TAG_TIMER:
+        ws_timer_ready(L, ws_container(src, struct ws_ltimer, timer.source));
+        break;
+    case WS_TAG_WATCHER:
+        ws_watch_ready(L, ws_container(src, struct ws_lwatch,
+                                       watcher.source));
+        break;
+    case WS_TAG_SIGNALS:
+        ws_signals_ready(L, ll);
+        break;
+    default:
+        s = ws_peers_handle(&ll->peers, src);
+        if (s != NULL)
+            ws_pump(L, s);
+        break;
+    }
+}
+
+static void turn(lua_State *L, struct ws_lloop *ll, int64_t timeout_ms)
+{
+    struct ws_source *src;
+    struct ws_session *s;
+
+    ws_peers_recover(&ll->peers);
+    if (ws_peers_busy(&ll->peers))
+        timeout_ms = 0;
+    if (ws_loop_turn(&ll->loop, timeout_ms) != WS_OK) {
+        if (errno != EINTR)
+            luaL_error(L, "%s: %s", ll->loop.backend->name,
+                       ws_errno_text(errno));
+        lua_pushcfunction(L, nothing); /* lets a pending hook run: Ctrl-C */
+        lua_call(L, 0, 0);
+    }
+    for (;;) {
+        src = ws_loop_next(&ll->loop);
+        if (src == NULL)
+            break;
+        dispatch(L, ll, src);
+        lua_settop(L, WS_IX_LIVE);
+    }
+    ws_peers_end_turn(&ll->peers);
+    for (;;) {
+        s = ws_peers_work(&ll->peers);
+        if (s == NULL)
+            break;
+        ws_pump(L, s);
+        lua_settop(L, WS_IX_LIVE);
+    }
+}
+
+static int goes_on(const struct ws_lloop *ll)
+{
+    return ll->active > 0 || ws_peers_busy(&ll->peers);
+}
+
+/* Runs protected.  Stack: loop, milliseconds or nil: until the end. */
+static int turns(lua_State *L)
+{
+    struct ws_lloop *ll = lua_touserdata(L, WS_IX_LOOP);
+    int once = !lua_isnil(L, 2);
+    int64_t timeout = (int64_t)lua_tointeger(L, 2);
+
+    lua_settop(L, WS_IX_LOOP);
+    lua_getiuservalue(L, WS_IX_LOOP, WS_UV_LIVE);
+    if (once) {
+        turn(L, ll, timeout);
+        return 0;
+    }
+    while (!ll->stopping && goes_on(ll))
+        turn(L, ll, -1);
+    return 0;
+}
+
+static int run_protected(lua_State *L, struct ws_lloop *ll)
+{
+    int status;
+
+    if (ll->running)
+        return luaL_error(L, "run and step cannot be called in a handler: "
+                             "the loop is running already");
+    ll->running = 1;
+    lua_pushcfunction(L, turns);
+    lua_insert(L, 1);
+    status = lua_pcall(L, lua_gettop(L) - 1, 0, 0);
+    ll->running = 0;
+    ll->stopping = 0;
+    return status == LUA_OK ? 0 : lua_error(L);
+}
+
+/* loop:run() */
+static int loop_run(lua_State *L)
+{
+    struct ws_lloop *ll = ws_check_loop(L, 1);
+
+    lua_settop(L, 1);
+    lua_pushnil(L);
+    return run_protected(L, ll);
+}
+
+/* loop:step([timeout = 0]) -> whether anything is left that can happen */
+static int loop_step(lua_State *L)
+{
+    struct ws_lloop *ll = ws_check_loop(L, 1);
+    int64_t ms = lua_isnoneornil(L, 2) ? 0 : ws_check_seconds(L, 2, "timeout");
+
+    lua_settop(L, 1);
+    lua_pushinteger(L, ms);
+    run_protected(L, ll);
+    lua_pushboolean(L, goes_on(ll));
+    return 1;
+}
+
+/* loop:stop() */
+static int loop_stop(lua_State *L)
+{
+    struct ws_lloop *ll = ws_check_loop(L, 1);
+    if (ll->running)
+        ll->stopping = 1;
+    return 0;
+}
+
+/* loop:now() -> seconds, monotonic */
+static int loop_now(lua_State *L)
+{
+    lua_pushnumber(L, (lua_Number)ws_clock_us() / 1e6);
+    return 1;
+}
+
+/* -- inside another loop -- */
+
+/* loop:getfd() -> a descriptor that is readable when step has work, or nil */
+static int loop_getfd(lua_State *L)
+{
+    int fd = ws_loop_fd(&ws_check_loop(L, 1)->loop);
+
+    if (fd < 0)
+        return 0;
+    lua_pushinteger(L, fd);
+    return 1;
+}
+
+/* loop:events() -> "r" */
+static int loop_events(lua_State *L)
+{
+    ws_check_loop(L, 1);
+    lua_pushliteral(L, "r");
+    return 1;
+}
+
+/* loop:timeout() -> seconds until step has work without the fd, or nil */
+static int loop_timeout(lua_State *L)
+{
+    struct ws_lloop *ll = ws_check_loop(L, 1);
+    int64_t ms = ws_peers_busy(&ll->peers) ? 0 : ws_loop_timeout(&ll->loop);
+
+    if (ms < 0)
+        return 0;
+    lua_pushnumber(L, (lua_Number)ms / 1000.0);
+    return 1;
+}
+
+/* -- life -- */
+
+/* Everything that is at work lets go of the loop; Close 1001 where it is
+** still possible (W-72). */
+static void drop_live(lua_State *L, int live)
+{
+    lua_pushnil(L);
+    while (lua_next(L, live) != 0) {
+        void *p = lua_touserdata(L, -1);
+        if (luaL_testudata(L, -1, WS_SOCKET_NAME) != NULL)
+            ws_socket_drop(p);
+        else if (luaL_testudata(L, -1, WS_SERVER_NAME) != NULL)
+            ws_server_drop(p);
+        else if (luaL_testudata(L, -1, WS_TIMER_NAME) != NULL)
+            ws_timer_drop(p);
+        else if (luaL_testudata(L, -1, WS_WATCHER_NAME) != NULL)
+            ws_watch_drop(p);
+        lua_pop(L, 1);
+    }
+}
+
+static int loop_gc(lua_State *L)
+{
+    struct ws_lloop *ll = luaL_checkudata(L, 1, WS_LOOP_NAME);
+
+    if (!ll->open)
+        return 0;
+    if (ll->running)
+        return luaL_error(L, "a loop cannot be closed while it runs");
+    ll->open = 0;
+    lua_settop(L, 1);
+    if (lua_getiuservalue(L, 1, WS_UV_LIVE) == LUA_TTABLE)
+        drop_live(L, 2);
+    lua_newtable(L);
+    lua_setiuservalue(L, 1, WS_UV_LIVE);
+    ll->active = 0;
+    ws_signals_drop(ll);
+    ws_peers_free(&ll->peers);
+    ws_loop_free(&ll->loop);
+    return 0;
+}
+
+static int loop_tostring(lua_State *L)
+{
+    struct ws_lloop *ll = luaL_checkudata(L, 1, WS_LOOP_NAME);
+
+    if (ll->open)
+        lua_pushfstring(L, "wsock.loop (%s, %d at work)",
+                        ll->loop.backend->name, (int)ll->active);
+    else
+        lua_pushliteral(L, "wsock.loop (closed)");
+    return 1;
+}
+
+static int loop_index(lua_State *L)
+{
+    struct ws_lloop *ll = luaL_checkudata(L, 1, WS_LOOP_NAME);
+    const char *key = luaL_checkstring(L, 2);
+
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
+        return 1;
+    if (strcmp(key, "onerror") == 0)
+        lua_getiuservalue(L, 1, WS_UV_ONERROR);
+    else if (strcmp(key, "backend") == 0 && ll->open)
+        lua_pushstring(L, ll->loop.backend->name);
+    return 1;
+}
+
+static int loop_newindex(lua_State *L)
+{
+    static const char *const names[] = {"onerror", NULL};
+    const char *key;
+
+    luaL_checkudata(L, 1, WS_LOOP_NAME);
+    key = luaL_checkstring(L, 2);
+    if (strcmp(key, "onerror") != 0)
+        return ws_unknown_key(L, "field of a loop", key, names);
+    if (!lua_isnil(L, 3))
+        ws_check_callable(L, 3, "onerror");
+    lua_settop(L, 3);
+    lua_setiuservalue(L, 1, WS_UV_ONERROR);
+    return 0;
+}
+
+/* -- registration -- */
+
+static const luaL_Reg methods[] = {
+    {"run", loop_run},
+    {"step", loop_step},
+    {"stop", loop_stop},
+    {"now", loop_now},
+    {"after", ws_loop_after},
+    {"every", ws_loop_every},
+    {"watch", ws_loop_watch_fd},
+    {"signal", ws_loop_signal},
+    {"setTimeout", ws_loop_set_timeout},
+    {"setInterval", ws_loop_set_interval},
+    {"clearTimeout", ws_loop_clear},
+    {"clearInterval", ws_loop_clear},
+    {NULL, NULL},
+};
+
+/* Methods that make no sense on the module. */
+static const luaL_Reg own_methods[] = {
+    {"getfd", loop_getfd},
+    {"pollfd", loop_getfd},
+    {"events", loop_events},
+    {"timeout", loop_timeout},
+    {"close", loop_gc},
+    {NULL, NULL},
+};
+
+static const luaL_Reg metamethods[] = {
+    {"__gc", loop_gc},
+    {"__close", loop_gc},
+    {"__tostring", loop_tostring},
+    {"__newindex", loop_newindex},
+    {NULL, NULL},
+};
+
+/* wsock.f(...) is defaultLoop:f(...) */
+static int on_default(lua_State *L)
+{
+    ws_push_default_loop(L);
+    lua_insert(L, 1);
+    return lua_tocfunction(L, lua_upvalueindex(1))(L);
+}
+
+static int push_default(lua_State *L)
+{
+    ws_push_default_loop(L);
+    return 1;
+}
+
+void ws_open_loop(lua_State *L)
+{
+    const luaL_Reg *r;
+
+    luaL_newmetatable(L, WS_LOOP_NAME);
+    luaL_setfuncs(L, metamethods, 0);
+    luaL_newlib(L, methods);
+    luaL_setfuncs(L, own_methods, 0);
+    lua_pushcclosure(L, loop_index, 1);
+    lua_setfield(L, -2, "__index");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    lua_pop(L, 1);
+    for (r = methods; r->name != NULL; r++) {
+        lua_pushcfunction(L, r->func);
+        lua_pushcclosure(L, on_default, 1);
+        lua_setfield(L, -2, r->name);
+    }
+    lua_pushcfunction(L, make_loop);
+    lua_setfield(L, -2, "loop");
+    lua_pushcfunction(L, push_default);
+    lua_setfield(L, -2, "defaultLoop");
+}

@@ -1,0 +1,429 @@
+/* bind/lua_timer.c -- timers, foreign descriptors and signals in Lua. */
+#include "bind/lua_handler.h"
+
+#include "loop/wake.h"
+
+#include <errno.h>
+#include <signal.h>
+
+/* -- timers -- */
+
+/* Timer for the function at fn_idx, ms from now; loop at 1; pushed. */
+static int new_timer(lua_State *L, int fn_idx, int64_t ms, int64_t every_ms)
+{
+    struct ws_lloop *ll = ws_check_loop(L, 1);
+    struct ws_ltimer *t = lua_newuserdatauv(L, sizeof *t, 2);
+
+    memset(t, 0, sizeof *t);
+    t->timer.source.tag = WS_TAG_TIMER;
+    ws_link_init(&t->timer.source.link);
+    t->loop = ll;
+    t->every_ms = every_ms;
+    luaL_setmetatable(L, WS_TIMER_NAME);
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, -2, 1);
+    lua_pushvalue(L, fn_idx);
+    lua_setiuservalue(L, -2, 2);
+    if (ms < 0)
+        return 1; /* never */
+    if (ws_loop_arm(&ll->loop, &t->timer, ws_clock_ms() + ms) != WS_OK)
+        return luaL_error(L, "out of memory");
+    ws_anchor(L, 1, t, -1);
+    t->anchored = 1;
+    return 1;
+}
+
+/* loop:after(seconds, fn) -> timer */
+int ws_loop_after(lua_State *L)
+{
+    int64_t ms = ws_check_seconds(L, 2, "after: seconds");
+    ws_check_callable(L, 3, "after: callback");
+    return new_timer(L, 3, ms, 0);
+}
+
+/* loop:every(seconds, fn) -> timer */
+int ws_loop_every(lua_State *L)
+{
+    int64_t ms = ws_check_seconds(L, 2, "every: seconds");
+    ws_check_callable(L, 3, "every: callback");
+    return new_timer(L, 3, ms, ms == 0 ? 1 : ms);
+}
+
+/* A function with its arguments: upvalue 1 and those behind it. */
+static int call_bound(lua_State *L)
+{
+    int i, n = (int)lua_tointeger(L, lua_upvalueindex(1));
+
+    lua_settop(L, 0);
+    luaL_checkstack(L, n, NULL);
+    for (i = 0; i < n; i++)
+        lua_pushvalue(L, lua_upvalueindex(2 + i));
+    lua_call(L, n - 1, 0);
+    return 0;
+}
+
+/* JavaScript's way: (fn, milliseconds, arguments of fn...). */
+static int js_timer(lua_State *L, int repeat)
+{
+    lua_Number ms = luaL_optnumber(L, 3, 0);
+    int extra = lua_gettop(L) - 3, fn = 2;
+    int64_t due = ms > 0 && ms < 9.0e15 ? (int64_t)ms : 0;
+
+    ws_check_callable(L, 2, "setTimeout: callback");
+    if (extra > 200)
+        return luaL_error(L, "setTimeout: more than 200 arguments");
+    if (extra > 0) {
+        lua_remove(L, 3);
+        lua_pushinteger(L, extra + 1);
+        lua_insert(L, 2);
+        lua_pushcclosure(L, call_bound, extra + 2);
+    }
+    return new_timer(L, fn, due, repeat ? (due == 0 ? 1 : due) : 0);
+}
+
+int ws_loop_set_timeout(lua_State *L)
+{
+    return js_timer(L, 0);
+}
+
+int ws_loop_set_interval(lua_State *L)
+{
+    return js_timer(L, 1);
+}
+
+void ws_timer_drop(struct ws_ltimer *t)
+{
+    if (t->loop != NULL)
+        ws_loop_disarm(&t->loop->loop, &t->timer);
+    t->loop = NULL;
+    t->anchored = 0;
+}
+
+static void cancel_timer(lua_State *L, int idx)
+{
+    struct ws_ltimer *t = lua_touserdata(L, idx);
+
+    if (t->loop == NULL || !t->anchored)
+        return;
+    t->anchored = 0;
+    ws_loop_disarm(&t->loop->loop, &t->timer);
+    lua_getiuservalue(L, idx, 1);
+    ws_unanchor(L, lua_gettop(L), t);
+    lua_pop(L, 1);
+}
+
+/* timer:cancel() */
+static int timer_cancel(lua_State *L)
+{
+    luaL_checkudata(L, 1, WS_TIMER_NAME);
+    cancel_timer(L, 1);
+    return 0;
+}
+
+/* clearTimeout(timer): what is no timer is ignored, as in browsers. */
+int ws_loop_clear(lua_State *L)
+{
+    lua_settop(L, 2);
+    if (luaL_testudata(L, 2, WS_TIMER_NAME) != NULL)
+        cancel_timer(L, 2);
+    return 0;
+}
+
+/* Only the loop's end reaches a timer that is still armed. */
+static int timer_gc(lua_State *L)
+{
+    struct ws_ltimer *t = luaL_checkudata(L, 1, WS_TIMER_NAME);
+    if (t->anchored)
+        ws_timer_drop(t);
+    return 0;
+}
+
+void ws_timer_ready(lua_State *L, struct ws_ltimer *t)
+{
+    int64_t now = t->loop->loop.now_ms, next = t->timer.due_ms + t->every_ms;
+
+    lua_rawgetp(L, WS_IX_LIVE, t);
+    if (t->every_ms == 0) {
+        t->anchored = 0;
+        ws_unanchor(L, WS_IX_LOOP, t);
+    } else {
+        /* What was missed is not made up for. */
+        next = next > now ? next : now + t->every_ms;
+        ws_loop_arm(&t->loop->loop, &t->timer, next);
+    }
+    lua_getiuservalue(L, -1, 2);
+    ws_handler_call(L, WS_IX_LOOP, 0, 0, 0);
+}
+
+/* -- descriptors -- */
+
+static unsigned check_events(lua_State *L, int idx)
+{
+    const char *s = luaL_checkstring(L, idx);
+    unsigned want = 0;
+
+    for (; *s != '\0'; s++) {
+        if (*s != 'r' && *s != 'w')
+            luaL_error(L, "watch: events must be \"r\", \"w\" or \"rw\"");
+        want |= *s == 'r' ? WS_IO_READ : WS_IO_WRITE;
+    }
+    if (want == 0)
+        luaL_error(L, "watch: events must be \"r\", \"w\" or \"rw\"");
+    return want;
+}
+
+/* loop:watch(fd, events, fn) -> watcher */
+int ws_loop_watch_fd(lua_State *L)
+{
+    struct ws_lloop *ll = ws_check_loop(L, 1);
+    int exact;
+    lua_Integer fd = lua_tointegerx(L, 2, &exact);
+    unsigned want = check_events(L, 3);
+    struct ws_lwatch *w;
+
+    if (!exact || fd < 0 || fd > 0x7FFFFFFF)
+        return luaL_error(L, "watch: fd must be a file descriptor");
+    ws_check_callable(L, 4, "watch: callback");
+    w = lua_newuserdatauv(L, sizeof *w, 2);
+    memset(w, 0, sizeof *w);
+    w->watcher.source.tag = WS_TAG_WATCHER;
+    ws_link_init(&w->watcher.source.link);
+    w->loop = ll;
+    luaL_setmetatable(L, WS_WATCHER_NAME);
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, -2, 1);
+    lua_pushvalue(L, 4);
+    lua_setiuservalue(L, -2, 2);
+    if (ws_loop_watch(&ll->loop, &w->watcher, (int)fd, want) != WS_OK)
+        return ws_push_errno(L, "watch", errno);
+    ws_anchor(L, 1, w, -1);
+    w->anchored = 1;
+    return 1;
+}
+
+void ws_watch_drop(struct ws_lwatch *w)
+{
+    if (w->loop != NULL)
+        ws_loop_unwatch(&w->loop->loop, &w->watcher);
+    w->loop = NULL;
+    w->anchored = 0;
+}
+
+/* watcher:cancel(); before the descriptor is closed */
+static int watcher_cancel(lua_State *L)
+{
+    struct ws_lwatch *w = luaL_checkudata(L, 1, WS_WATCHER_NAME);
+
+    if (w->loop == NULL || !w->anchored)
+        return 0;
+    w->anchored = 0;
+    ws_loop_unwatch(&w->loop->loop, &w->watcher);
+    lua_getiuservalue(L, 1, 1);
+    ws_unanchor(L, lua_gettop(L), w);
+    return 0;
+}
+
+static int watcher_gc(lua_State *L)
+{
+    struct ws_lwatch *w = luaL_checkudata(L, 1, WS_WATCHER_NAME);
+    if (w->anchored)
+        ws_watch_drop(w);
+    return 0;
+}
+
+void ws_watch_ready(lua_State *L, struct ws_lwatch *w)
+{
+    unsigned got = w->watcher.got, want = w->watcher.want;
+
+    if ((got & WS_IO_ERROR) != 0)
+        got |= want; /* the next call on the descriptor says what it is */
+    lua_rawgetp(L, WS_IX_LIVE, w);
+    lua_getiuservalue(L, -1, 2);
+    if ((got & WS_IO_READ) != 0 && (got & WS_IO_WRITE) != 0)
+        lua_pushliteral(L, "rw");
+    else
+        lua_pushstring(L, (got & WS_IO_READ) != 0 ? "r" : "w");
+    ws_handler_call(L, WS_IX_LOOP, 1, 0, 0);
+}
+
+/* -- signals -- */
+
+static const struct {
+    const char *name;
+    int signo;
+} signal_names[] = {
+    {"HUP", SIGHUP},   {"INT", SIGINT},   {"QUIT", SIGQUIT},
+    {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"TERM", SIGTERM},
+    {"ALRM", SIGALRM}, {"CHLD", SIGCHLD}, {"WINCH", SIGWINCH},
+    {"CONT", SIGCONT}, {"TSTP", SIGTSTP}, {"PIPE", SIGPIPE},
+};
+
+static int check_signal(lua_State *L, int idx)
+{
+    const char *name = luaL_checkstring(L, idx);
+    size_t i;
+
+    if (strncmp(name, "SIG", 3) == 0)
+        name += 3;
+    for (i = 0; i < sizeof signal_names / sizeof signal_names[0]; i++) {
+        if (strcmp(name, signal_names[i].name) == 0)
+            return signal_names[i].signo;
+    }
+    return luaL_error(L, "signal: unknown signal '%s'", name);
+}
+
+static int watch_wake(struct ws_lloop *ll)
+{
+    if (ll->signals.want != 0)
+        return WS_OK;
+    ll->signals.source.tag = WS_TAG_SIGNALS;
+    return ws_loop_watch(&ll->loop, &ll->signals, ll->loop.wake.rd,
+                         WS_IO_READ);
+}
+
+/* loop:signal(name, fn) -> handle with cancel(); does not keep run() going */
+int ws_loop_signal(lua_State *L)
+{
+    struct ws_lloop *ll = ws_check_loop(L, 1);
+    int signo = check_signal(L, 2);
+    struct ws_lsignal *g;
+
+    ws_check_callable(L, 3, "signal: callback");
+    g = lua_newuserdatauv(L, sizeof *g, 2);
+    memset(g, 0, sizeof *g);
+    ws_link_init(&g->link);
+    luaL_setmetatable(L, WS_SIGNAL_NAME);
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, -2, 1);
+    lua_pushvalue(L, 3);
+    lua_setiuservalue(L, -2, 2);
+    if (watch_wake(ll) != WS_OK ||
+        ws_signal_watch(signo, &ll->loop.wake) != WS_OK)
+        return ws_push_errno(L, "signal", errno);
+    g->loop = ll;
+    g->signo = signo;
+    ws_link_append(&ll->signal_list, &g->link);
+    lua_getiuservalue(L, 1, WS_UV_LIVE);
+    lua_pushvalue(L, -2);
+    lua_rawsetp(L, -2, g);
+    lua_pop(L, 1);
+    return 1;
+}
+
+static int other_handler(const struct ws_lsignal *g)
+{
+    const struct ws_link *l = g->loop->signal_list.next;
+
+    for (; l != &g->loop->signal_list; l = l->next) {
+        if (ws_container(l, struct ws_lsignal, link)->signo == g->signo)
+            return 1;
+    }
+    return 0;
+}
+
+static void drop_signal(struct ws_lsignal *g)
+{
+    if (g->signo == 0)
+        return;
+    ws_link_remove(&g->link);
+    if (!other_handler(g))
+        ws_signal_unwatch(g->signo, &g->loop->loop.wake);
+    g->signo = 0;
+    g->loop = NULL;
+}
+
+/* handle:cancel(); the signal does again what it did before */
+static int signal_cancel(lua_State *L)
+{
+    struct ws_lsignal *g = luaL_checkudata(L, 1, WS_SIGNAL_NAME);
+
+    if (g->signo == 0)
+        return 0;
+    drop_signal(g);
+    lua_getiuservalue(L, 1, 1);
+    lua_getiuservalue(L, -1, WS_UV_LIVE);
+    lua_pushnil(L);
+    lua_rawsetp(L, -2, g);
+    return 0;
+}
+
+static int signal_gc(lua_State *L)
+{
+    drop_signal(luaL_checkudata(L, 1, WS_SIGNAL_NAME));
+    return 0;
+}
+
+void ws_signals_drop(struct ws_lloop *ll)
+{
+    while (!ws_link_empty(&ll->signal_list))
+        drop_signal(ws_container(ws_link_first(&ll->signal_list),
+                                 struct ws_lsignal, link));
+    ws_loop_unwatch(&ll->loop, &ll->signals);
+}
+
+/* Handlers may cancel themselves and others: the list is copied first. */
+static void call_handlers(lua_State *L, struct ws_lloop *ll, int signo)
+{
+    struct ws_link *l = ll->signal_list.next;
+    int i, n = 0, base;
+
+    lua_newtable(L);
+    base = lua_gettop(L);
+    for (; l != &ll->signal_list; l = l->next) {
+        struct ws_lsignal *g = ws_container(l, struct ws_lsignal, link);
+        if (g->signo != signo)
+            continue;
+        lua_rawgetp(L, WS_IX_LIVE, g);
+        lua_rawseti(L, base, ++n);
+    }
+    for (i = 1; i <= n; i++) {
+        struct ws_lsignal *g;
+        lua_rawgeti(L, base, i);
+        g = lua_touserdata(L, -1);
+        if (g != NULL && g->signo == signo) {
+            lua_getiuservalue(L, -1, 2);
+            ws_handler_call(L, WS_IX_LOOP, 0, 0, 0);
+        }
+        lua_settop(L, base);
+    }
+    lua_settop(L, base - 1);
+}
+
+void ws_signals_ready(lua_State *L, struct ws_lloop *ll)
+{
+    int signo;
+
+    ws_wake_drain(&ll->loop.wake);
+    for (;;) {
+        signo = ws_signal_next(&ll->loop.wake);
+        if (signo == 0)
+            break;
+        call_handlers(L, ll, signo);
+    }
+}
+
+/* -- registration -- */
+
+static void new_class(lua_State *L, const char *name, lua_CFunction cancel,
+                      lua_CFunction gc)
+{
+    luaL_newmetatable(L, name);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, cancel);
+    lua_setfield(L, -2, "cancel");
+    lua_setfield(L, -2, "__index");
+    lua_pushcfunction(L, gc);
+    lua_setfield(L, -2, "__gc");
+    lua_pushcfunction(L, cancel);
+    lua_setfield(L, -2, "__close");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    lua_pop(L, 1);
+}
+
+void ws_open_timer(lua_State *L)
+{
+    new_class(L, WS_TIMER_NAME, timer_cancel, timer_gc);
+    new_class(L, WS_WATCHER_NAME, watcher_cancel, watcher_gc);
+    new_class(L, WS_SIGNAL_NAME, signal_cancel, signal_gc);
+}

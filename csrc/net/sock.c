@@ -1,0 +1,269 @@
+/* net/sock.c -- see sock.h. */
+#include "net/sock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum { SLICES_MAX = 64 };
+
+/* -- the stream -- */
+
+static struct ws_sock *sock_of(struct ws_stream *s)
+{
+    return ws_container(s, struct ws_sock, stream);
+}
+
+static ptrdiff_t failed(struct ws_stream *s)
+{
+    if (errno == EAGAIN || errno == EWOULDBLOCK)
+        return WS_AGAIN;
+    s->err = errno;
+    return WS_ERR_SYSTEM;
+}
+
+static ptrdiff_t sock_read(struct ws_stream *s, struct ws_span room)
+{
+    int fd = sock_of(s)->fd;
+    ssize_t n;
+
+    do
+        n = recv(fd, room.p, room.n, 0);
+    while (n < 0 && errno == EINTR);
+    return n >= 0 ? n : failed(s);
+}
+
+static ptrdiff_t write_many(struct ws_stream *s, const struct ws_slice *v,
+                            int n)
+{
+    struct iovec iov[SLICES_MAX];
+    struct msghdr m;
+    ssize_t done;
+    int i;
+
+    n = n < SLICES_MAX ? n : SLICES_MAX;
+    for (i = 0; i < n; i++) {
+        iov[i].iov_base = (void *)(uintptr_t)v[i].p; /* only read */
+        iov[i].iov_len = v[i].n;
+    }
+    memset(&m, 0, sizeof m);
+    m.msg_iov = iov;
+    m.msg_iovlen = (size_t)n;
+    do
+        done = sendmsg(sock_of(s)->fd, &m, MSG_NOSIGNAL);
+    while (done < 0 && errno == EINTR);
+    return done >= 0 ? done : failed(s);
+}
+
+static ptrdiff_t sock_write(struct ws_stream *s, const struct ws_slice *v,
+                            int n)
+{
+    ssize_t done;
+
+    if (n != 1)
+        return n == 0 ? 0 : write_many(s, v, n);
+    do
+        done = send(sock_of(s)->fd, v->p, v->n, MSG_NOSIGNAL);
+    while (done < 0 && errno == EINTR);
+    return done >= 0 ? done : failed(s);
+}
+
+static void sock_shutdown(struct ws_stream *s)
+{
+    shutdown(sock_of(s)->fd, SHUT_WR); /* ENOTCONN: it is over anyway */
+}
+
+static void sock_close(struct ws_stream *s)
+{
+    struct ws_sock *k = sock_of(s);
+
+    if (k->fd >= 0)
+        close(k->fd);
+    k->fd = -1;
+}
+
+static const struct ws_stream_ops ops = {
+    sock_read,
+    sock_write,
+    sock_shutdown,
+    sock_close,
+};
+
+/* -- sockets -- */
+
+void ws_sock_init(struct ws_sock *s)
+{
+    s->stream.ops = &ops;
+    s->stream.err = 0;
+    s->fd = -1;
+}
+
+void ws_sock_adopt(struct ws_sock *s, int fd)
+{
+    s->fd = fd;
+}
+
+static int fail(struct ws_sock *s)
+{
+    s->stream.err = errno;
+    sock_close(&s->stream);
+    return WS_ERR_SYSTEM;
+}
+
+static int new_socket(struct ws_sock *s, const struct ws_addr *a)
+{
+    s->fd = socket(a->u.any.sa_family,
+                   SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    return s->fd < 0 ? fail(s) : WS_OK;
+}
+
+int ws_sock_connect(struct ws_sock *s, const struct ws_addr *to,
+                    const struct ws_addr *from)
+{
+    if (new_socket(s, to) != WS_OK)
+        return WS_ERR_SYSTEM;
+    if (from != NULL && bind(s->fd, &from->u.any, from->len) != 0)
+        return fail(s);
+    if (connect(s->fd, &to->u.any, to->len) == 0)
+        return WS_OK;
+    return errno == EINPROGRESS || errno == EINTR ? WS_MORE : fail(s);
+}
+
+int ws_sock_connected(struct ws_sock *s)
+{
+    int err = 0;
+    socklen_t n = sizeof err;
+
+    if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &err, &n) != 0)
+        err = errno;
+    s->stream.err = err;
+    return err == 0 ? WS_OK : WS_ERR_SYSTEM;
+}
+
+void ws_sock_nodelay(struct ws_sock *s, int on)
+{
+    setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+/* -- listening -- */
+
+/* A unix socket's file outlives its listener: one nobody answers is removed,
+** one that is not a socket, or answers, is not. */
+static void remove_stale(const struct ws_addr *a)
+{
+    struct ws_sock probe;
+    struct stat st;
+    const char *path = a->u.path.sun_path;
+
+    if (path[0] == '\0' || lstat(path, &st) != 0 || !S_ISSOCK(st.st_mode))
+        return;
+    ws_sock_init(&probe);
+    if (ws_sock_connect(&probe, a, NULL) == WS_ERR_SYSTEM &&
+        probe.stream.err == ECONNREFUSED)
+        unlink(path);
+    sock_close(&probe.stream);
+}
+
+static int set_options(struct ws_sock *s, const struct ws_addr *a,
+                       int reuse_port)
+{
+    int one = 1;
+
+    if (a->u.any.sa_family == AF_UNIX)
+        return 0;
+    if (setsockopt(s->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0)
+        return -1;
+    if (reuse_port &&
+        setsockopt(s->fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) != 0)
+        return -1;
+    if (a->u.any.sa_family == AF_INET6)
+        return setsockopt(s->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+    return 0;
+}
+
+int ws_sock_listen(struct ws_sock *s, const struct ws_addr *a, int backlog,
+                   int reuse_port)
+{
+    if (new_socket(s, a) != WS_OK)
+        return WS_ERR_SYSTEM;
+    if (a->u.any.sa_family == AF_UNIX)
+        remove_stale(a);
+    if (set_options(s, a, reuse_port) != 0 ||
+        bind(s->fd, &a->u.any, a->len) != 0 || listen(s->fd, backlog) != 0)
+        return fail(s);
+    return WS_OK;
+}
+
+/* Errors of one connection, not of the listener (accept(2)). */
+static int of_the_peer(int err)
+{
+    return err == EINTR || err == ECONNABORTED || err == EPROTO ||
+           err == ENETDOWN || err == ENOPROTOOPT || err == EHOSTUNREACH ||
+           err == ENETUNREACH || err == EPERM;
+}
+
+static int accept_one(int fd, struct ws_addr *peer)
+{
+    return accept4(fd, &peer->u.any, &peer->len,
+                   SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+int ws_sock_accept(struct ws_sock *s, int *fd, struct ws_addr *peer)
+{
+    do {
+        peer->len = sizeof peer->u;
+        *fd = accept_one(s->fd, peer);
+    } while (*fd < 0 && of_the_peer(errno));
+    if (*fd >= 0)
+        return WS_OK;
+    return (int)failed(&s->stream);
+}
+
+int ws_sock_is_exhausted(int err)
+{
+    return err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM;
+}
+
+void ws_sock_local(const struct ws_sock *s, struct ws_addr *a)
+{
+    a->len = sizeof a->u;
+    if (s->fd < 0 || getsockname(s->fd, &a->u.any, &a->len) != 0)
+        a->len = 0;
+}
+
+void ws_sock_peer(const struct ws_sock *s, struct ws_addr *a)
+{
+    a->len = sizeof a->u;
+    if (s->fd < 0 || getpeername(s->fd, &a->u.any, &a->len) != 0)
+        a->len = 0;
+}
+
+/* -- a descriptor to spare -- */
+
+void ws_spare_open(int *spare)
+{
+    *spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+void ws_spare_close(int *spare)
+{
+    if (*spare >= 0)
+        close(*spare);
+    *spare = -1;
+}
+
+void ws_spare_shed(struct ws_sock *s, int *spare)
+{
+    struct ws_addr peer;
+    int fd;
+
+    if (*spare < 0)
+        return;
+    ws_spare_close(spare);
+    if (ws_sock_accept(s, &fd, &peer) == WS_OK)
+        close(fd);
+    ws_spare_open(spare);
+}

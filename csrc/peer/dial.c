@@ -1,0 +1,259 @@
+/* peer/dial.c -- see dial.h. */
+#include "peer/dial.h"
+
+#include "net/addr.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static void start_next(struct ws_dial *d);
+
+/* -- life -- */
+
+static struct ws_dial *new_dial(struct ws_session *s,
+                                const struct ws_dial_conf *conf)
+{
+    struct ws_dial *d = ws_mem_get(s->peers->mem, sizeof *d);
+    unsigned i;
+
+    if (d == NULL)
+        return NULL;
+    memset(d, 0, sizeof *d);
+    d->session = s;
+    d->peers = s->peers;
+    d->port = conf->port;
+    d->no_delay = conf->no_delay != 0;
+    d->timer.source.tag = WS_TAG_DIAL_TIMER;
+    ws_link_init(&d->timer.source.link);
+    if (conf->from != NULL) {
+        d->from = *conf->from;
+        d->has_from = 1;
+    }
+    for (i = 0; i < WS_DIAL_ADDRS_MAX; i++) {
+        d->attempts[i].dial = d;
+        d->attempts[i].io.source.tag = WS_TAG_DIAL;
+        ws_link_init(&d->attempts[i].io.source.link);
+        ws_sock_init(&d->attempts[i].sock);
+    }
+    return d;
+}
+
+static void stop_attempt(struct ws_dial *d, struct ws_attempt *a)
+{
+    ws_loop_unwatch(d->peers->loop, &a->io);
+    ws_stream_close(&a->sock.stream);
+}
+
+/* Keeps nothing but what was handed over before. */
+static void end_dial(struct ws_dial *d)
+{
+    struct ws_peers *p = d->peers;
+    unsigned i;
+
+    if (d->looking)
+        ws_lookup_cancel(&p->resolver, &d->lookup);
+    ws_loop_disarm(p->loop, &d->timer);
+    for (i = 0; i < d->next; i++)
+        stop_attempt(d, &d->attempts[i]);
+    d->session->dial = NULL;
+    ws_mem_put(p->mem, d, sizeof *d);
+}
+
+void ws_dial_cancel(struct ws_dial *d)
+{
+    end_dial(d);
+}
+
+/* -- outcomes -- */
+
+static void failed(struct ws_dial *d)
+{
+    struct ws_session *s = d->session;
+    char where[128], text[256];
+    int port = 0;
+
+    ws_addr_format(&d->addrs[d->last], where, sizeof where, &port);
+    if (port > 0)
+        snprintf(text, sizeof text, "connect %s:%d: %s", where, port,
+                 ws_errno_text(d->last_errno));
+    else
+        snprintf(text, sizeof text, "connect %s: %s", where,
+                 ws_errno_text(d->last_errno));
+    ws_session_fail(s, WS_ERR_SYSTEM, ws_errno_word(d->last_errno), text);
+    end_dial(d);
+}
+
+/* The winner's socket becomes the session's. */
+static void connected(struct ws_dial *d, struct ws_attempt *a)
+{
+    struct ws_session *s = d->session;
+    int fd = a->sock.fd, no_delay = d->no_delay && d->port > 0;
+
+    ws_loop_unwatch(d->peers->loop, &a->io);
+    a->sock.fd = -1;
+    end_dial(d);
+    if (ws_loop_watch(s->peers->loop, &s->io, fd, WS_IO_READ) != WS_OK)
+        ws_conn_lost(&s->conn, WS_ERR_NOMEM);
+    ws_sock_adopt(&s->sock, fd);
+    if (no_delay)
+        ws_sock_nodelay(&s->sock, 1);
+    ws_session_touch(s);
+}
+
+static void attempt_failed(struct ws_dial *d, struct ws_attempt *a, int err)
+{
+    stop_attempt(d, a);
+    d->running--;
+    d->last_errno = err;
+    d->last = (unsigned)(a - d->attempts);
+    if (d->next < d->naddrs)
+        start_next(d);
+    else if (d->running == 0)
+        failed(d);
+}
+
+/* -- the race -- */
+
+static void start_next(struct ws_dial *d)
+{
+    unsigned i = d->next++;
+    struct ws_attempt *a = &d->attempts[i];
+    const struct ws_addr *from = d->has_from ? &d->from : NULL;
+    struct ws_loop *loop = d->peers->loop;
+    int err = ws_sock_connect(&a->sock, &d->addrs[i], from);
+
+    d->running++;
+    /* Also a connection made at once is reported by the loop, so that
+       nothing happens before it turns (W-12). */
+    if (err >= WS_OK &&
+        ws_loop_watch(loop, &a->io, a->sock.fd, WS_IO_WRITE) == WS_OK) {
+        if (d->next < d->naddrs)
+            ws_loop_arm(loop, &d->timer, loop->now_ms + WS_DIAL_DELAY_MS);
+        return;
+    }
+    attempt_failed(d, a, err < WS_OK ? a->sock.stream.err : ENOMEM);
+}
+
+static void attempt_ready(struct ws_attempt *a)
+{
+    struct ws_dial *d = a->dial;
+
+    if (ws_sock_connected(&a->sock) == WS_OK)
+        connected(d, a);
+    else
+        attempt_failed(d, a, a->sock.stream.err);
+}
+
+static void looked_up(struct ws_dial *d)
+{
+    struct ws_session *s = d->session;
+    unsigned i;
+
+    d->looking = 0;
+    if (d->lookup.status != 0 || d->lookup.n == 0) {
+        const char *word = ws_resolve_word(d->lookup.status);
+        char text[384];
+
+        snprintf(text, sizeof text, "resolve %s: %s", d->host,
+                 ws_resolve_text(d->lookup.status));
+        ws_lookup_free(&d->lookup);
+        ws_session_fail(s, WS_ERR_SYSTEM, word, text);
+        end_dial(d);
+        return;
+    }
+    for (i = 0; i < d->lookup.n && i < WS_DIAL_ADDRS_MAX; i++)
+        d->addrs[i] = d->lookup.addrs[i];
+    d->naddrs = i;
+    ws_lookup_free(&d->lookup);
+    start_next(d);
+}
+
+/* -- the resolver, one a loop, from the first name on -- */
+
+static int start_resolver(struct ws_peers *p)
+{
+    int err;
+
+    if (p->resolver_on)
+        return WS_OK;
+    err = ws_resolver_init(&p->resolver);
+    if (err != WS_OK)
+        return err;
+    p->resolved.source.tag = WS_TAG_RESOLVER;
+    ws_link_init(&p->resolved.source.link);
+    err = ws_loop_watch(p->loop, &p->resolved, p->resolver.fd, WS_IO_READ);
+    if (err != WS_OK) {
+        ws_resolver_free(&p->resolver);
+        return err;
+    }
+    p->resolver_on = 1;
+    return WS_OK;
+}
+
+void ws_dial_stop_resolver(struct ws_peers *p)
+{
+    if (!p->resolver_on)
+        return;
+    p->resolver_on = 0;
+    ws_loop_unwatch(p->loop, &p->resolved);
+    ws_resolver_free(&p->resolver);
+}
+
+static int look_up(struct ws_dial *d, const char *host)
+{
+    int err = start_resolver(d->peers);
+
+    if (err != WS_OK)
+        return err;
+    snprintf(d->host, sizeof d->host, "%s", host);
+    err = ws_resolver_start(&d->peers->resolver, &d->lookup, host, d->port);
+    if (err == WS_OK)
+        d->looking = 1;
+    return err;
+}
+
+int ws_dial_open(struct ws_session *s, const struct ws_dial_conf *conf)
+{
+    struct ws_dial *d = new_dial(s, conf);
+    int err;
+
+    if (d == NULL)
+        return WS_ERR_NOMEM;
+    s->dial = d;
+    if (conf->path != NULL) {
+        d->port = 0;
+        err = ws_addr_unix(&d->addrs[0], conf->path);
+    } else {
+        err = ws_addr_parse(&d->addrs[0], conf->host, conf->port);
+    }
+    if (err == WS_OK) {
+        d->naddrs = 1;
+        start_next(d);
+    } else if (conf->path == NULL) {
+        err = look_up(d, conf->host);
+    }
+    if (err != WS_OK)
+        end_dial(d);
+    return err;
+}
+
+struct ws_session *ws_dial_handle(struct ws_peers *p, struct ws_source *src)
+{
+    struct ws_session *s = NULL;
+    struct ws_lookup *l;
+
+    if (src->tag == WS_TAG_DIAL) {
+        struct ws_attempt *a = ws_container(src, struct ws_attempt, io.source);
+        s = a->dial->session;
+        attempt_ready(a);
+    } else if (src->tag == WS_TAG_DIAL_TIMER) {
+        struct ws_dial *d = ws_container(src, struct ws_dial, timer.source);
+        s = d->session;
+        start_next(d);
+    } else {
+        /* Several may be done; each session is touched, or waits on. */
+        while ((l = ws_resolver_next(&p->resolver)) != NULL)
+            looked_up(ws_container(l, struct ws_dial, lookup));
+    }
+    return s;
+}

@@ -1,0 +1,66 @@
+/* peer/dial.h -- the client's way to a connected socket.
+**
+** Looks the host up, then races its addresses (RFC 8305): the next one starts
+** when the one before failed or 250 ms have passed, and the first that
+** connects wins.  The session's own handshake clock runs over all of it.  A
+** dial lives from ws_dial_open to the end of the race and is no burden to an
+** open connection.
+*/
+#ifndef WS_PEER_DIAL_H
+#define WS_PEER_DIAL_H
+
+#include "peer/session.h"
+
+enum {
+    WS_DIAL_ADDRS_MAX = 16,  /* addresses tried of one name */
+    WS_DIAL_DELAY_MS = 250   /* head start of each (RFC 8305 8) */
+};
+
+/* Where to; the strings are needed only during ws_dial_open. */
+struct ws_dial_conf {
+    const char *host; /* a name or an address without brackets; or NULL */
+    int port;
+    const char *path;           /* a unix socket instead of host and port */
+    const struct ws_addr *from; /* local address, or NULL; copied */
+    int no_delay;               /* TCP_NODELAY */
+};
+
+struct ws_attempt {
+    struct ws_watcher io;
+    struct ws_sock sock;
+    struct ws_dial *dial;
+};
+
+struct ws_dial {
+    struct ws_session *session;
+    struct ws_peers *peers;
+    /* private */
+    struct ws_lookup lookup;
+    struct ws_timer timer; /* starts the next attempt */
+    struct ws_addr from;
+    struct ws_addr addrs[WS_DIAL_ADDRS_MAX];
+    struct ws_attempt attempts[WS_DIAL_ADDRS_MAX];
+    unsigned naddrs, next; /* addresses, and the next to try */
+    unsigned running;      /* attempts under way */
+    char host[256]; /* for the error's words */
+    int port;
+    int last_errno; /* of the last attempt that failed */
+    unsigned last;  /* and which it was */
+    uint8_t no_delay, has_from, looking;
+};
+
+/* Starts connecting s.  WS_OK: it goes on in the background, also when it
+** failed at once, which s then tells by its events.  WS_ERR_NOMEM,
+** WS_ERR_ARGUMENT (unix path too long): nothing was started. */
+int ws_dial_open(struct ws_session *s, const struct ws_dial_conf *conf);
+
+/* Ends the race without a winner and frees the dial. */
+void ws_dial_cancel(struct ws_dial *d);
+
+/* A source of a dial was ready: the session that may have events, or NULL. */
+struct ws_session *ws_dial_handle(struct ws_peers *p, struct ws_source *src);
+
+/* For ws_peers_free. */
+void ws_dial_stop_resolver(struct ws_peers *p);
+
+#endif

@@ -1,0 +1,142 @@
+/* peer/session.h -- one connection at work: transport, protocol, one timer.
+**
+** A session carries bytes between a stream and a ws_conn, keeps the one timer
+** armed and ends exactly once.  Events are pulled from it, like from the
+** connection inside: whoever pulls may do anything to any session meanwhile,
+** close it, drop it, or throw the caller's stack away.
+**
+** All sessions of a loop share a ws_peers: the chunk pool, the mask keys, the
+** buffer that is read into, the resolver, and the list of sessions that were
+** touched from outside and want a look before the turn ends.
+**
+** The owner (the binding) turns the loop, and for each source the loop gives
+** calls ws_peers_handle, then pulls the session it returns until there are no
+** more events; at the end of the turn it does the same for the sessions
+** ws_peers_work gives.  Timers and watchers with tags from WS_TAG_USER up are
+** its own.
+*/
+#ifndef WS_PEER_SESSION_H
+#define WS_PEER_SESSION_H
+
+#include "base/digest.h"
+#include "base/list.h"
+#include "loop/loop.h"
+#include "net/resolve.h"
+#include "net/sock.h"
+#include "proto/closing.h"
+
+/* What a ws_source is for. */
+enum ws_tag {
+    WS_TAG_SESSION,       /* a session's watcher */
+    WS_TAG_SESSION_TIMER, /* a session's timer */
+    WS_TAG_DIAL,          /* an attempt to connect */
+    WS_TAG_DIAL_TIMER,    /* time for the next attempt */
+    WS_TAG_RESOLVER,      /* finished look-ups */
+    WS_TAG_SERVE,         /* a listening socket: ws_serve_accept */
+    WS_TAG_SERVE_TIMER,   /* a listening socket that rested: the same */
+    WS_TAG_USER           /* and up: not ours */
+};
+
+/* Bytes read at once; also the most that is handed to one session before the
+** next one has its turn is WS_READS_MAX times this. */
+enum { WS_READ_SIZE = 262144, WS_READS_MAX = 4, WS_WRITE_SLICES = 64 };
+
+struct ws_session;
+struct ws_dial;
+
+struct ws_peers {
+    struct ws_loop *loop;
+    struct ws_mem *mem;
+    struct ws_pool pool;
+    struct ws_keys keys;
+    struct ws_resolver resolver;
+    /* private */
+    struct ws_watcher resolved;
+    struct ws_link work;        /* touched sessions */
+    struct ws_link turn;        /* those this turn's end looks at */
+    struct ws_session *reading; /* whose input lies in the scratch */
+    struct ws_span in;          /* that input */
+    uint8_t *scratch;           /* WS_READ_SIZE bytes, from the first read */
+    int resolver_on;
+};
+
+struct ws_session {
+    struct ws_conn conn;
+    struct ws_sock sock;
+    struct ws_watcher io;
+    struct ws_timer timer;
+    struct ws_link work;
+    struct ws_peers *peers;
+    struct ws_dial *dial; /* while it is being connected */
+    char *failure;        /* what went wrong below, in words; or NULL */
+    const char *word;     /* and as a code: "ECONNREFUSED" */
+    /* private */
+    struct ws_buf rest;   /* input that was not wanted yet */
+    uint64_t shown;       /* bufferedAmount as of mark */
+    uint64_t lost_bytes;  /* payload given to send that will never go out */
+    uint64_t mark;        /* the turn `shown` is of */
+    uint8_t reads;        /* reads this turn has left */
+    uint8_t readable : 1; /* the transport may have input */
+    uint8_t blocked : 1;  /* the transport takes no more output */
+    uint8_t was_shut : 1; /* our direction is ended */
+    uint8_t live : 1;     /* has a transport, or a dial that makes one */
+};
+
+/* -- what they share -- */
+
+int ws_peers_init(struct ws_peers *p, struct ws_loop *loop,
+                  struct ws_mem *mem);
+/* Every session must have been freed. */
+void ws_peers_free(struct ws_peers *p);
+
+/* Source of random bytes for a ws_conf, with p as its random_ud. */
+int ws_peers_random(void *p, uint8_t *bytes, size_t n);
+
+/* Handles a source of ours that the loop gave, but for WS_TAG_SERVE*.  The
+** session to pull events from, or NULL. */
+struct ws_session *ws_peers_handle(struct ws_peers *p, struct ws_source *src);
+
+/* After the turn's last source: the sessions touched so far are this turn's
+** work.  Then ws_peers_work until it gives NULL. */
+void ws_peers_end_turn(struct ws_peers *p);
+struct ws_session *ws_peers_work(struct ws_peers *p);
+
+/* Before each turn: a session whose events were being pulled when an error
+** threw the caller's stack away is failed, and its input forgotten. */
+void ws_peers_recover(struct ws_peers *p);
+
+/* 1 when some session waits for ws_peers_work: the next wait must be short. */
+int ws_peers_busy(const struct ws_peers *p);
+
+/* -- one of them -- */
+
+/* A session without a transport yet.  conf must outlive it. */
+void ws_session_init(struct ws_session *s, struct ws_peers *p,
+                     const struct ws_conf *conf);
+
+/* Gives it a connected socket.  WS_OK, else an error (fd is the caller's). */
+int ws_session_adopt(struct ws_session *s, int fd);
+
+/* Reads what is there, feeds, sends: WS_OK and the next event, or WS_MORE
+** when there is nothing more to do for now. */
+int ws_session_next(struct ws_session *s, struct ws_event *ev);
+
+/* The application did something to it: to be looked at by ws_peers_work.
+** Cheap, and harmless when repeated. */
+void ws_session_touch(struct ws_session *s);
+
+/* Counts n payload bytes given to send; sent says whether they were queued. */
+void ws_session_count(struct ws_session *s, size_t n, int sent);
+
+/* bufferedAmount: falls only between turns (WHATWG). */
+uint64_t ws_session_buffered(struct ws_session *s);
+
+/* The transport could not be made, or broke: err, and in words what call on
+** what address failed; word is a static code. */
+void ws_session_fail(struct ws_session *s, int err, const char *word,
+                     const char *failure);
+
+/* Drops everything at once and tells nothing; twice is fine. */
+void ws_session_free(struct ws_session *s);
+
+#endif
