@@ -1,0 +1,267 @@
+-- spec/examples/examples_spec.lua -- the examples, run as a reader runs them.
+
+local lu = require "luaunit"
+local clock = require "support.clock"
+local peer = require "interop.peer"
+local process = require "support.process"
+
+local T = {}
+
+-- Paths from the folder the suite runs in.
+local here = (arg[0]:match "^(.*)/spec/[^/]*$" or ".") .. "/spec/examples/"
+
+function T:tearDown()
+  peer.cleanup()
+  if self.remove then self.remove() end
+end
+
+-- Starts an example that listens; the process and the URL it names.
+local function start(name, ...)
+  local child = peer.start_lua { here .. name, "0", ... }
+  return child, child:expect("(%a+://127%.0%.0%.1:%d+/%S*)", 10, peer.pump)
+end
+
+-- Status and body of an HTTP answer.
+local function get(...)
+  local output = peer.run { "curl", "--silent", "--show-error", "--noproxy", "*", "--max-time", "10",
+    "--write-out", "\n%{http_code}", ... }
+  local body, status = output:match "^(.*)\n(%d+)$"
+  return status, body
+end
+
+local function lines(text)
+  local list = {}
+  for line in text:gmatch "[^\n]*\n" do list[#list + 1] = line:sub(1, -2) end
+  return list
+end
+
+-- ---- hello -----------------------------------------------------------------------
+
+function T:test_hello_client_and_server_say_what_the_article_shows()
+  local server, url = start "hello/server.lua"
+  local client = peer.start_lua { here .. "hello/client.lua", url }
+  local doomed = peer.start_lua { here .. "hello/server.lua", "0" }
+  local lost = peer.start_lua { here .. "hello/client.lua", doomed:expect("(ws://%S+)", 10, peer.pump) }
+
+  client:expect("%[message%]", 10, peer.pump)
+  local since = clock.now()
+  lost:expect("%[message%]", 10, peer.pump)
+  doomed:kill "KILL"
+  lu.assertEquals(lost:wait(10, peer.pump), 0)
+  local said = lines(lost:output())
+  lu.assertEquals(#said, 5)
+  lu.assertEquals({ said[1], said[2], said[3], said[5] }, {
+    "[open] Connection established",
+    "Sending to server",
+    "[message] Data received from server: Hello from server, John!",
+    "[close] Connection died",
+  })
+  lu.assertStrMatches(said[4], "%[error%] .+")
+
+  lu.assertEquals(client:wait(10, peer.pump), 0)
+  lu.assertAlmostEquals(clock.now() - since, 5, 0.7)
+  lu.assertEquals(lines(client:output()), {
+    "[open] Connection established",
+    "Sending to server",
+    "[message] Data received from server: Hello from server, John!",
+    "[close] Connection closed cleanly, code=1000 reason=Bye!",
+  })
+  lu.assertEquals(server:output(), "listening on " .. url .. "\n")
+end
+
+function T:test_hello_client_without_a_server()
+  local port = process.free_port()
+  local client = peer.start_lua { here .. "hello/client.lua", ("ws://127.0.0.1:%d/"):format(port) }
+  lu.assertEquals(client:wait(10, peer.pump), 0)
+  local said = lines(client:output())
+  lu.assertEquals({ #said, said[2] }, { 2, "[close] Connection died" })
+  lu.assertStrMatches(said[1], "%[error%] .*refused.*")
+end
+
+function T:test_hello_server_answers_plain_requests_with_nothing()
+  local _, url = start "hello/server.lua"
+  local http = url:gsub("^ws", "http")
+  lu.assertEquals({ get(http) }, { "200", "" })
+  lu.assertEquals({ get(http .. "any/where") }, { "200", "" })
+end
+
+function T:test_hello_server_says_when_its_port_is_taken()
+  local _, url = start "hello/server.lua"
+  local port = url:match ":(%d+)"
+  local second = peer.start_lua { here .. "hello/server.lua", port }
+  lu.assertEquals(second:wait(10, peer.pump), 1)
+  lu.assertStrContains(second:output(), "in use")
+end
+
+-- Required, the server starts when it is told to; the delay is its own to set.
+function T:test_hello_server_as_a_module()
+  local hello = require "examples.hello.server"
+  package.loaded["examples.hello.server"] = nil
+  hello.delay = 0.05
+  local server = assert(hello.start(0))
+  local host, port = server:address()
+  lu.assertEquals(host, "127.0.0.1")
+  local socket, record = peer.connect(("ws://127.0.0.1:%d/"):format(port), nil, { origin = "http://127.0.0.1" })
+  record:wait "^open"
+  for _, text in ipairs { "My name is John", "Je m'appelle Zoë", "no name!", "" } do socket:send(text) end
+  record:wait "^close"
+  lu.assertEquals(record, {
+    "open",
+    "text Hello from server, John!",
+    "text Hello from server, Zoë!",
+    "text Hello from server, Guest!",
+    "text Hello from server, Guest!",
+    "close 1000 Bye! clean",
+  })
+  local closed
+  server.onclosed = function() closed = true end
+  server:close()
+  peer.wait(function() return closed end, "the end of the server")
+  peer.turn(0.1) -- the other three timers
+  lu.assertEquals(#record, 6)
+end
+
+-- ---- chat ---------------------------------------------------------------------------
+
+function T:test_chat_three_people()
+  local chat, url = start "chat/server.lua"
+  local ws = url:gsub("^http", "ws") .. "ws"
+  local people, records = {}, {}
+  for i = 1, 3 do
+    people[i], records[i] = peer.connect(ws)
+    records[i]:wait "^open"
+  end
+  people[1]:send "hello"
+  for i = 1, 3 do records[i]:wait "^text hello" end
+  people[2]:send(("é"):rep(60))
+  for i = 1, 3 do lu.assertNotNil(records[i]:wait("^text <100 bytes>")) end
+  people[3]:send(("a"):rep(49) .. "🙂!")
+  for i = 1, 3 do records[i]:wait("^text " .. ("a"):rep(49) .. "🙂$") end
+  people[1]:send "\27[31mred\n\u{9b}m"
+  for i = 1, 3 do lu.assertNotNil(records[i]:wait "^text 1b5b33316d7265640ac29b6d$") end
+  people[2]:close(1000)
+  records[2]:wait "^close 1000"
+  people[3]:terminate()
+  records[3]:wait "^close 1006"
+  chat:expect("connection closed\nconnection closed\n", 10, peer.pump)
+  people[1]:send "alone"
+  records[1]:wait "^text alone"
+  lu.assertNil(records[2]:has "alone")
+  people[1]:close()
+  records[1]:wait "^close 1005"
+  chat:expect("alone\nconnection closed\n", 10, peer.pump)
+  lu.assertEquals(lines(chat:output()), {
+    ("the chat is on %s (Ctrl-C ends it)"):format(url),
+    "new connection", "new connection", "new connection",
+    "message received: hello",
+    "message received: " .. ("é"):rep(50),
+    "message received: " .. ("a"):rep(49) .. "🙂",
+    "message received: ?[31mred??m",
+    "connection closed", "connection closed",
+    "message received: alone",
+    "connection closed",
+  })
+end
+
+function T:test_chat_takes_no_binary_and_no_novels()
+  local chat, url = start "chat/server.lua"
+  local ws = url:gsub("^http", "ws") .. "ws"
+  local socket, record = peer.connect(ws)
+  record:wait "^open"
+  socket:send("\xff", "binary")
+  record:wait "^close 1003 text, please clean"
+  socket, record = peer.connect(ws)
+  record:wait "^open"
+  socket:send(("x"):rep(5000))
+  record:wait "^close 1009"
+  lu.assertNil(chat:code())
+end
+
+local UPGRADE = { "--header", "Connection: Upgrade", "--header", "Upgrade: websocket",
+  "--header", "Sec-WebSocket-Version: 13", "--header", "Sec-WebSocket-Key: Iv8io/9s+lYFgZWcXczP8Q==" }
+
+function T:test_chat_routes()
+  local _, url = start "chat/server.lua"
+  local status, page = get(url)
+  lu.assertEquals(status, "200")
+  lu.assertStrContains(page, 'maxlength="50"')
+  lu.assertStrContains(page, "${location.host}/ws")
+  lu.assertStrContains(page, "textContent")
+  lu.assertNil(page:find "innerHTML")
+  lu.assertNil(page:find "https?://")
+  lu.assertEquals({ get(url .. "ws") }, { "404", "Not found\n" })
+  lu.assertEquals({ get(url .. "nothing") }, { "404", "Not found\n" })
+  local words = table.move(UPGRADE, 1, #UPGRADE, 1, {})
+  words[#words + 1] = url .. "elsewhere"
+  lu.assertEquals({ get(table.unpack(words)) }, { "404", "Not found\n" })
+end
+
+function T:test_chat_ends_quietly_at_ctrl_c()
+  local chat, url = start "chat/server.lua"
+  local _, record = peer.connect((url:gsub("^http", "ws")) .. "ws")
+  record:wait "^open"
+  chat:expect("new connection", 10, peer.pump)
+  chat:kill "INT"
+  record:wait "^close 1001 %- clean"
+  lu.assertEquals(chat:wait(10, peer.pump), 0)
+  lu.assertEquals(lines(chat:output()),
+    { ("the chat is on %s (Ctrl-C ends it)"):format(url), "new connection", "connection closed" })
+end
+
+function T:test_chat_port_by_environment_and_what_it_says_of_bad_ones()
+  local chat = peer.start_lua { here .. "chat/server.lua", env = { PORT = "0" } }
+  local port = chat:expect(":(%d+)/", 10, peer.pump)
+  local second = peer.start_lua { here .. "chat/server.lua", env = { PORT = port } }
+  lu.assertEquals(second:wait(10, peer.pump), 1)
+  lu.assertEquals(second:output(),
+    ("chat: port %d is taken; another one: PORT=%d\n"):format(port, port + 1))
+  for _, bad in ipairs { "http", "65536", "-1", "80.5" } do
+    local third = peer.start_lua { here .. "chat/server.lua", bad }
+    lu.assertEquals(third:wait(10, peer.pump), 1)
+    lu.assertEquals(third:output(), ("chat: %s is not a port\n"):format(bad))
+  end
+end
+
+-- ---- HTTP and WebSocket over one database -----------------------------------------------
+
+function T:test_http_posts_reach_websockets_and_the_reverse()
+  local _, url = start "http_and_ws.lua"
+  local socket, record = peer.connect((url:gsub("^http", "ws")))
+  record:wait "^open"
+  lu.assertEquals({ get(url) }, { "200", "[]\n" })
+  lu.assertEquals({ get("--data", "from HTTP", url) }, { "201", '{"id":1,"body":"from HTTP"}\n' })
+  record:wait '^text {"id":1,"body":"from HTTP"}$'
+  socket:send "it's \"Zoë\"\\'); DROP TABLE messages; --"
+  local second = [[{"id":2,"body":"it's \"Zoë\"\\'); DROP TABLE messages; --"}]]
+  record:wait "^text {\"id\":2"
+  lu.assertEquals(record[3], "text " .. second)
+  lu.assertEquals({ get(url) }, { "200", ('[{"id":1,"body":"from HTTP"},%s]\n'):format(second) })
+end
+
+function T:test_http_and_ws_refuse_what_is_no_message()
+  local _, url = start "http_and_ws.lua"
+  lu.assertEquals({ get("--data-binary", "", url) }, { "400", '{"error":"a message is UTF-8 text"}\n' })
+  lu.assertEquals((get("--data-binary", "\xff", url)), "400")
+  lu.assertEquals((get("--request", "DELETE", url)), "405")
+  lu.assertEquals((get(url .. "/1")), "404")
+  for _, message in ipairs { { "\xff", "binary" }, { "a\0b", "text" } } do
+    local socket, record = peer.connect((url:gsub("^http", "ws")))
+    record:wait "^open"
+    socket:send(message[1], message[2])
+    record:wait "^close 1003 a message is text clean"
+  end
+  lu.assertEquals({ get(url) }, { "200", "[]\n" })
+end
+
+function T:test_the_database_outlives_the_server()
+  local folder
+  folder, self.remove = process.directory()
+  local path = folder .. "/messages.db"
+  local first, url = start("http_and_ws.lua", path)
+  lu.assertEquals((get("--data", "kept", url)), "201")
+  first:stop()
+  local _, again = start("http_and_ws.lua", path)
+  lu.assertEquals({ get(again) }, { "200", '[{"id":1,"body":"kept"}]\n' })
+end
+
+return T
