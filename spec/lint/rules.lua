@@ -27,8 +27,8 @@ M.headers = {
   { "^pthread", "^net/resolve%.c$" },
   { "^poll%.h", "^loop/" },
   { "^sys/epoll", "^loop/" },
-  { "^sys/eventfd", "^loop/" },
-  { "^signal%.h", "^loop/" },
+  { "^sys/eventfd", "^loop/", "^net/resolve%.c$" },
+  { "^signal%.h", "^loop/", "^bind/lua_timer%.c$" }, -- bind: names to numbers
   { "^time%.h", "^loop/" },
   { "^sys/time", "^loop/" },
   { "^openssl/ssl", "^net/tls%.c$" },
