@@ -56,9 +56,8 @@ static lua_Integer number(lua_State *L, const char *name, lua_Integer def)
 static void read_conf(lua_State *L, struct ws_conf *conf)
 {
     struct ws_head_limits limits = WS_HEAD_LIMITS;
-    conf->role = ws_slice_is(probe_option(L, 2, "role"), "client")
-                     ? WS_CLIENT
-                     : WS_SERVER;
+    conf->role = ws_slice_is(probe_option(L, 2, "role"), "client") ? WS_CLIENT
+                                                                   : WS_SERVER;
     conf->message.payload_max = (uint64_t)number(L, "payload_max", 1 << 20);
     conf->message.fragments_max = (unsigned)number(L, "fragments_max", 4096);
     conf->head = limits;
@@ -212,7 +211,7 @@ static int push_slice(lua_State *L, struct ws_slice s)
 static int conn_next(lua_State *L)
 {
     static const char *const names[] = {
-        "none", "upgrade", "request", "open",  "text", "binary",
+        "none", "upgrade", "request", "open",  "text",  "binary",
         "ping", "pong",    "drain",   "fault", "close",
     };
     struct ws_event ev;
@@ -247,9 +246,9 @@ static enum ws_opcode opcode(lua_State *L, int arg)
 static int conn_send(lua_State *L)
 {
     struct tested *t = check(L);
-    return probe_result(L, ws_conn_send(&t->c, opcode(L, 3), probe_slice(L, 2),
-                                        lua_toboolean(L, 4) ? WS_SEND_PART
-                                                            : 0));
+    return probe_result(L,
+                        ws_conn_send(&t->c, opcode(L, 3), probe_slice(L, 2),
+                                     lua_toboolean(L, 4) ? WS_SEND_PART : 0));
 }
 
 /* :pinned(data, kind, part, pin): data is kept until the object goes */
@@ -294,8 +293,8 @@ static int conn_share(lua_State *L)
 static int conn_control(lua_State *L)
 {
     struct tested *t = check(L);
-    return probe_result(L, ws_conn_control(&t->c, opcode(L, 3),
-                                           probe_slice(L, 2)));
+    return probe_result(
+        L, ws_conn_control(&t->c, opcode(L, 3), probe_slice(L, 2)));
 }
 
 static int conn_pause(lua_State *L)
@@ -333,8 +332,7 @@ static int conn_close(lua_State *L)
     struct tested *t = check(L);
     size_t n = 0;
     const char *reason = luaL_optlstring(L, 3, "", &n);
-    return probe_result(L, ws_conn_close(&t->c,
-                                         (int)luaL_optinteger(L, 2, 0),
+    return probe_result(L, ws_conn_close(&t->c, (int)luaL_optinteger(L, 2, 0),
                                          ws_slice_of(reason, n)));
 }
 
@@ -437,19 +435,32 @@ static int conn_state(lua_State *L)
 }
 
 static const luaL_Reg methods[] = {
-    {"free", conn_free},           {"start", conn_start},
-    {"feed", conn_feed},           {"direct", conn_direct},
-    {"peek", conn_peek},           {"sent", conn_sent},
-    {"eof", conn_eof},             {"lost", conn_lost},
-    {"closed", conn_closed},       {"next", conn_next},
-    {"send", conn_send},           {"pinned", conn_pinned},
-    {"unpin", conn_unpin},         {"share", conn_share},
-    {"control", conn_control},     {"pause", conn_pause},
-    {"accept", conn_accept},       {"respond", conn_respond},
-    {"close", conn_close},         {"terminate", conn_terminate},
-    {"finish", conn_finish},       {"clock", conn_clock},
-    {"tick", conn_tick},           {"due", conn_due},
-    {"want", conn_want},           {"state", conn_state},
+    {"free", conn_free},
+    {"start", conn_start},
+    {"feed", conn_feed},
+    {"direct", conn_direct},
+    {"peek", conn_peek},
+    {"sent", conn_sent},
+    {"eof", conn_eof},
+    {"lost", conn_lost},
+    {"closed", conn_closed},
+    {"next", conn_next},
+    {"send", conn_send},
+    {"pinned", conn_pinned},
+    {"unpin", conn_unpin},
+    {"share", conn_share},
+    {"control", conn_control},
+    {"pause", conn_pause},
+    {"accept", conn_accept},
+    {"respond", conn_respond},
+    {"close", conn_close},
+    {"terminate", conn_terminate},
+    {"finish", conn_finish},
+    {"clock", conn_clock},
+    {"tick", conn_tick},
+    {"due", conn_due},
+    {"want", conn_want},
+    {"state", conn_state},
     {NULL, NULL},
 };
 
