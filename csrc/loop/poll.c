@@ -1,127 +1,156 @@
-/* loop/poll.c -- the portable backend: poll(2), any number of descriptors. */
-#include "loop/backend.h"
+/* loop/poll.c -- the backend every POSIX system has: poll(2).
+**
+** One pollfd for each watcher that wants something, in an array without gaps:
+** a watcher that wants nothing is not in it, so a hang-up it does not care
+** about cannot keep poll from waiting.  A watcher's slot is its place + 1.
+** Cost grows with the number of watchers, ready or not.
+*/
+#include "loop/loop.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <poll.h>
+#include <sys/stat.h>
 
-enum { CAP_MIN = 16 };
+enum { FIRST_CAP = 16 };
 
-/* fds[i] belongs to watchers[i], whose slot is i. */
-struct state {
-    struct pollfd *fds;
-    struct ws_watcher **watchers;
+struct polls {
+    struct pollfd *at; /* cap places, n in use */
     size_t n, cap;
 };
 
-static int poll_init(struct ws_loop *l)
+static int polls_init(struct ws_loop *l)
 {
-    struct state *s = ws_mem_get(l->mem, sizeof *s);
+    struct polls *p = ws_mem_get(l->mem, sizeof *p);
 
-    if (s == NULL)
+    if (p == NULL)
         return WS_ERR_NOMEM;
-    memset(s, 0, sizeof *s);
-    l->state = s;
+    memset(p, 0, sizeof *p);
+    l->state = p;
     return WS_OK;
 }
 
-static void poll_free(struct ws_loop *l)
+static void polls_free(struct ws_loop *l)
 {
-    struct state *s = l->state;
-    ws_mem_put(l->mem, s->fds, s->cap * sizeof *s->fds);
-    ws_mem_put(l->mem, s->watchers, s->cap * sizeof *s->watchers);
-    ws_mem_put(l->mem, s, sizeof *s);
+    struct polls *p = l->state;
+
+    ws_mem_put(l->mem, p->at, p->cap * sizeof *p->at);
+    ws_mem_put(l->mem, p, sizeof *p);
     l->state = NULL;
 }
 
-/* Both arrays are made new, so that a failure leaves the old ones whole. */
-static int grow(struct ws_loop *l, struct state *s)
+static int grow(struct ws_loop *l, struct polls *p)
 {
-    size_t cap = s->cap == 0 ? CAP_MIN : s->cap * 2;
-    struct pollfd *fds = ws_mem_get(l->mem, cap * sizeof *fds);
-    struct ws_watcher **watchers = ws_mem_get(l->mem, cap * sizeof *watchers);
+    size_t cap = p->cap == 0 ? FIRST_CAP : p->cap * 2;
+    struct pollfd *at;
 
-    if (fds == NULL || watchers == NULL) {
-        ws_mem_put(l->mem, fds, cap * sizeof *fds);
-        ws_mem_put(l->mem, watchers, cap * sizeof *watchers);
+    if (p->n < p->cap)
+        return WS_OK;
+    at = ws_mem_resize(l->mem, p->at, p->cap * sizeof *at, cap * sizeof *at);
+    if (at == NULL)
         return WS_ERR_NOMEM;
-    }
-    if (s->n > 0) {
-        memcpy(fds, s->fds, s->n * sizeof *fds);
-        memcpy(watchers, s->watchers, s->n * sizeof *watchers);
-    }
-    ws_mem_put(l->mem, s->fds, s->cap * sizeof *s->fds);
-    ws_mem_put(l->mem, s->watchers, s->cap * sizeof *s->watchers);
-    s->fds = fds;
-    s->watchers = watchers;
-    s->cap = cap;
+    p->at = at;
+    p->cap = cap;
     return WS_OK;
 }
 
-static void take_out(struct state *s, struct ws_watcher *w)
+/* poll calls regular files always ready, epoll refuses them.  A file that is
+** always ready is no use in a loop, so here too it is an error. */
+static int check_kind(int fd)
 {
-    size_t last = --s->n;
+    struct stat st;
 
-    s->fds[w->slot] = s->fds[last];
-    s->watchers[w->slot] = s->watchers[last];
-    s->watchers[w->slot]->slot = w->slot;
-    w->known = 0;
+    if (fstat(fd, &st) != 0)
+        return WS_ERR_SYSTEM;
+    if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) {
+        errno = EPERM;
+        return WS_ERR_SYSTEM;
+    }
+    return WS_OK;
 }
 
-static int poll_set(struct ws_loop *l, struct ws_watcher *w, unsigned mask)
+static int add(struct ws_loop *l, struct polls *p, struct ws_watcher *w)
 {
-    struct state *s = l->state;
+    int err = check_kind(w->fd);
+
+    if (err == WS_OK)
+        err = grow(l, p);
+    if (err != WS_OK)
+        return err;
+    p->at[p->n].fd = w->fd;
+    p->at[p->n].revents = 0;
+    p->n++;
+    w->slot = (int)p->n;
+    return WS_OK;
+}
+
+/* The last one moves into the gap. */
+static void drop(struct ws_loop *l, struct polls *p, struct ws_watcher *w)
+{
+    struct pollfd *gap = &p->at[w->slot - 1];
+
+    p->n--;
+    *gap = p->at[p->n];
+    l->by_fd[gap->fd]->slot = w->slot;
+    w->slot = 0;
+}
+
+static int polls_set(struct ws_loop *l, struct ws_watcher *w, unsigned mask)
+{
+    struct polls *p = l->state;
+    unsigned events = 0;
 
     if (mask == 0) {
-        if (w->known)
-            take_out(s, w);
+        drop(l, p, w);
         return WS_OK;
     }
-    if (!w->known) {
-        if (s->n == s->cap && grow(l, s) != WS_OK)
-            return WS_ERR_NOMEM;
-        w->slot = s->n++;
-        w->known = 1;
-        s->watchers[w->slot] = w;
-        s->fds[w->slot].fd = w->fd;
+    if (w->slot == 0) {
+        int err = add(l, p, w);
+        if (err != WS_OK)
+            return err;
     }
-    s->fds[w->slot].events =
-        (short)(((mask & WS_IO_READ) != 0 ? POLLIN : 0) |
-                ((mask & WS_IO_WRITE) != 0 ? POLLOUT : 0));
+    events |= (mask & WS_IO_READ) != 0 ? POLLIN : 0;
+    events |= (mask & WS_IO_WRITE) != 0 ? POLLOUT : 0;
+    p->at[w->slot - 1].events = (short)events;
     return WS_OK;
 }
 
-static unsigned bits(short events)
+static unsigned bits_of(short revents)
 {
-    return ((events & POLLIN) != 0 ? (unsigned)WS_IO_READ : 0u) |
-           ((events & POLLOUT) != 0 ? (unsigned)WS_IO_WRITE : 0u) |
-           ((events & (POLLERR | POLLHUP | POLLNVAL)) != 0
-                ? (unsigned)WS_IO_ERROR
-                : 0u);
+    unsigned got = 0;
+
+    if ((revents & POLLIN) != 0)
+        got |= WS_IO_READ;
+    if ((revents & POLLOUT) != 0)
+        got |= WS_IO_WRITE;
+    if ((revents & (POLLERR | POLLHUP | POLLNVAL)) != 0)
+        got |= WS_IO_ERROR;
+    return got;
 }
 
-/* Nothing is added or taken out while this walks: owners act only later. */
-static int poll_wait_for(struct ws_loop *l, int ms)
+static int polls_wait(struct ws_loop *l, int64_t ms)
 {
-    const struct state *s = l->state;
-    int left = poll(s->fds, (nfds_t)s->n, ms);
+    struct polls *p = l->state;
+    int left = poll(p->at, (nfds_t)p->n, ms > INT_MAX ? INT_MAX : (int)ms);
     size_t i;
 
     if (left < 0)
         return WS_ERR_SYSTEM;
-    for (i = 0; i < s->n && left > 0; i++) {
-        if (s->fds[i].revents != 0) {
-            ws_loop_mark(l, s->watchers[i], bits(s->fds[i].revents));
-            left--;
-        }
+    for (i = 0; left > 0 && i < p->n; i++) {
+        if (p->at[i].revents == 0)
+            continue;
+        left--;
+        ws_loop_ready(l, l->by_fd[p->at[i].fd], bits_of(p->at[i].revents));
     }
     return WS_OK;
 }
 
-static int poll_fd(const struct ws_loop *l)
+static int polls_fd(const struct ws_loop *l)
 {
     (void)l;
     return -1;
 }
 
 const struct ws_backend ws_backend_poll = {
-    "poll", poll_init, poll_free, poll_set, poll_wait_for, poll_fd,
+    "poll", polls_init, polls_free, polls_set, polls_wait, polls_fd,
 };
