@@ -2,12 +2,12 @@
 **
 ** Maps a name to lower case and encodes each label that is not ASCII as
 ** "xn--" and Punycode.  The mapping is not the whole of UTS 46, whose tables
-** are larger than this library: letters are lower-cased in the Latin, Greek,
-** Cyrillic, Armenian and full-width ranges; ideographic full stops are dots;
-** invisible joiners vanish; composed letters are expected (no NFC).  So a
-** name from a keyboard or a link comes out right, one in decomposed or
-** compatibility letters may not, and has to be given as "xn--".  Scripts
-** without case need none of it.
+** are larger than this library: letters are lower-cased in Latin, Greek,
+** Cyrillic, Armenian and full width; ideographic full stops are dots;
+** invisible characters vanish.  Where the tables would have been needed
+** (decomposed letters, compatibility forms, rarer capitals) the name is
+** refused rather than got wrong, and has to be given as "xn--".  Neither the
+** rules for text from right to left nor those for joiners are checked.
 */
 #ifndef WS_WIRE_IDNA_H
 #define WS_WIRE_IDNA_H

@@ -1,0 +1,260 @@
+/* probe_wire.c -- probe.wire: questions to heads, writing and URLs out of
+** little memory, hosts, names, paths. */
+#include "probe.h"
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "wire/field.h"
+#include "wire/head.h"
+#include "wire/host.h"
+#include "wire/idna.h"
+#include "wire/target.h"
+#include "wire/uri.h"
+
+static void push(lua_State *L, struct ws_slice s)
+{
+    lua_pushlstring(L, s.n == 0 ? "" : (const char *)s.p, s.n);
+}
+
+/* Bytes of their own, so that a read or write too far is seen. */
+static struct ws_span copy_of(lua_State *L, struct ws_slice s)
+{
+    uint8_t *p = lua_newuserdatauv(L, s.n == 0 ? 1 : s.n, 0);
+    if (s.n > 0)
+        memcpy(p, s.p, s.n);
+    return ws_span_of(p, s.n);
+}
+
+/* -- heads -- */
+
+/* parse(bytes, response, fields_max) -> bytes after parsing, number of
+** fields; or nil and the name of the error */
+static int parse(lua_State *L)
+{
+    struct ws_slice s = probe_slice(L, 1);
+    struct ws_span span = copy_of(L, s);
+    size_t max = probe_size(L, 3);
+    struct ws_head h;
+    int rc;
+
+    h.fields = lua_newuserdatauv(L, (max + 1) * sizeof *h.fields, 0);
+    h.fields_max = (unsigned)max;
+    rc = ws_head_parse(&h, span, lua_toboolean(L, 2));
+    if (rc != WS_OK)
+        return probe_result(L, rc);
+    push(L, ws_slice_of(span.p, span.n));
+    lua_pushinteger(L, h.nfields);
+    return 2;
+}
+
+/* A head whose fields are the {name, value} of the list at arg. */
+static void make_head(lua_State *L, int arg, struct ws_head *h)
+{
+    size_t i, n = lua_rawlen(L, arg);
+    memset(h, 0, sizeof *h);
+    h->fields = lua_newuserdatauv(L, (n + 1) * sizeof *h->fields, 0);
+    h->nfields = h->fields_max = (unsigned)n;
+    luaL_checkstack(L, (int)n * 3, NULL);
+    for (i = 0; i < n; i++) {
+        lua_rawgeti(L, arg, (lua_Integer)i + 1);
+        lua_rawgeti(L, -1, 1);
+        lua_rawgeti(L, -2, 2);
+        h->fields[i].name = probe_slice(L, -2);
+        h->fields[i].value = probe_slice(L, -1);
+    }
+}
+
+/* has_token(fields, name, token) -> boolean */
+static int has_token(lua_State *L)
+{
+    struct ws_head h;
+    make_head(L, 1, &h);
+    lua_pushboolean(L, ws_head_has_token(&h, luaL_checkstring(L, 2),
+                                         luaL_checkstring(L, 3)));
+    return 1;
+}
+
+/* find(fields, name) -> count, then the value of each */
+static int find(lua_State *L)
+{
+    const struct ws_field *f = NULL;
+    const char *name = luaL_checkstring(L, 2);
+    struct ws_head h;
+    int n = 1;
+
+    make_head(L, 1, &h);
+    luaL_checkstack(L, (int)h.nfields + 1, NULL);
+    lua_pushinteger(L, ws_head_count(&h, name));
+    for (;;) {
+        f = ws_head_find(&h, name, f);
+        if (f == NULL)
+            return n;
+        push(L, f->value);
+        n++;
+    }
+}
+
+/* put(mem, limit, what, ...) -> bytes written, or nil and the error.  what is
+** request, status, field or end; a prefix "kept" is in the buffer before. */
+static int put(lua_State *L)
+{
+    static const char *const kinds[] = {"request", "status", "field", "end",
+                                        NULL};
+    struct ws_mem *mem = probe_mem(L, 1);
+    int rc, kind = luaL_checkoption(L, 3, NULL, kinds);
+    struct ws_slice a = ws_slice_of(NULL, 0), b = a;
+    struct ws_buf buf;
+
+    if (kind != 3)
+        b = probe_slice(L, 5);
+    if (kind == 0 || kind == 2)
+        a = probe_slice(L, 4);
+    ws_buf_init(&buf, probe_size(L, 2));
+    rc = ws_buf_append(&buf, mem, ws_slice_str("kept"));
+    if (rc == WS_OK && kind == 0)
+        rc = ws_head_put_request(&buf, mem, a, b);
+    else if (rc == WS_OK && kind == 1)
+        rc = ws_head_put_status(&buf, mem, (int)luaL_checkinteger(L, 4), b);
+    else if (rc == WS_OK && kind == 2)
+        rc = ws_head_put_field(&buf, mem, a, b);
+    else if (rc == WS_OK)
+        rc = ws_head_put_end(&buf, mem);
+    push(L, ws_buf_peek(&buf));
+    ws_buf_free(&buf, mem);
+    if (rc == WS_OK)
+        return 1;
+    lua_pushnil(L);
+    lua_pushstring(L, ws_err_name(rc));
+    lua_pushvalue(L, -3); /* what is there nonetheless */
+    return 3;
+}
+
+/* field_ok(name, value) -> boolean */
+static int field_ok(lua_State *L)
+{
+    lua_pushboolean(L, ws_head_field_ok(probe_slice(L, 1), probe_slice(L, 2)));
+    return 1;
+}
+
+/* -- fields -- */
+
+/* param(params, room) -> name, value, quoted; or nil and the error */
+static int param(lua_State *L)
+{
+    struct ws_slice params = probe_slice(L, 1);
+    size_t n = probe_size(L, 2);
+    uint8_t *room = lua_newuserdatauv(L, n == 0 ? 1 : n, 0);
+    struct ws_param p;
+    int rc = ws_param_next(&params, &p, n == 0 ? NULL : room, n);
+
+    if (rc != WS_OK)
+        return probe_result(L, rc);
+    push(L, p.name);
+    push(L, p.value);
+    lua_pushboolean(L, p.quoted);
+    return 3;
+}
+
+/* extension_check(value) -> true, or nil and the error */
+static int extension_check(lua_State *L)
+{
+    return probe_result(L, ws_extension_check(probe_slice(L, 1)));
+}
+
+/* classes(byte) -> the set of kinds */
+static int classes(lua_State *L)
+{
+    lua_pushinteger(L, ws_ch[probe_size(L, 1) & 0xFF]);
+    return 1;
+}
+
+/* -- hosts and paths -- */
+
+/* host(text) -> text, kind; or nil and a sentence */
+static int host(lua_State *L)
+{
+    static const char *const kinds[] = {"name", "ipv4", "ipv6"};
+    struct ws_span s = copy_of(L, probe_slice(L, 1));
+    const char *why = NULL;
+    struct ws_host h;
+
+    if (ws_host_parse(&h, ws_slice_of(s.p, s.n), &why) != WS_OK) {
+        lua_pushnil(L);
+        lua_pushstring(L, why);
+        return 2;
+    }
+    lua_pushstring(L, h.text);
+    lua_pushstring(L, kinds[h.kind]);
+    return 2;
+}
+
+/* ascii(name, room) -> name in ASCII; or nil and a sentence */
+static int ascii(lua_State *L)
+{
+    struct ws_span s = copy_of(L, probe_slice(L, 1));
+    size_t n = probe_size(L, 2);
+    char *out = lua_newuserdatauv(L, n == 0 ? 1 : n, 0);
+    const char *why = NULL;
+
+    if (ws_idna_ascii(out, &n, ws_slice_of(s.p, s.n), &why) != WS_OK) {
+        lua_pushnil(L);
+        lua_pushstring(L, why);
+        return 2;
+    }
+    lua_pushlstring(L, out, n);
+    return 1;
+}
+
+/* normalise(path) -> path */
+static int normalise(lua_State *L)
+{
+    struct ws_span s = copy_of(L, probe_slice(L, 1));
+    ws_path_normalise(&s);
+    push(L, ws_slice_of(s.p, s.n));
+    return 1;
+}
+
+/* -- URLs -- */
+
+/* uri(mem, text [, room]) -> url, Host value; or nil and the error */
+static int uri(lua_State *L)
+{
+    struct ws_mem *mem = probe_mem(L, 1);
+    struct ws_span s = copy_of(L, probe_slice(L, 2));
+    size_t n = (size_t)luaL_optinteger(L, 3, WS_HOST_HEADER_SIZE);
+    char *header = lua_newuserdatauv(L, n == 0 ? 1 : n, 0);
+    struct ws_uri u;
+    int rc = ws_uri_parse(&u, mem, ws_slice_of(s.p, s.n), NULL);
+
+    if (rc == WS_OK) {
+        lua_pushstring(L, u.text);
+        rc = ws_uri_host_header(&u, header, n);
+    }
+    ws_uri_free(&u, mem);
+    ws_uri_free(&u, mem); /* twice is fine */
+    if (rc != WS_OK)
+        return probe_result(L, rc);
+    lua_pushstring(L, header);
+    return 2;
+}
+
+int ws_probe_wire(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"parse", parse},
+        {"has_token", has_token},
+        {"find", find},
+        {"put", put},
+        {"field_ok", field_ok},
+        {"param", param},
+        {"classes", classes},
+        {"extension_check", extension_check},
+        {"host", host},
+        {"ascii", ascii},
+        {"normalise", normalise},
+        {"uri", uri},
+        {NULL, NULL},
+    };
+    luaL_newlib(L, functions);
+    return 1;
+}
