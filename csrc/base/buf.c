@@ -101,7 +101,7 @@ int ws_buf_append(struct ws_buf *b, struct ws_mem *mem, struct ws_slice s)
     int rc = ws_buf_room(b, mem, s.n, &room);
     if (rc != WS_OK)
         return rc;
-    if (s.n > 0)
+    if (s.n > 0 && room.p != NULL) /* the one implies the other */
         memcpy(room.p, s.p, s.n);
     b->tail += s.n;
     return WS_OK;

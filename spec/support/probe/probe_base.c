@@ -82,13 +82,13 @@ static void *alloc(void *ud, void *p, size_t osize, size_t nsize)
     struct label *new;
     if (osize != (old == NULL ? 0 : old->size))
         t->wrong++;
-    if (nsize == 0) {
+    if (old != NULL && nsize == 0) {
         memset(p, 0xDD, old->size);
         free(old);
         t->live--;
         return NULL;
     }
-    if (nsize > SIZE_MAX / 4 || fails_now(t))
+    if (nsize == 0 || nsize > SIZE_MAX / 4 || fails_now(t))
         return NULL;
     new = malloc(sizeof *new + nsize);
     if (new == NULL)

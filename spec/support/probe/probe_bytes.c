@@ -19,7 +19,7 @@
 
 #define GUARD "probe.guard"
 
-enum { PAGE = 65536, FILL = 0x5A, NEAR = 128 };
+enum { PAGE = 65536, ALL = 3 * PAGE, FILL = 0x5A, NEAR = 128 };
 
 struct guard {
     uint8_t *map; /* page, PAGE bytes of ours, page */
@@ -28,8 +28,7 @@ struct guard {
 static int guard_new(lua_State *L)
 {
     struct guard *g = probe_new(L, sizeof *g, GUARD, 0);
-    void *p =
-        mmap(NULL, 3 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *p = mmap(NULL, ALL, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return luaL_error(L, "mmap failed");
     g->map = p;
@@ -43,7 +42,7 @@ static int guard_gc(lua_State *L)
 {
     struct guard *g = luaL_checkudata(L, 1, GUARD);
     if (g->map != NULL)
-        munmap(g->map, 3 * PAGE);
+        munmap(g->map, ALL);
     g->map = NULL;
     return 0;
 }
