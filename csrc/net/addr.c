@@ -1,11 +1,35 @@
-/* net/addr.c -- see addr.h. */
+/* net/addr.c -- what inet_pton leaves open: ports, zones, paths. */
 #include "net/addr.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
-#include <stdlib.h>
+
+enum { PATH_AT = offsetof(struct sockaddr_un, sun_path) };
+
+_Static_assert(sizeof(struct sockaddr_in6) <= WS_ADDR_SMALL,
+               "internet addresses fit");
+_Static_assert(sizeof(struct sockaddr_un) - PATH_AT < WS_ADDR_TEXT_MAX,
+               "paths fit");
+
+/* -- from text -- */
+
+/* The zone of an IPv6 address: an interface's name or number (RFC 4007 11);
+** 0 when it is neither. */
+static uint32_t zone_of(const char *text)
+{
+    uint32_t zone = if_nametoindex(text);
+    const char *p;
+
+    if (zone != 0)
+        return zone;
+    for (p = text; *p >= '0' && *p <= '9'; p++) {
+        if (zone > (UINT32_MAX - 9) / 10)
+            return 0;
+        zone = zone * 10 + (uint32_t)(*p - '0');
+    }
+    return *p == '\0' ? zone : 0;
+}
 
 static int parse_v6(struct ws_addr *a, const char *text, int port)
 {
@@ -20,13 +44,9 @@ static int parse_v6(struct ws_addr *a, const char *text, int port)
     if (inet_pton(AF_INET6, bare, &a->u.v6.sin6_addr) != 1)
         return WS_ERR_ARGUMENT;
     if (percent != NULL) {
-        unsigned scope = if_nametoindex(percent + 1);
-        char *end;
-        if (scope == 0)
-            scope = (unsigned)strtoul(percent + 1, &end, 10);
-        if (scope == 0)
+        a->u.v6.sin6_scope_id = zone_of(percent + 1);
+        if (a->u.v6.sin6_scope_id == 0)
             return WS_ERR_ARGUMENT;
-        a->u.v6.sin6_scope_id = scope;
     }
     a->u.v6.sin6_family = AF_INET6;
     a->u.v6.sin6_port = htons((uint16_t)port);
@@ -49,64 +69,109 @@ int ws_addr_parse(struct ws_addr *a, const char *text, int port)
 
 int ws_addr_unix(struct ws_addr *a, const char *path)
 {
-    size_t n = strlen(path), head = offsetof(struct sockaddr_un, sun_path);
+    size_t n = strlen(path);
 
     memset(a, 0, sizeof *a);
     if (n == 0 || n >= sizeof a->u.path.sun_path)
         return WS_ERR_ARGUMENT;
     a->u.path.sun_family = AF_UNIX;
     memcpy(a->u.path.sun_path, path, n + 1);
-    a->len = (socklen_t)(head + n + 1);
+    a->len = (socklen_t)(PATH_AT + n + 1);
     if (path[0] == '@') { /* no NUL at its end: the length counts */
         a->u.path.sun_path[0] = '\0';
-        a->len = (socklen_t)(head + n);
+        a->len = (socklen_t)(PATH_AT + n);
     }
     return WS_OK;
 }
 
-static void format_unix(const struct ws_addr *a, char *out, size_t n)
-{
-    size_t head = offsetof(struct sockaddr_un, sun_path);
-    const char *path = a->u.path.sun_path;
+/* -- to text -- */
 
-    if (a->len <= head)
+/* A path ends with a NUL or, like an abstract name, which may hold NULs, with
+** the address. */
+static void format_path(const struct ws_addr *a, char *out, size_t n)
+{
+    const char *path = a->u.path.sun_path;
+    size_t i, len = a->len <= PATH_AT ? 0 : a->len - PATH_AT;
+
+    if (len == 0) {
         snprintf(out, n, "unix");
-    else if (path[0] == '\0')
-        snprintf(out, n, "@%.*s", (int)(a->len - head - 1), path + 1);
+        return;
+    }
+    if (path[0] != '\0')
+        len = strnlen(path, len);
+    for (i = 0; i < len && i + 1 < n; i++) {
+        uint8_t ch = (uint8_t)path[i];
+        out[i] = ch < ' ' || ch == 0x7F ? '?' : path[i];
+    }
+    out[i] = '\0';
+    if (path[0] == '\0' && i > 0)
+        out[0] = '@';
+}
+
+static void format_v6(const struct ws_addr *a, char *out, size_t n)
+{
+    char bare[INET6_ADDRSTRLEN], name[IF_NAMESIZE];
+    unsigned zone = (unsigned)a->u.v6.sin6_scope_id;
+
+    inet_ntop(AF_INET6, &a->u.v6.sin6_addr, bare, sizeof bare);
+    if (zone == 0)
+        snprintf(out, n, "%s", bare);
+    else if (if_indextoname(zone, name) != NULL)
+        snprintf(out, n, "%s%%%s", bare, name);
     else
-        snprintf(out, n, "%.*s", (int)(a->len - head), path);
+        snprintf(out, n, "%s%%%u", bare, zone);
 }
 
 void ws_addr_format(const struct ws_addr *a, char *out, size_t n, int *port)
 {
-    char scope[24] = "";
+    char bare[INET_ADDRSTRLEN];
 
     *port = 0;
-    if (a->len > 0 && a->u.any.sa_family == AF_INET) {
-        inet_ntop(AF_INET, &a->u.v4.sin_addr, out, (socklen_t)n);
+    if (n == 0)
+        return;
+    switch (ws_addr_family(a)) {
+    case AF_INET:
+        inet_ntop(AF_INET, &a->u.v4.sin_addr, bare, sizeof bare);
+        snprintf(out, n, "%s", bare);
         *port = ntohs(a->u.v4.sin_port);
-    } else if (a->len > 0 && a->u.any.sa_family == AF_INET6) {
-        char bare[INET6_ADDRSTRLEN];
-        inet_ntop(AF_INET6, &a->u.v6.sin6_addr, bare, sizeof bare);
-        if (a->u.v6.sin6_scope_id != 0)
-            snprintf(scope, sizeof scope, "%%%u",
-                     (unsigned)a->u.v6.sin6_scope_id);
-        snprintf(out, n, "%s%s", bare, scope);
+        break;
+    case AF_INET6:
+        format_v6(a, out, n);
         *port = ntohs(a->u.v6.sin6_port);
-    } else if (a->len > 0 && a->u.any.sa_family == AF_UNIX) {
-        format_unix(a, out, n);
-    } else {
+        break;
+    case AF_UNIX:
+        format_path(a, out, n);
+        break;
+    default:
         snprintf(out, n, "?");
+        break;
     }
 }
 
-_Static_assert(sizeof(struct sockaddr_in6) <= WS_ADDR_SMALL,
-               "internet addresses fit");
+/* -- comparing and keeping -- */
+
+int ws_addr_equal(const struct ws_addr *a, const struct ws_addr *b)
+{
+    int family = ws_addr_family(a);
+
+    if (family != ws_addr_family(b))
+        return 0;
+    if (family == AF_INET)
+        return a->u.v4.sin_port == b->u.v4.sin_port &&
+               a->u.v4.sin_addr.s_addr == b->u.v4.sin_addr.s_addr;
+    if (family == AF_INET6)
+        return a->u.v6.sin6_port == b->u.v6.sin6_port &&
+               a->u.v6.sin6_scope_id == b->u.v6.sin6_scope_id &&
+               memcmp(&a->u.v6.sin6_addr, &b->u.v6.sin6_addr,
+                      sizeof a->u.v6.sin6_addr) == 0;
+    return a->len == b->len && memcmp(&a->u, &b->u, a->len) == 0;
+}
 
 size_t ws_addr_save(const struct ws_addr *a, uint8_t small[WS_ADDR_SMALL])
 {
-    if (a->len == 0 || a->len > WS_ADDR_SMALL ||
-        (a->u.any.sa_family != AF_INET && a->u.any.sa_family != AF_INET6))
+    int family = ws_addr_family(a);
+
+    if (a->len > WS_ADDR_SMALL || (family != AF_INET && family != AF_INET6))
         return 0;
     memcpy(small, &a->u, a->len);
     return a->len;
@@ -115,43 +180,8 @@ size_t ws_addr_save(const struct ws_addr *a, uint8_t small[WS_ADDR_SMALL])
 void ws_addr_load(struct ws_addr *a, const uint8_t *small, size_t n)
 {
     memset(a, 0, sizeof *a);
+    if (n > WS_ADDR_SMALL)
+        return;
     memcpy(&a->u, small, n);
     a->len = (socklen_t)n;
-}
-
-#define E(name)     \
-    {               \
-        name, #name \
-    }
-
-static const struct {
-    int number;
-    const char *word;
-} words[] = {
-    E(EACCES),       E(EADDRINUSE),   E(EADDRNOTAVAIL), E(EAFNOSUPPORT),
-    E(EAGAIN),       E(EALREADY),     E(EBADF),         E(EBUSY),
-    E(ECONNABORTED), E(ECONNREFUSED), E(ECONNRESET),    E(EEXIST),
-    E(EHOSTDOWN),    E(EHOSTUNREACH), E(EINPROGRESS),   E(EINTR),
-    E(EINVAL),       E(EIO),          E(EISCONN),       E(ELOOP),
-    E(EMFILE),       E(EMSGSIZE),     E(ENAMETOOLONG),  E(ENETDOWN),
-    E(ENETRESET),    E(ENETUNREACH),  E(ENFILE),        E(ENOBUFS),
-    E(ENOENT),       E(ENOMEM),       E(ENOPROTOOPT),   E(ENOTCONN),
-    E(ENOTDIR),      E(ENOTSOCK),     E(EPERM),         E(EPIPE),
-    E(EPROTO),       E(EPROTONOSUPPORT), E(EROFS),      E(ETIMEDOUT),
-};
-
-const char *ws_errno_word(int err)
-{
-    size_t i;
-
-    for (i = 0; i < sizeof words / sizeof words[0]; i++) {
-        if (words[i].number == err)
-            return words[i].word;
-    }
-    return "SYSTEM";
-}
-
-const char *ws_errno_text(int err)
-{
-    return strerror(err);
 }

@@ -2,15 +2,15 @@
 **
 ** The Lua API names errors of the system by their errno name, which C does
 ** not know at run time, and describes them in words that depend on no locale
-** and no buffer, which strerror's do.
+** and on no buffer, as strerror's do.
 */
 #ifndef WS_NET_ERRNO_H
 #define WS_NET_ERRNO_H
 
-/* "ECONNREFUSED"; "EUNKNOWN" for a number not in the table.  Static. */
+/* "ECONNREFUSED"; "SYSTEM" for a number not in the table.  Static. */
 const char *ws_errno_word(int err);
 
-/* "Connection refused"; "Unknown error" for a number not in the table.
+/* "Connection refused"; "Unknown system error" for a number not in the table.
 ** Static. */
 const char *ws_errno_text(int err);
 

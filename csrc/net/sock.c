@@ -1,4 +1,11 @@
-/* net/sock.c -- see sock.h. */
+/* net/sock.c -- system calls on sockets, and what is known about them.
+**
+** recv and send are the two calls a message costs: their path has nothing on
+** it but the test for an interruption.
+*/
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* accept4 */
+#endif
 #include "net/sock.h"
 
 #include <errno.h>
@@ -8,7 +15,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { SLICES_MAX = 64 };
+enum {
+    SLICES_MAX = 64,   /* of one call; what is more goes with the next */
+    ACCEPT_TRIES = 256 /* dead connections passed over in one call */
+};
 
 /* -- the stream -- */
 
@@ -115,9 +125,23 @@ static int fail(struct ws_sock *s)
 
 static int new_socket(struct ws_sock *s, const struct ws_addr *a)
 {
-    s->fd = socket(a->u.any.sa_family,
+    s->fd = socket(ws_addr_family(a),
                    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     return s->fd < 0 ? fail(s) : WS_OK;
+}
+
+/* A local address without a port gets its port from connect, so that two
+** connections to different peers may share one. */
+static int bind_local(struct ws_sock *s, const struct ws_addr *from)
+{
+#ifdef IP_BIND_ADDRESS_NO_PORT
+    int one = 1;
+
+    if (ws_addr_family(from) != AF_UNIX)
+        (void)setsockopt(s->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one,
+                         sizeof one); /* an old kernel: it does without */
+#endif
+    return bind(s->fd, &from->u.any, from->len);
 }
 
 int ws_sock_connect(struct ws_sock *s, const struct ws_addr *to,
@@ -125,7 +149,7 @@ int ws_sock_connect(struct ws_sock *s, const struct ws_addr *to,
 {
     if (new_socket(s, to) != WS_OK)
         return WS_ERR_SYSTEM;
-    if (from != NULL && bind(s->fd, &from->u.any, from->len) != 0)
+    if (from != NULL && bind_local(s, from) != 0)
         return fail(s);
     if (connect(s->fd, &to->u.any, to->len) == 0)
         return WS_OK;
@@ -134,12 +158,24 @@ int ws_sock_connect(struct ws_sock *s, const struct ws_addr *to,
 
 int ws_sock_connected(struct ws_sock *s)
 {
+    struct ws_addr local, peer;
     int err = 0;
     socklen_t n = sizeof err;
 
     if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &err, &n) != 0)
         err = errno;
+    ws_sock_peer(s, &peer);
+    if (err == 0 && peer.len == 0)
+        err = EINPROGRESS;
+    /* A port nobody listens on may be the very one this socket was given;
+       TCP then connects it to itself (RFC 9293 3.5, simultaneous open). */
+    ws_sock_local(s, &local);
+    if (err == 0 && ws_addr_family(&peer) != AF_UNIX &&
+        ws_addr_equal(&local, &peer))
+        err = ECONNREFUSED;
     s->stream.err = err;
+    if (err == EINPROGRESS)
+        return WS_MORE;
     return err == 0 ? WS_OK : WS_ERR_SYSTEM;
 }
 
@@ -158,7 +194,7 @@ static void remove_stale(const struct ws_addr *a)
     struct stat st;
     const char *path = a->u.path.sun_path;
 
-    if (path[0] == '\0' || lstat(path, &st) != 0 || !S_ISSOCK(st.st_mode))
+    if (ws_addr_family(a) != AF_UNIX || path[0] == '\0' || lstat(path, &st) != 0 || !S_ISSOCK(st.st_mode))
         return;
     ws_sock_init(&probe);
     if (ws_sock_connect(&probe, a, NULL) == WS_ERR_SYSTEM &&
@@ -189,8 +225,9 @@ int ws_sock_listen(struct ws_sock *s, const struct ws_addr *a, int backlog,
 {
     if (new_socket(s, a) != WS_OK)
         return WS_ERR_SYSTEM;
-    if (a->u.any.sa_family == AF_UNIX)
-        remove_stale(a);
+    if (backlog <= 0)
+        backlog = SOMAXCONN;
+    remove_stale(a);
     if (set_options(s, a, reuse_port) != 0 ||
         bind(s->fd, &a->u.any, a->len) != 0 || listen(s->fd, backlog) != 0)
         return fail(s);
@@ -202,7 +239,7 @@ static int of_the_peer(int err)
 {
     return err == EINTR || err == ECONNABORTED || err == EPROTO ||
            err == ENETDOWN || err == ENOPROTOOPT || err == EHOSTUNREACH ||
-           err == ENETUNREACH || err == EPERM;
+           err == ENETUNREACH || err == ETIMEDOUT || err == EPERM;
 }
 
 static int accept_one(int fd, struct ws_addr *peer)
@@ -213,10 +250,13 @@ static int accept_one(int fd, struct ws_addr *peer)
 
 int ws_sock_accept(struct ws_sock *s, int *fd, struct ws_addr *peer)
 {
+    int tries = 0;
+
     do {
         peer->len = sizeof peer->u;
         *fd = accept_one(s->fd, peer);
-    } while (*fd < 0 && of_the_peer(errno));
+        tries++;
+    } while (*fd < 0 && tries < ACCEPT_TRIES && of_the_peer(errno));
     if (*fd >= 0)
         return WS_OK;
     return (int)failed(&s->stream);
@@ -260,9 +300,7 @@ void ws_spare_shed(struct ws_sock *s, int *spare)
     struct ws_addr peer;
     int fd;
 
-    if (*spare < 0)
-        return;
-    ws_spare_close(spare);
+    ws_spare_close(spare); /* when there is none, try all the same */
     if (ws_sock_accept(s, &fd, &peer) == WS_OK)
         close(fd);
     ws_spare_open(spare);

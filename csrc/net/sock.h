@@ -26,14 +26,18 @@ void ws_sock_adopt(struct ws_sock *s, int fd);
 int ws_sock_connect(struct ws_sock *s, const struct ws_addr *to,
                     const struct ws_addr *from);
 
-/* How connecting ended: WS_OK or WS_ERR_SYSTEM with stream.err. */
+/* How connecting ended: WS_OK; WS_ERR_SYSTEM with stream.err; WS_MORE: it has
+** not, asked too early.  A TCP socket that got connected to itself, by chance,
+** was refused: nobody listens there. */
 int ws_sock_connected(struct ws_sock *s);
 
 /* TCP_NODELAY; does nothing to a unix socket. */
 void ws_sock_nodelay(struct ws_sock *s, int on);
 
-/* Binds and listens; IPv6 means IPv6 only.  A unix socket's file that nobody
-** listens on any more is replaced.  WS_OK or WS_ERR_SYSTEM with stream.err,
+/* Binds and listens; backlog <= 0: as many as the system allows.  An IPv6
+** address means IPv6 only.  reuse_port: others may listen on the same port and
+** share the connections (SO_REUSEPORT).  A unix socket's file that nobody
+** listens on any more is replaced.  WS_OK, or WS_ERR_SYSTEM with stream.err
 ** and no socket. */
 int ws_sock_listen(struct ws_sock *s, const struct ws_addr *a, int backlog,
                    int reuse_port);

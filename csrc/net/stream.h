@@ -1,8 +1,7 @@
 /* net/stream.h -- what a transport is: a few functions.
 **
 ** TCP and unix sockets are streams; TLS and proxies are streams on streams.
-** Nothing here blocks: what cannot be done now is WS_AGAIN, and `want` says
-** which readiness of the descriptor helps beyond what the caller waits for.
+** Nothing here blocks: what cannot be done now is WS_AGAIN.
 */
 #ifndef WS_NET_STREAM_H
 #define WS_NET_STREAM_H
@@ -13,11 +12,13 @@
 /* Would block; no error of the list has this number. */
 enum { WS_AGAIN = -1000 };
 
+_Static_assert((int)WS_AGAIN < (int)WS_ERR_LAST, "WS_AGAIN is no error code");
+
 struct ws_stream;
 
 struct ws_stream_ops {
-    /* Bytes read (> 0), 0: the peer's end, WS_AGAIN, or WS_ERR_SYSTEM with
-       stream->err. */
+    /* Bytes read into room (room.n > 0), 0: the peer's end, WS_AGAIN, or
+       WS_ERR_SYSTEM with stream->err. */
     ptrdiff_t (*read)(struct ws_stream *s, struct ws_span room);
     /* Bytes taken from the front of n slices, WS_AGAIN, or as above. */
     ptrdiff_t (*write)(struct ws_stream *s, const struct ws_slice *v, int n);
