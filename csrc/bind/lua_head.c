@@ -64,6 +64,7 @@ static int scan_scan(lua_State *L)
 static int parse(lua_State *L, struct ws_head *h, int arg)
 {
     struct ws_slice s = ws_wire_check(L, arg);
+    int is_response = lua_toboolean(L, arg + 1);
     uint8_t *copy = lua_newuserdata(L, s.n + 1);
     size_t i, lines = 1;
 
@@ -72,7 +73,7 @@ static int parse(lua_State *L, struct ws_head *h, int arg)
         lines += copy[i] == '\n';
     h->fields = lua_newuserdata(L, lines * sizeof *h->fields);
     h->fields_max = (unsigned)lines;
-    return ws_head_parse(h, ws_span_of(copy, s.n), lua_toboolean(L, arg + 1));
+    return ws_head_parse(h, ws_span_of(copy, s.n), is_response);
 }
 
 static void push_fields(lua_State *L, const struct ws_head *h)

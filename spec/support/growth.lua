@@ -1,0 +1,41 @@
+-- spec/support/growth.lua -- is it linear?  Times a function at n and at 2n.
+
+local lu = require "luaunit"
+
+local M = {}
+
+-- The least CPU time of some runs, each of them long enough to be measured.
+local function least(fn, input)
+  local times, best = 1, math.huge
+  while true do
+    local start = os.clock()
+    for _ = 1, times do fn(input) end
+    local took = os.clock() - start
+    if took >= 0.004 or times >= 4096 then
+      best = took / times
+      break
+    end
+    times = times * 2
+  end
+  for _ = 1, 4 do
+    local start = os.clock()
+    for _ = 1, times do fn(input) end
+    best = math.min(best, (os.clock() - start) / times)
+  end
+  return best
+end
+
+--- Fails unless fn(make(2n)) takes less than 3 times as long as fn(make(n)):
+--- twice is linear, four times is quadratic.  A measurement disturbed by
+--- something else is made again, three times at most.
+function M.linear(make, fn, n, what)
+  local small, large = make(n), make(2 * n)
+  local ratio
+  for _ = 1, 3 do
+    ratio = least(fn, large) / least(fn, small)
+    if ratio < 3 then return end
+  end
+  lu.fail(("%s: twice the input takes %.1f times as long"):format(what or "not linear", ratio))
+end
+
+return M
