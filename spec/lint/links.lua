@@ -11,11 +11,14 @@ package.path = "spec/?.lua;" .. package.path
 local rules = require "lint.rules"
 
 local failed = 0
+
+-- The objects of a layer's sources (not of sources that are gone).
 local function glob(layer)
-  local pipe = assert(io.popen(("ls %s/%s/*.o 2>/dev/null | tr '\\n' ' '"):format(objects, layer)))
-  local text = pipe:read "a"
+  local list = {}
+  local pipe = assert(io.popen(("ls csrc/%s/*.c 2>/dev/null"):format(layer)))
+  for path in pipe:lines() do list[#list + 1] = objects .. path:gsub("^csrc", ""):gsub("c$", "o") end
   pipe:close()
-  return text
+  return table.concat(list, " ")
 end
 
 os.execute(("mkdir -p %s/links"):format(objects))

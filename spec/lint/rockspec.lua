@@ -23,7 +23,7 @@ local function list(command)
 end
 
 local sources = list "find csrc -name '*.c'"
-local modules = list "find lua -name '*.lua'"
+local modules = list "find lua -name '*.lua' 2>/dev/null"
 
 -- lua/wsock/init.lua is module wsock, lua/wsock/x/y.lua is wsock.x.y.
 local function module_name(path)
