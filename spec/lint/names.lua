@@ -44,8 +44,8 @@ for source in pipe:lines() do
     end
   end
   for _, s in ipairs(symbols("--defined-only", file)) do
-    local writable = s.section == ".data" or s.section:find "^%.bss" or s.section:find "^%.t[bd]" or s.section:find "^%.data%.[^r]"
-      or s.section == "*COM*"
+    local at = s.section
+    local writable = at == ".data" or at:find "^%.bss" or at:find "^%.t[bd]" or at:find "^%.data%.[^r]" or at == "*COM*"
     if writable and not globals[source:gsub("^csrc/", "")] then
       breach(file, "%s is a global variable (%s)", s.name, s.section)
     end
