@@ -40,11 +40,14 @@ static void free_hello(struct ws_conn *c)
 void ws_conn_free(struct ws_conn *c)
 {
     struct ws_mem *mem;
+    int pin;
 
     if (c->conf == NULL)
         return;
     mem = c->conf->mem;
     ws_chain_clear(&c->chain, c->conf->pool);
+    while (ws_conn_unpin(c, &pin) == WS_OK)
+        continue; /* whoever cares has asked before */
     ws_message_free(&c->message, mem);
     c->stale = 0;
     c->event.type = WS_EV_NONE;
@@ -83,7 +86,7 @@ void ws_conn_eof(struct ws_conn *c)
     c->ended = 1;
     if (c->stage == WS_IN_DISCARD)
         ws_conn_settle(c);
-    else if (c->stage == WS_IN_BODY && c->body_kind == WS_BODY_UNTIL_CLOSE)
+    else if (c->stage == WS_IN_BODY && c->conf->role == WS_CLIENT)
         ws_conn_end_body(c);
     else if (c->stage != WS_IN_ANSWER)
         ws_conn_lost(c, WS_ERR_LOST);

@@ -171,8 +171,8 @@ void ws_conn_init(struct ws_conn *c, const struct ws_conf *conf,
 /* Client: queues the request.  Errors of ws_hello_write, WS_ERR_RANDOM. */
 int ws_conn_start(struct ws_conn *c, const struct ws_hello_conf *hello);
 
-/* Gives all memory back; twice is fine.  Pinned segments are left in
-** c->chain.spent for ws_conn_unpin.  head and protocol become empty. */
+/* Gives all memory back; twice is fine.  Pins nobody asked for are forgotten;
+** head and protocol become empty. */
 void ws_conn_free(struct ws_conn *c);
 
 /* Tells the time; before feed, tick and sent, in each turn. */
@@ -260,7 +260,7 @@ int ws_conn_control(struct ws_conn *c, enum ws_opcode op,
 void ws_conn_pause(struct ws_conn *c, int paused);
 
 /* Server, after UPGRADE: 101.  extra may be NULL.  WS_OK, WS_ERR_STATE (not
-** asked), WS_ERR_FIELD, WS_ERR_NOMEM. */
+** asked), WS_ERR_PROTOCOLS (not offered), WS_ERR_FIELD, WS_ERR_NOMEM. */
 int ws_conn_accept(struct ws_conn *c, struct ws_slice protocol,
                    const struct ws_answer *extra);
 
