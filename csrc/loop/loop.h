@@ -124,8 +124,8 @@ void ws_loop_post(struct ws_loop *l, struct ws_source *s);
 
 /* Waits for the first of: a watched descriptor, a deadline, timeout_ms (-1:
 ** no limit).  Collects what was posted, then due timers in order of deadline,
-** then ready watchers.  WS_OK, or WS_ERR_SYSTEM with errno, the collected
-** sources to be pulled all the same.  EINTR: a signal came, nothing is wrong. */
+** then ready watchers.  WS_OK, or WS_ERR_SYSTEM with errno, and the collected
+** sources are to be pulled all the same; EINTR says that a signal came. */
 int ws_loop_turn(struct ws_loop *l, int64_t timeout_ms);
 
 /* The next source this turn has collected; NULL: it is over.  A timer is not

@@ -194,7 +194,8 @@ static void remove_stale(const struct ws_addr *a)
     struct stat st;
     const char *path = a->u.path.sun_path;
 
-    if (ws_addr_family(a) != AF_UNIX || path[0] == '\0' || lstat(path, &st) != 0 || !S_ISSOCK(st.st_mode))
+    if (ws_addr_family(a) != AF_UNIX || path[0] == '\0' ||
+        lstat(path, &st) != 0 || !S_ISSOCK(st.st_mode))
         return;
     ws_sock_init(&probe);
     if (ws_sock_connect(&probe, a, NULL) == WS_ERR_SYSTEM &&
