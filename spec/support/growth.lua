@@ -11,13 +11,13 @@ local function least(fn, input)
     local start = os.clock()
     for _ = 1, times do fn(input) end
     local took = os.clock() - start
-    if took >= 0.004 or times >= 4096 then
+    if took >= 0.002 or times >= 4096 then
       best = took / times
       break
     end
     times = times * 2
   end
-  for _ = 1, 4 do
+  for _ = 1, 3 do
     local start = os.clock()
     for _ = 1, times do fn(input) end
     best = math.min(best, (os.clock() - start) / times)

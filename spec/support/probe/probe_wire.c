@@ -47,6 +47,27 @@ static int parse(lua_State *L)
     return 2;
 }
 
+/* dribble(bytes, size_max) -> size, "MORE" or the name of the error, and how
+** many bytes it took to know, when they come one by one */
+static int dribble(lua_State *L)
+{
+    struct ws_slice s = probe_slice(L, 1);
+    struct ws_head_limits limits = {probe_size(L, 2), 0, 0, 0};
+    struct ws_head_scan scan;
+    size_t n, size = 0;
+    int rc = WS_MORE;
+
+    ws_head_scan_init(&scan);
+    for (n = 1; n <= s.n && rc == WS_MORE; n++)
+        rc = ws_head_scan(&scan, ws_slice_of(s.p, n), &limits, &size);
+    if (rc == WS_OK)
+        lua_pushinteger(L, (lua_Integer)size);
+    else
+        lua_pushstring(L, rc == WS_MORE ? "MORE" : ws_err_name(rc));
+    lua_pushinteger(L, (lua_Integer)n - 1);
+    return 2;
+}
+
 /* A head whose fields are the {name, value} of the list at arg. */
 static void make_head(lua_State *L, int arg, struct ws_head *h)
 {
@@ -243,6 +264,7 @@ int ws_probe_wire(lua_State *L)
     static const luaL_Reg functions[] = {
         {"parse", parse},
         {"has_token", has_token},
+        {"dribble", dribble},
         {"find", find},
         {"put", put},
         {"field_ok", field_ok},
