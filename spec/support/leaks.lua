@@ -86,7 +86,7 @@ end
 
 -- The name of what runs now, in a file that is still there after a crash.
 local progress = os.getenv "SPEC_PROGRESS"
-local file = progress and assert(io.open(progress, "w"))
+local file = progress and progress ~= "" and assert(io.open(progress, "w"))
 
 --- Notes what runs from here on.
 function M.progress(name)

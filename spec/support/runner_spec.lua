@@ -1,0 +1,104 @@
+-- The runner itself: it must not call anything a success that is none.
+local lu = require "luaunit"
+local process = require "support.process"
+
+local T = {}
+
+local root = arg[0]:match "^(.*)/spec/[^/]*$" or "."
+
+-- Runs the runner over a tree with one spec of this text.
+local function run(text, ...)
+  local dir, remove = process.directory()
+  local here = process.run { "sh", "-c", "cd '" .. root .. "' && pwd -P" }:match "[^\n]+"
+  process.run { "sh", "-c", ("mkdir -p D/spec/x && ln -s R/spec/run.lua R/spec/support D/spec/")
+    :gsub("%u%f[/]", { D = dir, R = here }) }
+  local f = assert(io.open(dir .. "/spec/x/a_spec.lua", "w"))
+  f:write(text)
+  f:close()
+  local out, code = process.run_lua { dir .. "/spec/run.lua", "x/", env = { SPEC_PROGRESS = "" }, ... }
+  remove()
+  return out:match "([^\n]*)\n$", code, out
+end
+
+local function class(body)
+  return "local lu = require 'luaunit'\nlocal T = {}\n" .. body .. "\nreturn T\n"
+end
+
+function T:test_passed_failed_skipped_are_counted()
+  local last, code, out = run(class [[
+    function T:setUp() self.x = 1 end
+    function T:test_a() lu.assertEquals(self.x, 1) self.x = 2 end
+    function T:test_b() lu.assertEquals(self.x, 1) lu.success() end
+    function T:test_c() lu.assertEquals('a\0b', 'c') end
+    function T:test_d() lu.skip 'no' end]])
+  lu.assertEquals(last, "2 passed, 1 failed, 1 skipped")
+  lu.assertEquals(code, 1)
+  lu.assertStrContains(out, "a_spec.lua:6:")
+  lu.assertStrContains(out, "a\\x00b")
+end
+
+function T:test_success_is_0()
+  local last, code = run(class "function T:test_a() end")
+  lu.assertEquals({ last, code }, { "1 passed, 0 failed", 0 })
+end
+
+function T:test_nothing_selected_is_a_failure()
+  local last, code = run(class "function T:test_a() end", "--not=x/")
+  lu.assertEquals({ last, code }, { "0 passed, 1 failed", 1 })
+end
+
+function T:test_no_tests_in_a_spec_is_a_failure()
+  local last, code = run "return {}"
+  lu.assertEquals({ last, code }, { "0 passed, 1 failed", 1 })
+end
+
+function T:test_256_failures_are_not_0()
+  local last, code = run(class "for i = 1, 256 do T['test_' .. i] = function() lu.fail 'no' end end")
+  lu.assertEquals({ last, code }, { "0 passed, 256 failed", 1 })
+end
+
+function T:test_a_spec_that_does_not_load_is_one_failure()
+  local last, code = run "syntax error"
+  lu.assertEquals({ last, code }, { "0 passed, 1 failed", 1 })
+end
+
+function T:test_a_global_is_a_failure()
+  local last, _, out = run("Oops = 1\n" .. class "function T:test_a() end")
+  lu.assertEquals(last, "0 passed, 1 failed")
+  lu.assertStrContains(out, "Oops")
+end
+
+function T:test_a_leaked_descriptor_is_a_failure_with_its_name()
+  local last, _, out = run(class "function T:test_a() T.f = io.open '/dev/null' end")
+  lu.assertEquals(last, "0 passed, 1 failed")
+  lu.assertStrContains(out, "/dev/null")
+  last = run(class "T.leaks = false function T:test_a() T.f = io.open '/dev/null' end")
+  lu.assertEquals(last, "1 passed, 0 failed")
+end
+
+function T:test_garbage_is_no_leak()
+  local last = run(class "function T:test_a() local _ = io.open '/dev/null' end")
+  lu.assertEquals(last, "1 passed, 0 failed")
+end
+
+function T:test_a_child_that_dies_is_a_failure_with_the_test_s_name()
+  local last, code, out = run(class "function T:test_a() os.exit(0) end", "--backends=epoll,poll")
+  lu.assertEquals({ last, code }, { "0 passed, 2 failed", 1 })
+  lu.assertStrContains(out, "x/a:test_a")
+end
+
+function T:test_backends_are_added_up()
+  local last, code = run(class "function T:test_a() end", "--backends=epoll,poll")
+  lu.assertEquals({ last, code }, { "2 passed, 0 failed", 0 })
+end
+
+function T:test_the_seed_repeats_the_order()
+  local text = class "for i = 1, 9 do T['test_' .. i] = function() end end"
+  local _, _, first = run(text, "--verbose", "--seed=7")
+  local _, _, second = run(text, "--verbose", "--seed=7")
+  local _, _, third = run(text, "--verbose", "--seed=8")
+  lu.assertEquals(first, second)
+  lu.assertNotEquals(first, third)
+end
+
+return T
