@@ -53,7 +53,7 @@ local function read_meta(path)
   local names, methods, class = {}, {}, nil
   for n, line in lines_of(path) do
     local where = path .. ":" .. n
-    local opened = line:match "^%-%-%-@class%s+%(?[%w]*%)?%s*([%w_.]+)"
+    local opened = line:gsub("^(%-%-%-@class%s+)%(%a+%)%s*", "%1"):match "^%-%-%-@class%s+([%w_.]+)"
     local field = line:match "^%-%-%-@field%s+%??([%w_]+)%??%s"
       or line:match "^%-%-%-@field%s+public%s+([%w_]+)%??%s"
     local owner, sep, method = line:match "^function%s+([%w_]+)([.:])([%w_]+)%s*%("
