@@ -81,8 +81,11 @@ struct ws_lserver {
     size_t clients_max, opening_max;
     uint16_t mask;           /* events with listeners: 1 << enum ws_listen */
     uint8_t no_delay, slow_close;
-    uint8_t open, closing, anchored;
+    uint8_t open, closing, anchored, told_listening;
 };
+
+/* Which of its server's lists a socket is counted in. */
+enum ws_place { WS_AMONG_NONE, WS_AMONG_OPENING, WS_AMONG_CLIENTS };
 
 struct ws_lsocket {
     struct ws_session s; /* first: its address is the key in `live` */
@@ -96,12 +99,13 @@ struct ws_lsocket {
     uint8_t anchored;          /* in `live` */
     uint8_t exposed;           /* the application has seen it as a socket */
     uint8_t decided;           /* accept or reject was called */
+    uint8_t place;             /* enum ws_place */
 };
 
 /* -- modules: each pushes one value -- */
 
 int ws_open_codec(lua_State *L);    /* utf8, mask, base64, accept, ... */
-int ws_open_wire(lua_State *L);     /* frame, status, head, field, uri */
+int ws_open_wire(lua_State *L);     /* see lua_wire.h */
 int ws_open_protocol(lua_State *L); /* wsock.protocol */
 void ws_open_loop(lua_State *L);    /* fields of the table at the top */
 void ws_open_socket(lua_State *L);
@@ -186,23 +190,38 @@ void ws_release_socket(lua_State *L, struct ws_lsocket *k, int loop_idx);
 void ws_serve_ready(lua_State *L, struct ws_lserver *sv);
 void ws_server_timeout(lua_State *L, struct ws_lserver *sv);
 
-/* The request of socket userdata idx wants an answer. */
+/* The socket at idx became open, or ended before it did, or ended. */
+void ws_server_opened(lua_State *L, struct ws_lsocket *k, int idx);
+void ws_server_refused(lua_State *L, struct ws_lsocket *k, int idx, int err);
+void ws_server_left(struct ws_lsocket *k);
+
+/* -- lua_upgrade.c -- */
+
+/* The request of the socket at idx wants an answer. */
 void ws_server_upgrade(lua_State *L, struct ws_lsocket *k, int idx);
 void ws_server_request(lua_State *L, struct ws_lsocket *k, int idx,
                        struct ws_slice body);
-/* It became open, or ended before it did, or ended. */
-void ws_server_opened(lua_State *L, struct ws_lsocket *k, int idx);
-void ws_server_refused(lua_State *L, struct ws_lsocket *k, int idx, int err);
-void ws_server_left(lua_State *L, struct ws_lsocket *k);
+
+/* Adds accept and reject to the table at the top. */
+void ws_upgrade_methods(lua_State *L);
+void ws_open_upgrade(lua_State *L);
 
 /* -- lua_request.c -- */
 
 /* Pushes the head of a socket as a table {method, target, path, query,
 ** headers} or {status, reason, headers, body}. */
 void ws_push_request(lua_State *L, struct ws_lsocket *k, int idx);
-void ws_push_response(lua_State *L, struct ws_lsocket *k);
+void ws_push_response(lua_State *L, struct ws_lsocket *k, int idx);
 
-/* -- lua_target.c -- */
+/* The socket of the request or response table at idx, which is pushed, or
+** NULL. */
+struct ws_lsocket *ws_request_socket(lua_State *L, int idx);
+
+/* Parses a socket's kept head; fields has WS_HEAD_LINES_MAX places. */
+int ws_parse_head(struct ws_lsocket *k, struct ws_head *h,
+                  struct ws_field *fields);
+
+/* -- lua_emitter.c -- */
 
 /* The number of an event by name, 0: there is none.  With `on` the name
 ** starts with "on". */
@@ -210,7 +229,7 @@ int ws_event_number(const char *name, int on, int server);
 const char *ws_event_name(int number);
 
 /* Who has listeners: the userdata at idx, its own table in WS_UV_OWN. */
-struct ws_target {
+struct ws_emitter {
     int idx;
     uint16_t *mask; /* kept in step */
     int server;     /* 1: a server, all of whose listeners take plain
@@ -218,24 +237,24 @@ struct ws_target {
 };
 
 /* on, once, off, addEventListener, removeEventListener; object at 1. */
-int ws_target_on(lua_State *L, const struct ws_target *t, int once);
-int ws_target_off(lua_State *L, const struct ws_target *t);
-int ws_target_add(lua_State *L, const struct ws_target *t);
-int ws_target_remove(lua_State *L, const struct ws_target *t);
+int ws_emitter_on(lua_State *L, const struct ws_emitter *t, int once);
+int ws_emitter_off(lua_State *L, const struct ws_emitter *t);
+int ws_emitter_add(lua_State *L, const struct ws_emitter *t);
+int ws_emitter_remove(lua_State *L, const struct ws_emitter *t);
 
 /* obj.on<name> for reading (pushes) and writing (name at 2, value at 3). */
-void ws_target_get(lua_State *L, const struct ws_target *t, int event);
-void ws_target_set(lua_State *L, const struct ws_target *t, int event);
+void ws_emitter_get(lua_State *L, const struct ws_emitter *t, int event);
+void ws_emitter_set(lua_State *L, const struct ws_emitter *t, int event);
 
 struct ws_firing {
-    struct ws_target target;
+    struct ws_emitter emitter;
     int passed; /* index of what is passed before the arguments, 0: none */
     int event;  /* enum ws_listen */
     int nargs;  /* arguments at the top of the stack; left there */
 };
 
 /* Calls the listeners; 1 if one of them raised. */
-int ws_target_fire(lua_State *L, const struct ws_firing *f);
+int ws_emitter_fire(lua_State *L, const struct ws_firing *f);
 
 /* Pushes the own table of the userdata at idx, making it if need be. */
 void ws_push_own(lua_State *L, int idx);
@@ -246,8 +265,8 @@ void ws_push_own(lua_State *L, int idx);
 ** nil: none).  Every key read is its own; others are left for the caller. */
 void ws_read_conf(lua_State *L, int idx, struct ws_conf *conf);
 
-/* Raises unless every key of the table at idx is known for this kind. */
-enum ws_options { WS_OPT_CLIENT = 1, WS_OPT_SERVER = 2, WS_OPT_PROTOCOL = 4 };
-void ws_check_options(lua_State *L, int idx, unsigned kind);
+/* Raises unless the value at idx is nil or a table all of whose keys are
+** options of a client, or of a server. */
+void ws_check_options(lua_State *L, int idx, int server);
 
 #endif

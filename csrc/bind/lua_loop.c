@@ -6,6 +6,8 @@
 */
 #include "bind/lua_handler.h"
 
+#include "net/addr.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -36,7 +38,7 @@ static int new_loop(lua_State *L, const char *backend)
     lua_setiuservalue(L, -2, WS_UV_PINS);
     ws_mem_init(&ll->mem, fn, ud);
     ws_link_init(&ll->signal_list);
-    ws_link_init(&ll->signals.source.link);
+    ws_watcher_init(&ll->signals, WS_TAG_SIGNALS);
     err = ws_loop_init(&ll->loop, &ll->mem, backend);
     if (err == WS_ERR_ARGUMENT)
         return luaL_error(L, "backend must be \"epoll\" or \"poll\", got '%s'",

@@ -15,8 +15,7 @@ static int new_timer(lua_State *L, int fn_idx, int64_t ms, int64_t every_ms)
     struct ws_ltimer *t = lua_newuserdatauv(L, sizeof *t, 2);
 
     memset(t, 0, sizeof *t);
-    t->timer.source.tag = WS_TAG_TIMER;
-    ws_link_init(&t->timer.source.link);
+    ws_timer_init(&t->timer, WS_TAG_TIMER);
     t->loop = ll;
     t->every_ms = every_ms;
     luaL_setmetatable(L, WS_TIMER_NAME);
@@ -186,8 +185,7 @@ int ws_loop_watch_fd(lua_State *L)
     ws_check_callable(L, 4, "watch: callback");
     w = lua_newuserdatauv(L, sizeof *w, 2);
     memset(w, 0, sizeof *w);
-    w->watcher.source.tag = WS_TAG_WATCHER;
-    ws_link_init(&w->watcher.source.link);
+    ws_watcher_init(&w->watcher, WS_TAG_WATCHER);
     w->loop = ll;
     luaL_setmetatable(L, WS_WATCHER_NAME);
     lua_pushvalue(L, 1);
@@ -276,7 +274,6 @@ static int watch_wake(struct ws_lloop *ll)
 {
     if (ll->signals.want != 0)
         return WS_OK;
-    ll->signals.source.tag = WS_TAG_SIGNALS;
     return ws_loop_watch(&ll->loop, &ll->signals, ll->loop.wake.rd,
                          WS_IO_READ);
 }
@@ -312,7 +309,7 @@ int ws_loop_signal(lua_State *L)
 
 static int other_handler(const struct ws_lsignal *g)
 {
-    const struct ws_link *l = g->loop->signal_list.next;
+    struct ws_link *l = g->loop->signal_list.next;
 
     for (; l != &g->loop->signal_list; l = l->next) {
         if (ws_container(l, struct ws_lsignal, link)->signo == g->signo)

@@ -23,16 +23,14 @@ static struct ws_dial *new_dial(struct ws_session *s,
     d->peers = s->peers;
     d->port = conf->port;
     d->no_delay = conf->no_delay != 0;
-    d->timer.source.tag = WS_TAG_DIAL_TIMER;
-    ws_link_init(&d->timer.source.link);
+    ws_timer_init(&d->timer, WS_TAG_DIAL_TIMER);
     if (conf->from != NULL) {
         d->from = *conf->from;
         d->has_from = 1;
     }
     for (i = 0; i < WS_DIAL_ADDRS_MAX; i++) {
         d->attempts[i].dial = d;
-        d->attempts[i].io.source.tag = WS_TAG_DIAL;
-        ws_link_init(&d->attempts[i].io.source.link);
+        ws_watcher_init(&d->attempts[i].io, WS_TAG_DIAL);
         ws_sock_init(&d->attempts[i].sock);
     }
     return d;
@@ -179,8 +177,7 @@ static int start_resolver(struct ws_peers *p)
     err = ws_resolver_init(&p->resolver);
     if (err != WS_OK)
         return err;
-    p->resolved.source.tag = WS_TAG_RESOLVER;
-    ws_link_init(&p->resolved.source.link);
+    ws_watcher_init(&p->resolved, WS_TAG_RESOLVER);
     err = ws_loop_watch(p->loop, &p->resolved, p->resolver.fd, WS_IO_READ);
     if (err != WS_OK) {
         ws_resolver_free(&p->resolver);

@@ -7,10 +7,8 @@ void ws_serve_init(struct ws_serve *v, struct ws_peers *p)
 {
     memset(v, 0, sizeof *v);
     ws_sock_init(&v->sock);
-    v->io.source.tag = WS_TAG_SERVE;
-    v->timer.source.tag = WS_TAG_SERVE_TIMER;
-    ws_link_init(&v->io.source.link);
-    ws_link_init(&v->timer.source.link);
+    ws_watcher_init(&v->io, WS_TAG_SERVE);
+    ws_timer_init(&v->timer, WS_TAG_SERVE_TIMER);
     v->peers = p;
     v->spare = -1;
 }
@@ -64,7 +62,7 @@ int ws_serve_accept(struct ws_serve *v, int *fd, struct ws_addr *peer)
         return WS_OK;
     }
     v->accepted = 0;
-    if (err == WS_ERR_SYSTEM && ws_sock_is_exhausted(errno))
+    if (err == WS_ERR_SYSTEM && ws_sock_is_exhausted(v->sock.stream.err))
         rest(v);
     return WS_MORE;
 }
@@ -84,8 +82,5 @@ void ws_serve_close(struct ws_serve *v)
     ws_loop_unwatch(v->peers->loop, &v->io);
     ws_loop_disarm(v->peers->loop, &v->timer);
     ws_stream_close(&v->sock.stream);
-    if (v->spare >= 0) {
-        ws_spare_close(&v->spare);
-        v->spare = -1;
-    }
+    ws_spare_close(&v->spare);
 }

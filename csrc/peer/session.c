@@ -27,6 +27,7 @@ void ws_peers_free(struct ws_peers *p)
     if (p->loop == NULL)
         return;
     ws_dial_stop_resolver(p);
+    ws_keys_free(&p->keys);
     ws_pool_free(&p->pool);
     ws_mem_put(p->mem, p->scratch, WS_READ_SIZE);
     p->scratch = NULL;
@@ -125,10 +126,8 @@ void ws_session_init(struct ws_session *s, struct ws_peers *p,
     memset(s, 0, sizeof *s);
     ws_conn_init(&s->conn, conf, p->loop->now_ms);
     ws_sock_init(&s->sock);
-    s->io.source.tag = WS_TAG_SESSION;
-    s->timer.source.tag = WS_TAG_SESSION_TIMER;
-    ws_link_init(&s->io.source.link);
-    ws_link_init(&s->timer.source.link);
+    ws_watcher_init(&s->io, WS_TAG_SESSION);
+    ws_timer_init(&s->timer, WS_TAG_SESSION_TIMER);
     ws_link_init(&s->work);
     ws_buf_init(&s->rest, 0);
     s->peers = p;

@@ -1,4 +1,4 @@
-/* bind/lua_target.c -- listeners: the browser's EventTarget and Node's on.
+/* bind/lua_emitter.c -- listeners: the browser's EventTarget and Node's on.
 **
 ** The own table of a socket or server holds at index [event] either one
 ** function, which is called with plain arguments for ever, the fast way (one
@@ -84,13 +84,13 @@ static int entry_flag(lua_State *L, int entry, int field)
 }
 
 /* What a lone function in an own table is. */
-static int fast_kind(const struct ws_target *t)
+static int fast_kind(const struct ws_emitter *t)
 {
     return t->server ? ATTRIBUTE : PLAIN;
 }
 
 /* Pushes a new list with what is listening now; own table at `own`. */
-static void push_copy(lua_State *L, const struct ws_target *t, int own,
+static void push_copy(lua_State *L, const struct ws_emitter *t, int own,
                       int event)
 {
     int type = lua_rawgeti(L, own, event), n, i;
@@ -114,7 +114,7 @@ static void push_copy(lua_State *L, const struct ws_target *t, int own,
 }
 
 /* Stores the list at the top (popped) in its simplest form. */
-static void store(lua_State *L, const struct ws_target *t, int own, int event)
+static void store(lua_State *L, const struct ws_emitter *t, int own, int event)
 {
     int list = lua_gettop(L);
     size_t n = lua_rawlen(L, list);
@@ -175,7 +175,7 @@ static void take_out(lua_State *L, int at)
 
 enum { OWN = 4, LIST = 5 };
 
-static int check_event(lua_State *L, const struct ws_target *t)
+static int check_event(lua_State *L, const struct ws_emitter *t)
 {
     const char *name = luaL_checkstring(L, 2);
     int event = ws_event_number(name, 0, t->server);
@@ -186,14 +186,14 @@ static int check_event(lua_State *L, const struct ws_target *t)
 }
 
 /* Leaves object, name, function, own table and a copy of the list. */
-static void open_list(lua_State *L, const struct ws_target *t, int event)
+static void open_list(lua_State *L, const struct ws_emitter *t, int event)
 {
     lua_settop(L, 3);
     ws_push_own(L, 1);
     push_copy(L, t, OWN, event);
 }
 
-static void add(lua_State *L, const struct ws_target *t, int event, int kind,
+static void add(lua_State *L, const struct ws_emitter *t, int event, int kind,
                 int once)
 {
     open_list(L, t, event);
@@ -202,7 +202,7 @@ static void add(lua_State *L, const struct ws_target *t, int event, int kind,
     store(L, t, OWN, event);
 }
 
-static void drop(lua_State *L, const struct ws_target *t, int event, int kind)
+static void drop(lua_State *L, const struct ws_emitter *t, int event, int kind)
 {
     int fn, at;
 
@@ -217,7 +217,7 @@ static void drop(lua_State *L, const struct ws_target *t, int event, int kind)
 }
 
 /* obj:on(name, fn), obj:once(name, fn) -> obj */
-int ws_target_on(lua_State *L, const struct ws_target *t, int once)
+int ws_emitter_on(lua_State *L, const struct ws_emitter *t, int once)
 {
     int event = check_event(L, t);
 
@@ -228,7 +228,7 @@ int ws_target_on(lua_State *L, const struct ws_target *t, int once)
 }
 
 /* obj:off(name [, fn]) -> obj; without fn all that on and once added */
-int ws_target_off(lua_State *L, const struct ws_target *t)
+int ws_emitter_off(lua_State *L, const struct ws_emitter *t)
 {
     int event = check_event(L, t);
 
@@ -238,7 +238,7 @@ int ws_target_off(lua_State *L, const struct ws_target *t)
 }
 
 /* obj:addEventListener(type, fn [, {once = true}]) */
-int ws_target_add(lua_State *L, const struct ws_target *t)
+int ws_emitter_add(lua_State *L, const struct ws_emitter *t)
 {
     int event = ws_event_number(luaL_checkstring(L, 2), 0, 0), once = 0;
 
@@ -260,7 +260,7 @@ int ws_target_add(lua_State *L, const struct ws_target *t)
 }
 
 /* obj:removeEventListener(type, fn) */
-int ws_target_remove(lua_State *L, const struct ws_target *t)
+int ws_emitter_remove(lua_State *L, const struct ws_emitter *t)
 {
     int event = ws_event_number(luaL_checkstring(L, 2), 0, 0);
 
@@ -272,7 +272,7 @@ int ws_target_remove(lua_State *L, const struct ws_target *t)
 
 /* -- on... -- */
 
-void ws_target_get(lua_State *L, const struct ws_target *t, int event)
+void ws_emitter_get(lua_State *L, const struct ws_emitter *t, int event)
 {
     int top = lua_gettop(L), at;
 
@@ -288,7 +288,7 @@ void ws_target_get(lua_State *L, const struct ws_target *t, int event)
     lua_settop(L, top + 1);
 }
 
-void ws_target_set(lua_State *L, const struct ws_target *t, int event)
+void ws_emitter_set(lua_State *L, const struct ws_emitter *t, int event)
 {
     int at;
 
@@ -322,16 +322,16 @@ static void push_event(lua_State *L, const struct ws_firing *f, int args)
     lua_createtable(L, 0, 7);
     lua_pushstring(L, ws_event_name(f->event));
     lua_setfield(L, -2, "type");
-    lua_pushvalue(L, f->target.idx);
+    lua_pushvalue(L, f->emitter.idx);
     lua_setfield(L, -2, "target");
-    lua_pushvalue(L, f->target.idx);
+    lua_pushvalue(L, f->emitter.idx);
     lua_setfield(L, -2, "currentTarget");
     for (i = 0; i < f->nargs && i < 3 && fields[f->event][i] != NULL; i++) {
         lua_pushvalue(L, args + i);
         lua_setfield(L, -2, fields[f->event][i]);
     }
     if (f->event == WS_ON_MESSAGE) {
-        lua_getfield(L, f->target.idx, "origin");
+        lua_getfield(L, f->emitter.idx, "origin");
         lua_setfield(L, -2, "origin");
     }
 }
@@ -341,8 +341,8 @@ static void use_up(lua_State *L, const struct ws_firing *f, int entry)
 {
     int top = lua_gettop(L), i;
 
-    ws_push_own(L, f->target.idx);
-    push_copy(L, &f->target, top + 1, f->event);
+    ws_push_own(L, f->emitter.idx);
+    push_copy(L, &f->emitter, top + 1, f->event);
     for (i = (int)lua_rawlen(L, top + 2); i >= 1; i--) {
         lua_rawgeti(L, top + 2, i);
         if (lua_rawequal(L, -1, entry))
@@ -352,13 +352,13 @@ static void use_up(lua_State *L, const struct ws_firing *f, int entry)
     lua_settop(L, top + 2);
     if (i >= 1)
         take_out(L, i);
-    store(L, &f->target, top + 1, f->event);
+    store(L, &f->emitter, top + 1, f->event);
     lua_settop(L, top);
 }
 
 static int about(const struct ws_firing *f)
 {
-    return f->passed != 0 ? f->passed : f->target.idx;
+    return f->passed != 0 ? f->passed : f->emitter.idx;
 }
 
 /* Calls the function at the top with plain arguments. */
@@ -399,7 +399,7 @@ static int fire_entry(lua_State *L, const struct ws_firing *f, int args,
         return 0;
     if (entry_flag(L, entry, E_ONCE))
         use_up(L, f, entry);
-    if (kind == PLAIN || f->target.server) {
+    if (kind == PLAIN || f->emitter.server) {
         lua_rawgeti(L, entry, E_FN);
         return call_plain(L, f, args);
     }
@@ -424,12 +424,12 @@ static int fire_list(lua_State *L, const struct ws_firing *f, int args)
     return raised;
 }
 
-int ws_target_fire(lua_State *L, const struct ws_firing *f)
+int ws_emitter_fire(lua_State *L, const struct ws_firing *f)
 {
     int top = lua_gettop(L), args = top - f->nargs + 1, raised = 0, type;
 
     luaL_checkstack(L, 24, NULL);
-    if (lua_getiuservalue(L, f->target.idx, WS_UV_OWN) != LUA_TTABLE) {
+    if (lua_getiuservalue(L, f->emitter.idx, WS_UV_OWN) != LUA_TTABLE) {
         lua_settop(L, top);
         return 0;
     }

@@ -1,0 +1,205 @@
+/* bind/lua_event.c -- events on their way from a session to Lua.
+**
+** The pump pulls a session until it has no more to tell.  Each event goes to
+** the socket's own listeners and then to its server's.  Nothing is allocated
+** for a message but its string; a listener that raises is reported, and costs
+** a server's socket its connection (1011).
+*/
+#include "bind/lua_handler.h"
+
+static void push_slice(lua_State *L, struct ws_slice s)
+{
+    lua_pushlstring(L, s.n == 0 ? "" : (const char *)s.p, s.n);
+}
+
+/* The error of a session in words, and its code: two values. */
+static void push_fault(lua_State *L, const struct ws_lsocket *k, int err)
+{
+    if (k->s.failure != NULL) {
+        lua_pushstring(L, k->s.failure);
+        lua_pushstring(L, k->s.word);
+    } else {
+        lua_pushstring(L, ws_err_text(err));
+        lua_pushstring(L, ws_err_word(err));
+    }
+}
+
+/* A refused handshake's error also tells the status. */
+static int push_error(lua_State *L, struct ws_lsocket *k, int idx, int err)
+{
+    push_fault(L, k, err);
+    if (err != WS_ERR_STATUS)
+        return 2;
+    ws_push_response(L, k, idx);
+    lua_getfield(L, -1, "status");
+    lua_remove(L, -2);
+    if (lua_isinteger(L, -1)) {
+        lua_pushfstring(L, "%s: %d", ws_err_text(err),
+                        (int)lua_tointeger(L, -1));
+        lua_replace(L, -4);
+    }
+    return 3;
+}
+
+/* Calls whoever listens to `event` of the socket at idx; the nargs values at
+** the top are its arguments. */
+static void deliver(lua_State *L, struct ws_lsocket *k, int idx, int event,
+                    int nargs)
+{
+    struct ws_firing f;
+    int raised = 0;
+
+    f.event = event;
+    f.nargs = nargs;
+    if ((k->mask >> event & 1) != 0) {
+        f.emitter.idx = idx;
+        f.emitter.mask = &k->mask;
+        f.emitter.server = 0;
+        f.passed = 0;
+        raised = ws_emitter_fire(L, &f);
+    }
+    if (k->server != NULL && (k->server->mask >> event & 1) != 0) {
+        lua_getiuservalue(L, idx, WS_UV_OWNER);
+        lua_insert(L, -nargs - 1);
+        f.emitter.idx = lua_gettop(L) - nargs;
+        f.emitter.mask = &k->server->mask;
+        f.emitter.server = 1;
+        f.passed = idx;
+        raised |= ws_emitter_fire(L, &f);
+    }
+    if (raised && k->server != NULL) /* S66 */
+        ws_conn_end(&k->s.conn, WS_STATUS_INTERNAL_ERROR, "internal error");
+}
+
+/* The same for a server's lone function, without the ceremony: the case of
+** every message of a busy server.  1: done. */
+static int deliver_fast(lua_State *L, struct ws_lsocket *k, int idx,
+                        const struct ws_event *ev)
+{
+    if (k->mask != 0 || k->server == NULL)
+        return 0;
+    lua_getiuservalue(L, idx, WS_UV_OWNER);
+    lua_getiuservalue(L, -1, WS_UV_OWN);
+    if (lua_rawgeti(L, -1, WS_ON_MESSAGE) != LUA_TFUNCTION)
+        return 0;
+    lua_pushvalue(L, idx);
+    push_slice(L, ev->data);
+    if (ev->type == WS_EV_TEXT)
+        lua_pushliteral(L, "text");
+    else
+        lua_pushliteral(L, "binary");
+    if (ws_handler_call(L, WS_IX_LOOP, 3, 0, idx) != WS_OK)
+        ws_conn_end(&k->s.conn, WS_STATUS_INTERNAL_ERROR, "internal error");
+    return 1;
+}
+
+static void on_message(lua_State *L, struct ws_lsocket *k, int idx,
+                       const struct ws_event *ev)
+{
+    if (deliver_fast(L, k, idx, ev))
+        return;
+    lua_settop(L, idx);
+    if (((k->mask | (k->server != NULL ? k->server->mask : 0)) >>
+             WS_ON_MESSAGE &
+         1) == 0)
+        return; /* nobody listens: no string is made */
+    push_slice(L, ev->data);
+    lua_pushstring(L, ev->type == WS_EV_TEXT ? "text" : "binary");
+    deliver(L, k, idx, WS_ON_MESSAGE, 2);
+}
+
+static void on_fault(lua_State *L, struct ws_lsocket *k, int idx, int err)
+{
+    if (!k->exposed)
+        ws_server_refused(L, k, idx, err);
+    else
+        deliver(L, k, idx, WS_ON_ERROR, push_error(L, k, idx, err));
+}
+
+static void on_close(lua_State *L, struct ws_lsocket *k, int idx,
+                     const struct ws_event *ev)
+{
+    if (k->exposed) {
+        lua_pushinteger(L, ev->code);
+        push_slice(L, ev->data);
+        lua_pushboolean(L, ev->clean);
+        deliver(L, k, idx, WS_ON_CLOSE, 3);
+    }
+    if (k->server != NULL)
+        ws_server_left(k);
+}
+
+static void on_event(lua_State *L, struct ws_lsocket *k, int idx,
+                     const struct ws_event *ev)
+{
+    switch ((enum ws_event_type)ev->type) {
+    case WS_EV_TEXT:
+    case WS_EV_BINARY:
+        on_message(L, k, idx, ev);
+        break;
+    case WS_EV_UPGRADE:
+        ws_server_upgrade(L, k, idx);
+        break;
+    case WS_EV_REQUEST:
+        ws_server_request(L, k, idx, ev->data);
+        break;
+    case WS_EV_OPEN:
+        if (k->server != NULL)
+            ws_server_opened(L, k, idx);
+        else
+            deliver(L, k, idx, WS_ON_OPEN, 0);
+        break;
+    case WS_EV_PING:
+    case WS_EV_PONG:
+        push_slice(L, ev->data);
+        deliver(L, k, idx, ev->type == WS_EV_PING ? WS_ON_PING : WS_ON_PONG,
+                1);
+        break;
+    case WS_EV_DRAIN:
+        deliver(L, k, idx, WS_ON_DRAIN, 0);
+        break;
+    case WS_EV_FAULT:
+        on_fault(L, k, idx, ev->code);
+        break;
+    case WS_EV_CLOSE:
+        on_close(L, k, idx, ev);
+        break;
+    case WS_EV_NONE:
+        break;
+    }
+}
+
+/* Strings that are sent, or never will be, are let go. */
+static void unpin(lua_State *L, struct ws_lsocket *k)
+{
+    int pin;
+
+    if (k->s.conn.chain.spent == NULL)
+        return;
+    lua_getiuservalue(L, WS_IX_LOOP, WS_UV_PINS);
+    while (ws_conn_unpin(&k->s.conn, &pin) == WS_OK)
+        luaL_unref(L, -1, pin);
+    lua_pop(L, 1);
+}
+
+void ws_pump(lua_State *L, struct ws_session *s)
+{
+    struct ws_lsocket *k = ws_container(s, struct ws_lsocket, s);
+    struct ws_event ev;
+    int idx;
+
+    luaL_checkstack(L, 24, NULL);
+    if (lua_rawgetp(L, WS_IX_LIVE, k) == LUA_TNIL)
+        return; /* it is being made, or gone */
+    idx = lua_gettop(L);
+    while (ws_session_next(s, &ev) == WS_OK) {
+        on_event(L, k, idx, &ev);
+        lua_settop(L, idx);
+    }
+    unpin(L, k);
+    if (s->conn.told_close && k->anchored) {
+        k->anchored = 0;
+        ws_unanchor(L, WS_IX_LOOP, k);
+    }
+    lua_settop(L, idx - 1);
+}

@@ -1,0 +1,254 @@
+/* bind/lua_request.c -- the heads of the handshake as Lua tables.
+**
+** A request or response table is made when somebody asks, and filled from the
+** kept bytes of the head when somebody looks into it: a connection nobody
+** asks about costs no table.
+*/
+#include "bind/lua_server.h"
+
+#include "wire/target.h"
+
+static const char socket_key = 0; /* request[&socket_key] = its socket */
+
+/* -- headers -- */
+
+static void lower_key(lua_State *L, struct ws_slice name)
+{
+    luaL_Buffer b;
+    size_t i;
+
+    luaL_buffinitsize(L, &b, name.n);
+    for (i = 0; i < name.n; i++)
+        luaL_addchar(&b, (char)ws_lower(name.p[i]));
+    luaL_pushresult(&b);
+}
+
+/* headers[lower(name)] = value, joined to what is there; for Set-Cookie,
+** which must not be joined (RFC 9110 5.3), the first one stays. */
+static void add_header(lua_State *L, const struct ws_field *f, int place)
+{
+    int t = lua_gettop(L);
+
+    lua_createtable(L, 2, 0);
+    lua_pushlstring(L, (const char *)f->name.p, f->name.n);
+    lua_rawseti(L, -2, 1);
+    lua_pushlstring(L, f->value.n == 0 ? "" : (const char *)f->value.p,
+                    f->value.n);
+    lua_rawseti(L, -2, 2);
+    lua_rawseti(L, t, place);
+    lower_key(L, f->name);
+    lua_pushvalue(L, -1);
+    if (lua_rawget(L, t) == LUA_TNIL) {
+        lua_pop(L, 1);
+        lua_pushlstring(L, f->value.n == 0 ? "" : (const char *)f->value.p,
+                        f->value.n);
+        lua_rawset(L, t);
+    } else if (!ws_slice_same(f->name, ws_slice_str("set-cookie"))) {
+        lua_pushliteral(L, ", ");
+        lua_pushlstring(L, f->value.n == 0 ? "" : (const char *)f->value.p,
+                        f->value.n);
+        lua_concat(L, 3);
+        lua_rawset(L, t);
+    }
+    lua_settop(L, t);
+}
+
+static void push_headers(lua_State *L, const struct ws_head *h)
+{
+    unsigned i;
+
+    lua_createtable(L, (int)h->nfields, (int)h->nfields);
+    for (i = 0; i < h->nfields; i++)
+        add_header(L, &h->fields[i], (int)i + 1);
+    luaL_setmetatable(L, WS_HEADERS_NAME);
+}
+
+/* headers[name] in any letter case */
+static int headers_index(lua_State *L)
+{
+    struct ws_slice s;
+
+    if (lua_type(L, 2) != LUA_TSTRING)
+        return 0;
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
+        return 1;
+    s = ws_slice_of(lua_tostring(L, 2), lua_rawlen(L, 2));
+    lower_key(L, s);
+    lua_rawget(L, 1);
+    return 1;
+}
+
+/* headers:all(name) -> list of the values, one a line */
+static int headers_all(lua_State *L)
+{
+    struct ws_slice want;
+    int i, n, found = 0;
+
+    luaL_checktype(L, 1, LUA_TTABLE);
+    want = ws_check_slice(L, 2, "name");
+    n = (int)lua_rawlen(L, 1);
+    lua_newtable(L);
+    for (i = 1; i <= n; i++) {
+        lua_rawgeti(L, 1, i);
+        lua_rawgeti(L, -1, 1);
+        if (ws_slice_same(want, ws_slice_of(lua_tostring(L, -1),
+                                            lua_rawlen(L, -1)))) {
+            lua_rawgeti(L, -2, 2);
+            lua_rawseti(L, 3, ++found);
+        }
+        lua_settop(L, 3);
+    }
+    return 1;
+}
+
+/* -- heads -- */
+
+int ws_parse_head(struct ws_lsocket *k, struct ws_head *h,
+                  struct ws_field *fields)
+{
+    const struct ws_slice *s = &k->s.conn.head;
+
+    memset(h, 0, sizeof *h);
+    h->fields = fields;
+    h->fields_max = WS_HEAD_LINES_MAX;
+    if (s->n == 0)
+        return WS_MORE;
+    return ws_head_parse(h, ws_span_of((void *)(uintptr_t)s->p, s->n),
+                         k->server == NULL);
+}
+
+static void set_slice(lua_State *L, int t, const char *key, struct ws_slice s)
+{
+    lua_pushlstring(L, s.n == 0 ? "" : (const char *)s.p, s.n);
+    lua_setfield(L, t, key);
+}
+
+/* method, target, path, query, headers into the table at t. */
+void ws_bind_request(lua_State *L, int t, int idx)
+{
+    lua_pushvalue(L, idx);
+    lua_rawsetp(L, t, &socket_key);
+}
+
+static void fill_request(lua_State *L, int t, struct ws_lsocket *k)
+{
+    struct ws_field fields[WS_HEAD_LINES_MAX];
+    struct ws_target target;
+    struct ws_head h;
+
+    if (ws_parse_head(k, &h, fields) != WS_OK)
+        return;
+    set_slice(L, t, "method", h.method);
+    set_slice(L, t, "target", h.target);
+    if (ws_target_split(&target, h.target) == WS_OK) {
+        set_slice(L, t, "path", target.path);
+        set_slice(L, t, "query", target.query);
+    }
+    push_headers(L, &h);
+    lua_setfield(L, t, "headers");
+}
+
+static void fill_response(lua_State *L, int t, struct ws_lsocket *k)
+{
+    struct ws_field fields[WS_HEAD_LINES_MAX];
+    struct ws_head h;
+
+    if (ws_parse_head(k, &h, fields) != WS_OK)
+        return;
+    lua_pushinteger(L, h.status);
+    lua_setfield(L, t, "status");
+    set_slice(L, t, "reason", h.reason);
+    set_slice(L, t, "body", h.status == 101 ? ws_slice_of(NULL, 0)
+                                            : ws_conn_body(&k->s.conn));
+    push_headers(L, &h);
+    lua_setfield(L, t, "headers");
+}
+
+struct ws_lsocket *ws_request_socket(lua_State *L, int idx)
+{
+    struct ws_lsocket *k;
+
+    lua_rawgetp(L, idx, &socket_key);
+    k = luaL_testudata(L, -1, WS_SOCKET_NAME);
+    return k;
+}
+
+/* The first look at a field that is not there fills all of them in. */
+static int request_index(lua_State *L)
+{
+    static const char *const names[] = {"method", "target",  "path",
+                                        "query",  "headers", NULL};
+    struct ws_lsocket *k;
+    const char *key;
+    int i;
+
+    lua_settop(L, 2);
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
+        return 1;
+    key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+    for (i = 0; names[i] != NULL && strcmp(names[i], key) != 0; i++)
+        continue;
+    k = ws_request_socket(L, 1);
+    if (names[i] == NULL || k == NULL)
+        return 0;
+    fill_request(L, 1, k);
+    lua_pushvalue(L, 2);
+    lua_rawget(L, 1);
+    return 1;
+}
+
+void ws_push_request(lua_State *L, struct ws_lsocket *k, int idx)
+{
+    int top = lua_gettop(L);
+
+    (void)k;
+    ws_push_own(L, idx);
+    if (lua_getfield(L, top + 1, "request") == LUA_TNIL) {
+        lua_createtable(L, 0, 2);
+        lua_pushvalue(L, idx);
+        lua_rawsetp(L, -2, &socket_key);
+        luaL_setmetatable(L, WS_REQUEST_NAME);
+        lua_pushvalue(L, -1);
+        lua_setfield(L, top + 1, "request");
+    }
+    lua_replace(L, top + 1);
+    lua_settop(L, top + 1);
+}
+
+void ws_push_response(lua_State *L, struct ws_lsocket *k, int idx)
+{
+    int top = lua_gettop(L);
+
+    if (k->s.conn.head.n == 0) {
+        lua_pushnil(L);
+        return;
+    }
+    ws_push_own(L, idx);
+    if (lua_getfield(L, top + 1, "response") == LUA_TNIL) {
+        lua_createtable(L, 0, 4);
+        fill_response(L, lua_gettop(L), k);
+        lua_pushvalue(L, -1);
+        lua_setfield(L, top + 1, "response");
+    }
+    lua_replace(L, top + 1);
+    lua_settop(L, top + 1);
+}
+
+void ws_open_request(lua_State *L)
+{
+    luaL_newmetatable(L, WS_HEADERS_NAME);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, headers_all);
+    lua_setfield(L, -2, "all");
+    lua_pushcclosure(L, headers_index, 1);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+    luaL_newmetatable(L, WS_REQUEST_NAME);
+    lua_createtable(L, 0, 2);
+    ws_upgrade_methods(L);
+    lua_pushcclosure(L, request_index, 1);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+}

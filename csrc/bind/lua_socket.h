@@ -1,0 +1,21 @@
+/* bind/lua_socket.h -- what the three files of the socket object share. */
+#ifndef WS_BIND_LUA_SOCKET_H
+#define WS_BIND_LUA_SOCKET_H
+
+#include "bind/lua_bind.h"
+
+#include "base/base64.h"
+
+/* Pushes the loop userdata of the socket userdata at idx. */
+void ws_push_loop_of(lua_State *L, const struct ws_lsocket *k, int idx);
+
+/* -- lua_props.c -- */
+
+int ws_socket_stats(lua_State *L);
+int ws_socket_tostring(lua_State *L);
+
+/* With the metatable below the table of methods: sets __index and __newindex
+** and pops the methods. */
+void ws_socket_accessors(lua_State *L);
+
+#endif

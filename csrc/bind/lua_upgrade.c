@@ -1,0 +1,468 @@
+/* bind/lua_upgrade.c -- what a server says to a request.
+**
+** Every request for WebSocket passes the same gates in the same order, and
+** none has a way around: room for one more, the Origin, verify, then onupgrade
+** or the choice of a subprotocol.  Plain HTTP goes to onrequest.
+*/
+#include "bind/lua_server.h"
+
+#include "wire/field.h"
+
+static struct ws_slice string_at(lua_State *L, int idx)
+{
+    size_t n;
+    const char *s = lua_tolstring(L, idx, &n);
+    return ws_slice_of(s, n);
+}
+
+/* -- answers -- */
+
+static void answer_plain(struct ws_lsocket *k, int status, const char *text)
+{
+    static const struct ws_field plain = {
+        {(const uint8_t *)"Content-Type", 12},
+        {(const uint8_t *)"text/plain; charset=utf-8", 25}};
+    struct ws_answer a;
+
+    memset(&a, 0, sizeof a);
+    a.status = status;
+    a.fields = &plain;
+    a.nfields = 1;
+    a.body = ws_slice_str(text);
+    k->decided = 1;
+    if (ws_conn_respond(&k->s.conn, &a) == WS_ERR_NOMEM)
+        ws_conn_terminate(&k->s.conn);
+    ws_session_touch(&k->s);
+}
+
+/* Answers with status, headers and body at idx and the two behind it. */
+static int answer_from(lua_State *L, struct ws_lsocket *k, int idx)
+{
+    struct ws_answer a;
+    int exact = 1, err;
+
+    memset(&a, 0, sizeof a);
+    a.status = 200;
+    if (!lua_isnoneornil(L, idx))
+        a.status = (int)lua_tointegerx(L, idx, &exact);
+    if (!exact || a.status < 200 || a.status > 599)
+        return luaL_error(L, "status must be an integer from 200 to 599");
+    if (!lua_isnoneornil(L, idx + 2))
+        a.body = ws_check_data(L, idx + 2);
+    a.fields = ws_read_fields(L, idx + 1, &a.nfields, NULL);
+    err = ws_conn_respond(&k->s.conn, &a);
+    k->decided = 1;
+    ws_session_touch(&k->s);
+    if (err == WS_ERR_STATE)
+        return ws_push_fail(L, "the request was answered already, or its "
+                               "connection is gone", "CLOSED");
+    if (err != WS_OK)
+        return luaL_error(L, "answer: %s", ws_err_text(err));
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* -- the origin -- */
+
+static int same_text(lua_State *L, int idx, struct ws_slice s)
+{
+    return lua_type(L, idx) == LUA_TSTRING &&
+           ws_slice_same(string_at(L, idx), s);
+}
+
+static int in_list(lua_State *L, int list, struct ws_slice origin)
+{
+    lua_Integer i, n = luaL_len(L, list);
+    int found = 0;
+
+    for (i = 1; i <= n && !found; i++) {
+        lua_geti(L, list, i);
+        found = same_text(L, lua_gettop(L), origin);
+        lua_pop(L, 1);
+    }
+    return found;
+}
+
+/* The answer of a function option at the top, for Origin and request. */
+static int ask_origin(lua_State *L, struct ws_lsocket *k, int idx,
+                      const struct ws_field *origin)
+{
+    int yes;
+
+    if (origin == NULL)
+        lua_pushnil(L);
+    else
+        lua_pushlstring(L, (const char *)origin->value.p, origin->value.n);
+    ws_push_request(L, k, idx);
+    if (ws_handler_call(L, WS_IX_LOOP, 2, 1, idx) != WS_OK)
+        return -1;
+    yes = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return yes;
+}
+
+/* 1: welcome, 0: not, -1: the function raised.  Without an Origin it is no
+** browser, whose user could be tricked (RFC 6455 10.2). */
+static int origin_ok(lua_State *L, struct ws_lsocket *k, int idx,
+                     const struct ws_head *h)
+{
+    const struct ws_field *origin = ws_head_find(h, "Origin", NULL);
+    int top = lua_gettop(L), ok, type;
+
+    lua_getiuservalue(L, idx, WS_UV_OWNER);
+    lua_getiuservalue(L, -1, WS_UV_OPTIONS);
+    type = lua_getfield(L, -1, "origins");
+    if (type == LUA_TFUNCTION)
+        ok = ask_origin(L, k, idx, origin);
+    else if (origin == NULL)
+        ok = 1;
+    else if (type == LUA_TNIL)
+        ok = ws_welcome_same_host(h);
+    else if (type == LUA_TSTRING)
+        ok = same_text(L, -1, ws_slice_str("*")) ||
+             same_text(L, -1, origin->value);
+    else
+        ok = in_list(L, lua_gettop(L), origin->value);
+    lua_settop(L, top);
+    return ok;
+}
+
+/* -- subprotocols -- */
+
+/* Pushes all offered subprotocols as "a, b". */
+static struct ws_slice push_offered(lua_State *L, const struct ws_head *h)
+{
+    const struct ws_field *f = NULL;
+    luaL_Buffer b;
+    int n = 0;
+
+    luaL_buffinit(L, &b);
+    for (;;) {
+        f = ws_head_find(h, "Sec-WebSocket-Protocol", f);
+        if (f == NULL)
+            break;
+        if (n++ > 0)
+            luaL_addlstring(&b, ", ", 2);
+        luaL_addlstring(&b, (const char *)f->value.p, f->value.n);
+    }
+    luaL_pushresult(&b);
+    return string_at(L, -1);
+}
+
+static int is_offered(struct ws_slice offered, struct ws_slice name)
+{
+    struct ws_slice token;
+
+    while (ws_token_list_next(&offered, &token) == WS_OK) {
+        if (token.n == name.n && memcmp(token.p, name.p, name.n) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+/* Calls protocols(offered, request) -> name; the function is at the top. */
+static int ask_protocol(lua_State *L, struct ws_lsocket *k, int idx,
+                        struct ws_slice offered)
+{
+    struct ws_slice rest = offered, token;
+    int i = 0;
+
+    lua_newtable(L);
+    while (ws_token_list_next(&rest, &token) == WS_OK) {
+        lua_pushlstring(L, (const char *)token.p, token.n);
+        lua_rawseti(L, -2, ++i);
+    }
+    ws_push_request(L, k, idx);
+    if (ws_handler_call(L, WS_IX_LOOP, 2, 1, idx) != WS_OK)
+        return -1;
+    if (!lua_isnil(L, -1) && !lua_isboolean(L, -1) &&
+        (lua_type(L, -1) != LUA_TSTRING ||
+         !is_offered(offered, string_at(L, -1)))) {
+        lua_pushcfunction(L, ws_raise_protocol);
+        lua_insert(L, -2);
+        ws_handler_call(L, WS_IX_LOOP, 1, 0, idx);
+        return -1;
+    }
+    return 0;
+}
+
+/* The client's first one that is in the list at the top. */
+static void pick_protocol(lua_State *L, struct ws_slice offered)
+{
+    struct ws_slice token;
+    int list = lua_gettop(L);
+
+    while (ws_token_list_next(&offered, &token) == WS_OK) {
+        lua_Integer i, n = luaL_len(L, list);
+        for (i = 1; i <= n; i++) {
+            lua_geti(L, list, i);
+            if (lua_type(L, -1) == LUA_TSTRING &&
+                string_at(L, -1).n == token.n &&
+                memcmp(string_at(L, -1).p, token.p, token.n) == 0)
+                return;
+            lua_pop(L, 1);
+        }
+    }
+    lua_pushnil(L);
+}
+
+/* Pushes the chosen subprotocol or nil; -1 when the application's function
+** failed. */
+static int push_protocol(lua_State *L, struct ws_lsocket *k, int idx,
+                         const struct ws_head *h)
+{
+    int top = lua_gettop(L), err = 0, type;
+    struct ws_slice offered;
+
+    lua_getiuservalue(L, idx, WS_UV_OWNER);
+    lua_getiuservalue(L, -1, WS_UV_OPTIONS);
+    offered = push_offered(L, h);
+    type = lua_getfield(L, -2, "protocols");
+    if (type == LUA_TFUNCTION)
+        err = ask_protocol(L, k, idx, offered);
+    else if (type == LUA_TTABLE)
+        pick_protocol(L, offered);
+    else
+        lua_pushnil(L);
+    if (err == 0) {
+        if (!lua_isstring(L, -1)) {
+            lua_pop(L, 1);
+            lua_pushnil(L);
+        }
+        lua_replace(L, top + 1);
+        lua_settop(L, top + 1);
+    }
+    return err;
+}
+
+int ws_raise_protocol(lua_State *L)
+{
+    return luaL_error(L, "protocols chose '%s', which was not offered",
+                      luaL_tolstring(L, 1, NULL));
+}
+
+/* -- accepting -- */
+
+/* 101 with the subprotocol at `protocol` (nil: none), and the headers of the
+** table or nil at `headers` and those of every 101. */
+static int accept_with(lua_State *L, struct ws_lsocket *k, int idx,
+                       int protocol, int headers)
+{
+    struct ws_field fields[2 * WS_HEAD_LINES_MAX], *f;
+    struct ws_answer extra;
+    struct ws_slice name = ws_slice_of(NULL, 0);
+    unsigned n;
+
+    memset(&extra, 0, sizeof extra);
+    extra.fields = fields;
+    if (lua_isstring(L, protocol))
+        name = string_at(L, protocol);
+    lua_getiuservalue(L, idx, WS_UV_OWNER);
+    lua_getiuservalue(L, -1, WS_UV_OPTIONS);
+    lua_getfield(L, -1, "headers");
+    f = ws_read_fields(L, lua_gettop(L), &n, ws_hello_reserved);
+    if (n > 0)
+        memcpy(fields, f, n * sizeof *f);
+    extra.nfields = n;
+    f = ws_read_fields(L, headers, &n, ws_hello_reserved);
+    if (n > 0)
+        memcpy(fields + extra.nfields, f, n * sizeof *f);
+    extra.nfields += n;
+    k->decided = 1;
+    return ws_conn_accept(&k->s.conn, name, &extra);
+}
+
+static void accept_now(lua_State *L, struct ws_lsocket *k, int idx,
+                       const struct ws_head *h)
+{
+    int protocol;
+
+    if (push_protocol(L, k, idx, h) != 0) {
+        answer_plain(k, 500, "internal error\n");
+        return;
+    }
+    protocol = lua_gettop(L);
+    lua_pushnil(L);
+    if (accept_with(L, k, idx, protocol, protocol + 1) != WS_OK)
+        answer_plain(k, 500, "internal error\n");
+}
+
+/* -- the gates -- */
+
+/* verify(request) -> true | false, status, headers, body; 1: go on */
+static int verified(lua_State *L, struct ws_lsocket *k, int idx)
+{
+    int top = lua_gettop(L);
+
+    lua_getiuservalue(L, idx, WS_UV_OWNER);
+    lua_getiuservalue(L, -1, WS_UV_OPTIONS);
+    if (lua_getfield(L, -1, "verify") == LUA_TNIL) {
+        lua_settop(L, top);
+        return 1;
+    }
+    ws_push_request(L, k, idx);
+    if (ws_handler_call(L, WS_IX_LOOP, 1, 4, idx) != WS_OK) {
+        answer_plain(k, 500, "internal error\n");
+        return 0;
+    }
+    if (lua_toboolean(L, -4)) {
+        lua_settop(L, top);
+        return 1;
+    }
+    if (k->s.conn.stage != WS_IN_ANSWER)
+        return 0;
+    if (lua_isnil(L, -3)) {
+        answer_plain(k, 403, "forbidden\n");
+    } else {
+        lua_pushcfunction(L, ws_answer_call);
+        lua_insert(L, -4);
+        lua_pushvalue(L, idx);
+        lua_insert(L, -4);
+        if (ws_handler_call(L, WS_IX_LOOP, 4, 0, idx) != WS_OK)
+            answer_plain(k, 500, "internal error\n");
+    }
+    return 0;
+}
+
+/* (socket, status, headers, body), protected: the application gave them. */
+int ws_answer_call(lua_State *L)
+{
+    return answer_from(L, ws_check_socket(L, 1), 2);
+}
+
+void ws_server_upgrade(lua_State *L, struct ws_lsocket *k, int idx)
+{
+    struct ws_field fields[WS_HEAD_LINES_MAX];
+    struct ws_lserver *sv = k->server;
+    struct ws_head h;
+    int ok;
+
+    if (sv->closing || sv->nclients >= sv->clients_max ||
+        ws_parse_head(k, &h, fields) != WS_OK) {
+        answer_plain(k, 503, "too many connections\n");
+        return;
+    }
+    ok = origin_ok(L, k, idx, &h);
+    if (ok != 1) {
+        answer_plain(k, ok == 0 ? 403 : 500,
+                     ok == 0 ? "origin not allowed\n" : "internal error\n");
+        return;
+    }
+    if (!verified(L, k, idx))
+        return;
+    if ((sv->mask >> WS_ON_UPGRADE & 1) != 0) {
+        ws_push_request(L, k, idx);
+        if (ws_server_fire(L, k, idx, WS_ON_UPGRADE, 1) != 0 && !k->decided)
+            answer_plain(k, 500, "internal error\n");
+        return;
+    }
+    accept_now(L, k, idx, &h);
+}
+
+void ws_server_request(lua_State *L, struct ws_lsocket *k, int idx,
+                       struct ws_slice body)
+{
+    struct ws_lserver *sv = k->server;
+
+    if ((sv->mask >> WS_ON_REQUEST & 1) == 0) {
+        answer_plain(k, 426, "this is a WebSocket server\n");
+        return;
+    }
+    ws_push_request(L, k, idx);
+    lua_pushlstring(L, body.n == 0 ? "" : (const char *)body.p, body.n);
+    lua_setfield(L, -2, "body");
+    lua_createtable(L, 0, 1);
+    ws_bind_request(L, lua_gettop(L), idx);
+    luaL_setmetatable(L, WS_RESPONSE_NAME);
+    if (ws_server_fire(L, k, idx, WS_ON_REQUEST, 2) != 0 && !k->decided)
+        answer_plain(k, 500, "internal error\n");
+}
+
+/* -- by hand -- */
+
+static struct ws_lsocket *check_request(lua_State *L, int upgrade)
+{
+    struct ws_lsocket *k = NULL;
+
+    if (lua_istable(L, 1))
+        k = ws_request_socket(L, 1);
+    if (k == NULL)
+        luaL_error(L, "not a request");
+    if (upgrade && k->s.conn.plain)
+        luaL_error(L, "the request does not ask for WebSocket");
+    return k;
+}
+
+/* request:accept{protocol =, headers =} -> socket | nil, message, code */
+static int request_accept(lua_State *L)
+{
+    static const char *const names[] = {"protocol", "headers", NULL};
+    struct ws_field fields[WS_HEAD_LINES_MAX];
+    struct ws_lsocket *k;
+    struct ws_head h;
+    int err;
+
+    lua_settop(L, 2);
+    k = check_request(L, 1); /* 3: the socket */
+    if (!lua_isnil(L, 2)) {
+        luaL_checktype(L, 2, LUA_TTABLE);
+        ws_check_keys(L, 2, "option of accept", names);
+    }
+    if (k->s.conn.stage != WS_IN_ANSWER ||
+        ws_parse_head(k, &h, fields) != WS_OK)
+        return ws_push_fail(L, "the request was answered already, or its "
+                               "connection is gone", "CLOSED");
+    ws_get_field(L, lua_isnil(L, 2) ? 0 : 2, "protocol", LUA_TSTRING);
+    if (lua_isstring(L, 4) &&
+        !is_offered(push_offered(L, &h), string_at(L, 4)))
+        return luaL_error(L, "subprotocol '%s' was not offered",
+                          lua_tostring(L, 4));
+    lua_settop(L, 4);
+    ws_get_field(L, lua_isnil(L, 2) ? 0 : 2, "headers", LUA_TTABLE);
+    err = accept_with(L, k, 3, 4, 5);
+    if (err != WS_OK)
+        return luaL_error(L, "accept: %s", ws_err_text(err));
+    k->exposed = 1;
+    ws_session_touch(&k->s);
+    lua_pushvalue(L, 3);
+    return 1;
+}
+
+/* request:reject([status = 403 [, headers [, body]]]) */
+static int request_reject(lua_State *L)
+{
+    struct ws_lsocket *k;
+
+    lua_settop(L, 4);
+    k = check_request(L, 1);
+    if (lua_isnil(L, 2)) {
+        lua_pushinteger(L, 403);
+        lua_replace(L, 2);
+    }
+    return answer_from(L, k, 2);
+}
+
+/* response:send([status = 200 [, headers [, body]]]) */
+static int response_send(lua_State *L)
+{
+    lua_settop(L, 4);
+    return answer_from(L, check_request(L, 0), 2);
+}
+
+void ws_upgrade_methods(lua_State *L)
+{
+    lua_pushcfunction(L, request_accept);
+    lua_setfield(L, -2, "accept");
+    lua_pushcfunction(L, request_reject);
+    lua_setfield(L, -2, "reject");
+}
+
+void ws_open_upgrade(lua_State *L)
+{
+    luaL_newmetatable(L, WS_RESPONSE_NAME);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, response_send);
+    lua_setfield(L, -2, "send");
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+}

@@ -1,0 +1,32 @@
+--- WebSocket for Lua 5.4: client and server, the browser's object and more.
+-- @module wsock
+
+local core = require "wsock.core"
+
+local M = {}
+
+for _, name in ipairs {
+  "WebSocket", "listen", "loop", "run", "step", "stop", "now", "after", "every", "watch", "signal",
+  "setTimeout", "setInterval", "clearTimeout", "clearInterval", "protocol", "closeCodes", "_VERSION",
+} do
+  M[name] = core[name]
+end
+
+--- The states of a socket, as in the browser.
+M.CONNECTING, M.OPEN, M.CLOSING, M.CLOSED = 0, 1, 2, 3
+
+-- `wsock.onerror` is the default loop's; everything else of the module is fixed, so that a misspelt
+-- name is an error where it stands and not a nil somewhere else.
+local fixed = M
+return setmetatable({}, {
+  __index = function(_, key)
+    if key == "onerror" then return core.defaultLoop().onerror end
+    return fixed[key]
+  end,
+  __newindex = function(_, key, value)
+    if key ~= "onerror" then error("field '" .. tostring(key) .. "' of wsock cannot be set", 2) end
+    core.defaultLoop().onerror = value
+  end,
+  __pairs = function() return pairs(fixed) end,
+  __metatable = false,
+})
