@@ -33,7 +33,9 @@ static void free_protocol(struct ws_conn *c)
 
 static void free_hello(struct ws_conn *c)
 {
-    ws_mem_put(c->conf->mem, c->hello, sizeof *c->hello);
+    if (c->hello != NULL)
+        ws_mem_put(c->conf->mem, c->hello,
+                   sizeof *c->hello + c->hello->protocols.n);
     c->hello = NULL;
 }
 

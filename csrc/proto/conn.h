@@ -168,7 +168,8 @@ struct ws_conn {
 void ws_conn_init(struct ws_conn *c, const struct ws_conf *conf,
                   int64_t now_ms);
 
-/* Client: queues the request.  Errors of ws_hello_write, WS_ERR_RANDOM. */
+/* Client: queues the request; what hello points at is needed only meanwhile.
+** Errors of ws_hello_write, WS_ERR_RANDOM. */
 int ws_conn_start(struct ws_conn *c, const struct ws_hello_conf *hello);
 
 /* Gives all memory back; twice is fine.  Pins nobody asked for are forgotten;

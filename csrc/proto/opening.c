@@ -244,20 +244,38 @@ static int put_head(struct ws_conn *c, struct ws_buf *b)
     return WS_OK;
 }
 
+/* What is to be remembered, with the offer's bytes behind it. */
+static int new_hello(struct ws_conn *c, struct ws_slice protocols)
+{
+    struct ws_hello *h;
+
+    if (protocols.n > SIZE_MAX - sizeof *h)
+        return WS_ERR_NOMEM;
+    h = ws_mem_get(c->conf->mem, sizeof *h + protocols.n);
+    if (h == NULL)
+        return WS_ERR_NOMEM;
+    if (protocols.n > 0)
+        memcpy(h + 1, protocols.p, protocols.n);
+    h->protocols = ws_slice_of(h + 1, protocols.n);
+    c->hello = h;
+    return WS_OK;
+}
+
 int ws_conn_start(struct ws_conn *c, const struct ws_hello_conf *hello)
 {
+    struct ws_hello_conf own = *hello;
     uint8_t nonce[WS_NONCE_SIZE];
     struct ws_mem *mem = c->conf->mem;
     struct ws_buf b;
-    int err;
+    int err = new_hello(c, hello->protocols);
 
-    c->hello = ws_mem_get(mem, sizeof *c->hello);
-    if (c->hello == NULL)
-        return WS_ERR_NOMEM;
+    if (err != WS_OK)
+        return err;
+    own.protocols = c->hello->protocols;
     ws_buf_init(&b, 0);
     err = c->conf->random(c->conf->random_ud, nonce, sizeof nonce);
     if (err == WS_OK)
-        err = ws_hello_write(c->hello, &b, mem, hello, nonce);
+        err = ws_hello_write(c->hello, &b, mem, &own, nonce);
     if (err == WS_OK)
         err = put_head(c, &b);
     ws_buf_free(&b, mem);

@@ -57,6 +57,16 @@ function T:test_start_refuses()
   lu.assertEquals({ peer.raw:start { target = "/", host = "h" } }, { nil, "RANDOM" })
 end
 
+-- the offer is kept, wherever the caller had it
+function T:test_offer_is_copied()
+  local client = conn.client(nil, { protocols = ("p"):rep(100) .. ", " .. ("q"):rep(100) })
+  collectgarbage()
+  local scratch = {}
+  for i = 1, 100 do scratch[i] = ("z"):rep(202) .. i end
+  client:feed(conn.response("Sec-WebSocket-Protocol: " .. ("q"):rep(100)))
+  lu.assertEquals(client:heard(), "open")
+end
+
 -- HC-10, HC-38
 function T:test_open()
   local client = conn.client(nil, { protocols = "a, b" }):feed(conn.response("Sec-WebSocket-Protocol: b"))

@@ -118,9 +118,6 @@ static int conn_start(lua_State *L)
     struct tested *t = check(L);
     struct ws_hello_conf conf;
     probe_hello_conf(L, 2, &conf);
-    lua_getiuservalue(L, 1, 2);
-    lua_pushvalue(L, 2);
-    lua_setfield(L, -2, "hello"); /* the offer must outlive the call */
     return probe_result(L, ws_conn_start(&t->c, &conf));
 }
 
