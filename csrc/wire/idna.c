@@ -326,15 +326,19 @@ static int check_encoded(struct ws_slice label, const char **why)
     return WS_OK;
 }
 
-/* Appends a mapped label to out, where *n of `room` bytes are in use. */
+/* Appends a mapped label to out, where *n bytes are in use. */
 static int put_label(struct ws_span out, size_t *n, const uint32_t *p,
                      size_t count, const char **why)
 {
     char ascii[WS_LABEL_MAX];
     size_t i, size = count, foreign = 0;
+    int encoded =
+        count >= 4 && p[0] == 'x' && p[1] == 'n' && p[2] == '-' && p[3] == '-';
 
     for (i = 0; i < count; i++)
         foreign |= p[i] >= 0x80;
+    if (foreign && encoded)
+        return fail(why, "the host has an invalid \"xn--\" label");
     if (foreign) {
         size = encode(ascii, p, count);
         if (size == 0)
@@ -345,9 +349,8 @@ static int put_label(struct ws_span out, size_t *n, const uint32_t *p,
     for (i = 0; i < size; i++)
         out.p[*n + i] = foreign ? (uint8_t)ascii[i] : (uint8_t)p[i];
     *n += size;
-    if (!foreign && size >= 4 && memcmp(out.p + *n - size, "xn--", 4) == 0)
-        return check_encoded(ws_slice_of(out.p + *n - size, size), why);
-    return WS_OK;
+    return encoded ? check_encoded(ws_slice_of(out.p + *n - size, size), why)
+                   : WS_OK;
 }
 
 int ws_idna_ascii(char *out, size_t *n, struct ws_slice name, const char **why)

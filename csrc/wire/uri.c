@@ -24,9 +24,11 @@ struct draft {
 
 static int fail(struct draft *d, const char *why)
 {
-    d->why = why;
-    d->err = WS_ERR_URI;
-    return WS_ERR_URI;
+    if (d->err == WS_OK) {
+        d->err = WS_ERR_URI;
+        d->why = why;
+    }
+    return d->err;
 }
 
 static void put(struct draft *d, struct ws_slice s)
@@ -230,6 +232,7 @@ static int read_host(struct draft *d, struct ws_uri *u, struct ws_host *h,
 {
     size_t i, n = s.n > 0 && s.p[0] == '[' ? find(s, "]") : 0;
     struct ws_span host = take(&s, n);
+    const char *why = NULL;
     int port = 0;
 
     n = find(s, ":");
@@ -237,8 +240,8 @@ static int read_host(struct draft *d, struct ws_uri *u, struct ws_host *h,
     take(&s, n);
     if (host.n == 0)
         return fail(d, "the URL has no host");
-    if (ws_host_parse(h, slice(host), &d->why) != WS_OK)
-        return fail(d, d->why);
+    if (ws_host_parse(h, slice(host), &why) != WS_OK)
+        return fail(d, why);
     for (i = 1; i < s.n; i++) {
         if (!ws_ch_is(s.p[i], WS_CH_DIGIT))
             return fail(d, "the port is no number");

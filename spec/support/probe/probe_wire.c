@@ -241,8 +241,8 @@ static int normalise(lua_State *L)
 static int uri(lua_State *L)
 {
     struct ws_mem *mem = probe_mem(L, 1);
-    struct ws_span s = copy_of(L, probe_slice(L, 2));
     size_t n = (size_t)luaL_optinteger(L, 3, WS_HOST_HEADER_SIZE);
+    struct ws_span s = copy_of(L, probe_slice(L, 2));
     char *header = lua_newuserdatauv(L, n == 0 ? 1 : n, 0);
     struct ws_uri u;
     int rc = ws_uri_parse(&u, mem, ws_slice_of(s.p, s.n), NULL);
