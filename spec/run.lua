@@ -107,7 +107,18 @@ local function call(object, method)
   if not ok and not err:find(lu.SUCCESS_PREFIX, 1, true) then return err end
 end
 
+-- The default loop and its descriptors stay from first use on: use it first.
+local wake_default_loop
+function wake_default_loop()
+  local wsock = package.loaded.wsock
+  if wsock and wsock.step then
+    wsock.step(0)
+    wake_default_loop = function() end
+  end
+end
+
 local function run_test(class, path, method)
+  wake_default_loop()
   local name = path .. ":" .. method
   leaks.progress(name)
   if option.verbose then print(name) end
