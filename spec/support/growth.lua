@@ -5,24 +5,18 @@ local lu = require "luaunit"
 local M = {}
 
 -- The least CPU time of some runs, each of them long enough to be measured.
+local function took(fn, input, times)
+  local start = os.clock()
+  for _ = 1, times do fn(input) end
+  return os.clock() - start
+end
+
 local function least(fn, input)
-  local times, best = 1, math.huge
-  while true do
-    local start = os.clock()
-    for _ = 1, times do fn(input) end
-    local took = os.clock() - start
-    if took >= 0.002 or times >= 4096 then
-      best = took / times
-      break
-    end
-    times = times * 2
-  end
-  for _ = 1, 3 do
-    local start = os.clock()
-    for _ = 1, times do fn(input) end
-    best = math.min(best, (os.clock() - start) / times)
-  end
-  return best
+  local times = 1
+  while times < 4096 and took(fn, input, times) < 0.002 do times = times * 2 end
+  local best = math.huge
+  for _ = 1, 4 do best = math.min(best, took(fn, input, times)) end
+  return best / times
 end
 
 --- Fails unless fn(make(2n)) takes less than 3 times as long as fn(make(n)):

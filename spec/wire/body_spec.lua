@@ -81,7 +81,8 @@ function T:test_large_lengths()
 end
 
 function T:test_MH_36_codings()
-  for _, value in ipairs { "gzip", "identity", "gzip, chunked", "chunked, gzip", "chunked, chunked", "", ",", "chunked,",
+  for _, value in ipairs { "gzip", "identity", "gzip, chunked", "chunked, gzip", "chunked, chunked", "", ",",
+  "chunked,",
     "chunked;x=y", "xchunked", "\"chunked\"", "chunked\t, x" } do
     bad("Transfer-Encoding: " .. value .. "\r\n", "HEAD_CODING")
   end
@@ -142,12 +143,16 @@ function T:test_bad_chunks()
   for s, name in pairs {
     ["\r\n"] = "HEAD_LENGTH", ["g\r\n"] = "HEAD_LENGTH", ["-1\r\n"] = "HEAD_LENGTH", ["+1\r\n"] = "HEAD_LENGTH",
     ["0x5\r\n"] = "HEAD_LENGTH", [" 5\r\n"] = "HEAD_LENGTH", [";x\r\n"] = "HEAD_LENGTH", ["5\n"] = "HEAD_LENGTH",
-    ["5\rx"] = "HEAD_LENGTH", ["5\r\nhelloX"] = "HEAD_LENGTH", ["5\r\nhello\n"] = "HEAD_LENGTH", ["5\r\nhello\r5"] = "HEAD_LENGTH",
+    ["5\rx"] = "HEAD_LENGTH", ["5\r\nhelloX"] = "HEAD_LENGTH", ["5\r\nhello\n"] = "HEAD_LENGTH",
+    ["5\r\nhello\r5"] = "HEAD_LENGTH",
     ["5 \r\n"] = "HEAD_SYNTAX", ["5 x"] = "HEAD_SYNTAX", ["5;\n"] = "HEAD_SYNTAX", ["5;\0"] = "HEAD_SYNTAX",
     ["5;x\rx"] = "HEAD_LENGTH", ["0\r\n x"] = "HEAD_SYNTAX", ["0\r\n:"] = "HEAD_SYNTAX", ["0\r\nA b"] = "HEAD_SYNTAX",
-    ["0\r\nA\r\n"] = "HEAD_SYNTAX", ["0\r\nA: \1"] = "HEAD_SYNTAX", ["0\r\nA: b\n"] = "HEAD_SYNTAX", ["0\r\n\n"] = "HEAD_SYNTAX",
-    ["0\r\n\rx"] = "HEAD_LENGTH", ["0\r\nA: b\rx"] = "HEAD_LENGTH", ["5\r\r\n"] = "HEAD_LENGTH", ["5.0\r\n"] = "HEAD_LENGTH",
-    ["8000000000000000\r\n"] = "HEAD_LENGTH", ["ffffffffffffffff\r\n"] = "HEAD_LENGTH", ["fffffffffffffffff\r\n"] = "HEAD_LENGTH",
+    ["0\r\nA\r\n"] = "HEAD_SYNTAX", ["0\r\nA: \1"] = "HEAD_SYNTAX", ["0\r\nA: b\n"] = "HEAD_SYNTAX",
+    ["0\r\n\n"] = "HEAD_SYNTAX",
+    ["0\r\n\rx"] = "HEAD_LENGTH", ["0\r\nA: b\rx"] = "HEAD_LENGTH", ["5\r\r\n"] = "HEAD_LENGTH",
+    ["5.0\r\n"] = "HEAD_LENGTH",
+    ["8000000000000000\r\n"] = "HEAD_LENGTH", ["ffffffffffffffff\r\n"] = "HEAD_LENGTH",
+    ["fffffffffffffffff\r\n"] = "HEAD_LENGTH",
     ["\x80"] = "HEAD_LENGTH",
   } do
     lu.assertEquals({ read(s) }, { nil, name }, bytes.hex(s))
@@ -168,7 +173,8 @@ function T:test_extensions_and_trailers_are_bounded()
   lu.assertEquals({ read(extension(8193)) }, { nil, "HEAD_BIG" })
   lu.assertEquals({ read("0\r\nA:" .. (" "):rep(8190) .. "\r\n\r\n") }, { "", "" })
   lu.assertEquals({ read("0\r\nA:" .. (" "):rep(8191) .. "\r\n\r\n") }, { nil, "HEAD_BIG" })
-  lu.assertEquals({ read("1;" .. ("x"):rep(4096) .. "\r\na\r\n0\r\nA:" .. ("b"):rep(4094) .. "\r\n\r\n") }, { nil, "HEAD_BIG" })
+  lu.assertEquals({ read("1;" .. ("x"):rep(4096) .. "\r\na\r\n0\r\nA:" .. ("b"):rep(4094) .. "\r\n\r\n") }, { nil,
+    "HEAD_BIG" })
   lu.assertEquals({ read(("1;x\r\na\r\n"):rep(4097) .. "0\r\n\r\n") }, { nil, "HEAD_BIG" })
   lu.assertEquals({ read(("1;x\r\na\r\n"):rep(4096) .. "0\r\n\r\n") }, { ("a"):rep(4096), "" })
 end

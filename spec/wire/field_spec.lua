@@ -74,7 +74,8 @@ function T:test_MH_28_token_lists()
   } do
     lu.assertEquals(field.tokens(value), tokens, value)
   end
-  for _, value in ipairs { "a b", "a;b", '"a"', "a,b c", "a,(", "a/b", "\xC3\xA9", "a,\0", "a=b", "=", "a@b", "a\r\n" } do
+  for _, value in ipairs { "a b", "a;b", '"a"', "a,b c", "a,(", "a/b", "\xC3\xA9", "a,\0", "a=b", "=", "a@b",
+    "a\r\n" } do
     refused(field.tokens(value))
   end
 end
@@ -215,8 +216,10 @@ end
 
 function T:test_H3_bad_hosts()
   for _, value in ipairs {
-    "", " ", "a b", "[::1", "::1", "a:99999", "a:65536", "%00", "a%41", "a:x", "a:-1", "a:+1", "a: 1", ":80", "a:80:80",
-    "[]", "[::1]x", "[::1]:x", "[::g]", "[1.2.3.4]", "[v1.x]", "[::1%25eth0]", "u@h", "u:p@h", "h/", "h?", "h#", "h\\",
+    "", " ", "a b", "[::1", "::1", "a:99999", "a:65536", "%00", "a%41", "a:x", "a:-1", "a:+1", "a: 1", ":80",
+    "a:80:80",
+    "[]", "[::1]x", "[::1]:x", "[::g]", "[1.2.3.4]", "[v1.x]", "[::1%25eth0]", "u@h", "u:p@h", "h/", "h?", "h#",
+    "h\\",
     "\xC3\xA9", "h\0", "h\r", "a,b c", "http://h", "<h>", "h\"", "{h}", "h|", "h^", "h:99999999999999999999",
   } do
     refused(field.hostPort(value))
@@ -231,7 +234,8 @@ function T:test_origins()
   for value, expected in pairs {
     ["http://example.com"] = { "http", "example.com", 80 }, ["https://example.com"] = { "https", "example.com", 443 },
     ["HTTPS://Example.com"] = { "HTTPS", "Example.com", 443 }, ["http://h:8080"] = { "http", "h", 8080 },
-    ["ws://h"] = { "ws", "h", 80 }, ["wss://h"] = { "wss", "h", 443 }, ["chrome-extension://abc"] = { "chrome-extension", "abc", 0 },
+    ["ws://h"] = { "ws", "h", 80 }, ["wss://h"] = { "wss", "h", 443 },
+    ["chrome-extension://abc"] = { "chrome-extension", "abc", 0 },
     ["http://[::1]:3"] = { "http", "[::1]", 3 }, ["moz+x.1-y://h:1"] = { "moz+x.1-y", "h", 1 },
     ["http://example.com."] = { "http", "example.com.", 80 },
   } do
@@ -243,9 +247,12 @@ end
 function T:test_X1_bad_origins()
   for _, value in ipairs {
     "", "null", "example.com", "//example.com", "http:example.com", "http:/example.com", "http://", "http:///",
-    "http://example.com/", "http://example.com/x", "http://example.com?x", "http://example.com#x", "http://u@example.com",
-    "http://example.com:80@evil", "http://evil\\@example.com", "http://a http://b", "http://a, http://b", "http://a,http://b c",
-    "http://h:", "http://h:0", "http://h:x", "http://h:65536", "1http://h", "://h", "ht tp://h", "http://[::1", " http://h",
+    "http://example.com/", "http://example.com/x", "http://example.com?x", "http://example.com#x",
+    "http://u@example.com",
+    "http://example.com:80@evil", "http://evil\\@example.com", "http://a http://b", "http://a, http://b",
+    "http://a,http://b c",
+    "http://h:", "http://h:0", "http://h:x", "http://h:65536", "1http://h", "://h", "ht tp://h", "http://[::1",
+    " http://h",
     "http://h ", "http://\xC3\xA9", "http://h%41", "file://", "data:,x", "http:// h", "http\0://h", "http://h\0",
   } do
     refused(field.origin(value))

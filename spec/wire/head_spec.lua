@@ -201,7 +201,8 @@ function T:test_MH_09_request_lines()
   } do
     bad(line .. "\r\n\r\n", "HEAD_LINE")
   end
-  for _, target in ipairs { "/", "*", "http://h/x?y", "h:80", "//", "/%00", "/a?b?c", "/~!$&'()*+,;=:@[]{}|\\^`\"<>" } do
+  for _, target in ipairs { "/", "*", "http://h/x?y", "h:80", "//", "/%00", "/a?b?c",
+    "/~!$&'()*+,;=:@[]{}|\\^`\"<>" } do
     lu.assertEquals(good("GET " .. target .. " HTTP/1.1\r\n\r\n").target, target)
   end
   for _, method in ipairs { "G", "OPTIONS", "get", "M-SEARCH", "!#$%&'*+-.^_`|~09", "HTTP", ("M"):rep(32) } do
@@ -329,7 +330,8 @@ end
 -- MH-28, H5: an element, not a part of one.
 function T:test_MH_28_H5_tokens_of_lists()
   local function has(value) return probe.has_token({ { "C", value } }, "c", "upgrade") end
-  for _, value in ipairs { "Upgrade", "keep-alive, Upgrade", ", Upgrade,", "UPGRADE", "a,upgrade,b", " , ,\tupgrade\t,",
+  for _, value in ipairs { "Upgrade", "keep-alive, Upgrade", ", Upgrade,", "UPGRADE", "a,upgrade,b",
+  " , ,\tupgrade\t,",
     '"a, b", upgrade', '"\\"", upgrade' } do
     lu.assertTrue(has(value), value)
   end
@@ -407,7 +409,8 @@ function T:test_H2_total_of_the_defaults()
 end
 
 function T:test_limits_of_nothing_are_none()
-  local s = "GET /" .. ("t"):rep(50000) .. " HTTP/1.1\r\n" .. ("X: y\r\n"):rep(5000) .. "Z: " .. ("z"):rep(50000) .. "\r\n\r\n"
+  local s = "GET /" .. ("t"):rep(50000) .. " HTTP/1.1\r\n" .. ("X: y\r\n"):rep(5000) .. "Z: " .. ("z"):rep(50000)
+    .. "\r\n\r\n"
   lu.assertEquals((head.scanner(NONE):scan(s)), #s)
   lu.assertEquals(#head.parse(s).fields, 5001)
 end

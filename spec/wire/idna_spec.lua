@@ -19,7 +19,8 @@ local function refused(list, why)
 end
 
 function T:test_ascii()
-  is { [""] = "", ["A.b-C_1"] = "a.b-c_1", ["."] = ".", ["a..b."] = "a..b.", ["\0 %"] = "\0 %", [("a"):rep(200)] = ("a"):rep(200) }
+  is { [""] = "", ["A.b-C_1"] = "a.b-c_1", ["."] = ".", ["a..b."] = "a..b.", ["\0 %"] = "\0 %",
+    [("a"):rep(200)] = ("a"):rep(200) }
 end
 
 -- Sentences of RFC 3492 7.1 that have no capitals or need none.
@@ -41,8 +42,10 @@ end
 
 function T:test_names()
   is {
-    ["høst"] = "xn--hst-0na", ["München.DE"] = "xn--mnchen-3ya.de", ["faß.de"] = "xn--fa-hia.de", ["日本語.jp"] = "xn--wgv71a119e.jp",
-    ["пример.испытание"] = "xn--e1afmkfd.xn--80akhbyknj4f", ["παράδειγμα"] = "xn--hxajbheg2az3al", ["i❤.ws"] = "xn--i-7iq.ws",
+    ["høst"] = "xn--hst-0na", ["München.DE"] = "xn--mnchen-3ya.de", ["faß.de"] = "xn--fa-hia.de",
+    ["日本語.jp"] = "xn--wgv71a119e.jp",
+    ["пример.испытание"] = "xn--e1afmkfd.xn--80akhbyknj4f", ["παράδειγμα"] = "xn--hxajbheg2az3al",
+    ["i❤.ws"] = "xn--i-7iq.ws",
     ["a。b．c｡d"] = "a.b.c.d", ["Ｇｏ．Ｃｏｍ"] = "go.com", ["a\u{AD}b\u{200B}"] = "ab", ["é"] = "xn--9ca",
   }
 end
@@ -68,21 +71,26 @@ end
 function T:test_encoded_labels()
   is { ["xn--hst-0na"] = "xn--hst-0na", ["XN--HST-0NA.x"] = "xn--hst-0na.x", ["xn-"] = "xn-", ["axn--"] = "axn--",
     ["ｘn--hst-0na"] = "xn--hst-0na", ["xn--fa-hia"] = "xn--fa-hia", ["x\u{AD}n--9ca"] = "xn--9ca" }
-  refused({ "xn--", "xn--a", "xn--a-", "xn---", "xn--abc-", "xn--ls8h=", "xn--hst-0né", "xn--99999999999999", "xn--a-b",
+  refused({ "xn--", "xn--a", "xn--a-", "xn---", "xn--abc-", "xn--ls8h=", "xn--hst-0né", "xn--99999999999999",
+  "xn--a-b",
     "xn---9ca", "xn--hst_0na", "xn--nx-", "xn--0", "xn--9ca\0" }, INVALID)
   -- what stands for code points that are never written: controls, capitals,
   -- dots, surrogates, what vanishes, what is out of range
-  refused({ "xn--a-ba", "xn--a-hea", "xn--dca", "xn--ab-r13a", "xn--ib9b", "xn--ab-ot3n", "xn--a-qgn", "xn--a-qin", "xn--dn32g",
+  refused({ "xn--a-ba", "xn--a-hea", "xn--dca", "xn--ab-r13a", "xn--ib9b", "xn--ab-ot3n", "xn--a-qgn", "xn--a-qin",
+  "xn--dn32g",
     "xn--en32g", "xn--zzzzzzzz9" }, INVALID)
   refused({ "xn--" .. ("a"):rep(60) }, LONG_LABEL)
 end
 
 function T:test_refused_characters()
-  refused({ "a\u{80}", "a\u{A0}b", "a\u{3000}b", "\u{E000}", "\u{FFFD}", "\u{FFFF}", "\u{202E}a", "\u{2066}a", "\u{10FFFF}", "\u{FDD0}",
+  refused({ "a\u{80}", "a\u{A0}b", "a\u{3000}b", "\u{E000}", "\u{FFFD}", "\u{FFFF}", "\u{202E}a", "\u{2066}a",
+  "\u{10FFFF}", "\u{FDD0}",
     "\u{1FFFE}", "\u{F0000}" }, CHARACTER)
-  refused({ "a\u{301}", "\u{130}", "\u{2100}", "\u{2048}", "\u{FB01}", "\u{2488}", "\u{1D400}", "\u{1F00}", "\u{3099}", "\u{1100}", "\u{17F}",
+  refused({ "a\u{301}", "\u{130}", "\u{2100}", "\u{2048}", "\u{FB01}", "\u{2488}", "\u{1D400}", "\u{1F00}",
+  "\u{3099}", "\u{1100}", "\u{17F}",
     "\u{AB70}" }, GIVE)
-  refused({ "\xFF", "a\xC3", "\xC0\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\x80", "\xE2\x82", "\xE0\x80\x80", "\xF0\x80\x80\x80",
+  refused({ "\xFF", "a\xC3", "\xC0\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\x80", "\xE2\x82", "\xE0\x80\x80",
+  "\xF0\x80\x80\x80",
     "\xC3\x28", "\xE2\x28\xA1", "\xF8\x88\x80\x80\x80" }, "the host is not UTF-8")
 end
 

@@ -101,8 +101,10 @@ function T:test_H6_reasons()
 end
 
 function T:test_status_codes()
-  for _, status in ipairs { -1, 0, 1, 99, 600, 1000, 65536 + 200, 2 ^ 32 + 200 } do refused(head.write { status = status }) end
-  for _, status in ipairs { 100, 599 } do lu.assertTrue(head.write { status = status }:find(" " .. status .. " ", 1, true) ~= nil) end
+  for _, status in ipairs { -1, 0, 1, 99, 600, 1000, 65536 + 200,
+    2 ^ 32 + 200 } do refused(head.write { status = status }) end
+  for _, status in ipairs { 100, 599 } do lu.assertTrue(head.write { status = status }:find(" " .. status .. " ", 1,
+    true) ~= nil) end
 end
 
 -- ---- all or nothing --------------------------------------------------------------
@@ -141,7 +143,8 @@ function T:test_no_memory()
 end
 
 function T:test_a_refused_part_leaves_nothing()
-  for _, part in ipairs { { "request", "G T", "/" }, { "request", "GET", "/ " }, { "status", 200, "\n" }, { "status", 99, "" },
+  for _, part in ipairs { { "request", "G T", "/" }, { "request", "GET", "/ " }, { "status", 200, "\n" },
+  { "status", 99, "" },
     { "field", "a b", "c" }, { "field", "a", "c\r" } } do
     lu.assertEquals({ wire.put(self.mem, 0, table.unpack(part)) }, { nil, "FIELD", "kept" })
   end
@@ -150,12 +153,14 @@ end
 -- ---- phrases -------------------------------------------------------------------
 
 function T:test_reasons()
-  for status, reason in pairs { [100] = "Continue", [101] = "Switching Protocols", [200] = "OK", [301] = "Moved Permanently",
+  for status, reason in pairs { [100] = "Continue", [101] = "Switching Protocols", [200] = "OK",
+  [301] = "Moved Permanently",
     [304] = "Not Modified", [400] = "Bad Request", [401] = "Unauthorized", [403] = "Forbidden", [404] = "Not Found",
     [405] = "Method Not Allowed", [407] = "Proxy Authentication Required", [408] = "Request Timeout",
     [413] = "Content Too Large", [414] = "URI Too Long", [417] = "Expectation Failed", [426] = "Upgrade Required",
     [431] = "Request Header Fields Too Large", [500] = "Internal Server Error", [501] = "Not Implemented",
-    [502] = "Bad Gateway", [503] = "Service Unavailable", [504] = "Gateway Timeout", [505] = "HTTP Version Not Supported",
+    [502] = "Bad Gateway", [503] = "Service Unavailable", [504] = "Gateway Timeout",
+    [505] = "HTTP Version Not Supported",
     [511] = "Network Authentication Required", [99] = "", [299] = "", [306] = "", [418] = "", [600] = "" } do
     lu.assertEquals(head.reason(status), reason)
   end

@@ -47,7 +47,8 @@ end
 function T:test_URI_01_schemes()
   for s, expected in pairs {
     ["ws://h/"] = { "ws", false, 80 }, ["WS://h/"] = { "ws", false, 80 }, ["Wss://h/"] = { "wss", true, 443 },
-    ["wSS://h/"] = { "wss", true, 443 }, ["http://h/"] = { "http", false, 80 }, ["HTTPS://h/"] = { "https", true, 443 },
+    ["wSS://h/"] = { "wss", true, 443 }, ["http://h/"] = { "http", false, 80 }, ["HTTPS://h/"] = { "https", true,
+    443 },
   } do
     local u = good(s)
     lu.assertEquals({ u.scheme, u.secure, u.port }, expected, s)
@@ -64,7 +65,8 @@ function T:test_URI_02_ports()
   for s, expected in pairs {
     ["ws://h"] = { 80, true, "h" }, ["ws://h:"] = { 80, true, "h" }, ["wss://h"] = { 443, true, "h" },
     ["wss://h:/"] = { 443, true, "h" }, ["ws://h:80"] = { 80, true, "h" }, ["wss://h:443"] = { 443, true, "h" },
-    ["ws://h:443"] = { 443, false, "h:443" }, ["wss://h:80"] = { 80, false, "h:80" }, ["ws://h:0"] = { 0, false, "h:0" },
+    ["ws://h:443"] = { 443, false, "h:443" }, ["wss://h:80"] = { 80, false, "h:80" }, ["ws://h:0"] = { 0, false,
+    "h:0" },
     ["ws://h:65535"] = { 65535, false, "h:65535" }, ["ws://h:00080"] = { 80, true, "h" },
     ["ws://h:000000000000000000008080"] = { 8080, false, "h:8080" },
   } do
@@ -92,7 +94,8 @@ end
 
 -- W-06: the empty fragment is one too.
 function T:test_URI_04_fragments()
-  for _, s in ipairs { "ws://h/#", "ws://h/#a", "ws://h#", "ws://h/?#", "ws://h/?a#b", "ws://u#:p@h", "ws://#", "ws+unix:/s:/#a" } do
+  for _, s in ipairs { "ws://h/#", "ws://h/#a", "ws://h#", "ws://h/?#", "ws://h/?a#b", "ws://u#:p@h", "ws://#",
+    "ws+unix:/s:/#a" } do
     bad(s, FRAGMENT)
   end
   lu.assertEquals(good("ws://h/%23").target, "/%23")
@@ -100,17 +103,21 @@ end
 
 function T:test_URI_05_bad()
   for s, why in pairs {
-    [""] = NO_SCHEME, [" "] = NO_SCHEME, ["\t\n"] = NO_SCHEME, ["/x"] = NO_SCHEME, ["?"] = NO_SCHEME, ["test"] = NO_SCHEME,
+    [""] = NO_SCHEME, [" "] = NO_SCHEME, ["\t\n"] = NO_SCHEME, ["/x"] = NO_SCHEME, ["?"] = NO_SCHEME,
+    ["test"] = NO_SCHEME,
     ["//h"] = NO_SCHEME, ["://h"] = NO_SCHEME, [":"] = NO_SCHEME, ["/ws://h"] = NO_SCHEME,
     ["ftp://h"] = OTHER, ["mailto:a@b"] = OTHER, ["about:blank"] = OTHER, ["ws2://h"] = OTHER, ["w s://h"] = OTHER,
-    ["wss+unix:/s:/"] = OTHER, ["file:///x"] = OTHER, ["localhost:80"] = OTHER, ["\xC2\xA0ws://h"] = OTHER, ["ws\0://h"] = OTHER,
+    ["wss+unix:/s:/"] = OTHER, ["file:///x"] = OTHER, ["localhost:80"] = OTHER, ["\xC2\xA0ws://h"] = OTHER,
+    ["ws\0://h"] = OTHER,
     ["ws:"] = NO_HOST, ["ws://"] = NO_HOST, ["ws:///"] = NO_HOST, ["ws://?x"] = NO_HOST, ["ws://:80"] = NO_HOST,
-    ["ws://@"] = NO_HOST, ["ws://u:p@"] = NO_HOST, ["ws://u@/x"] = NO_HOST, ["ws://@:80"] = NO_HOST, ["wss:?"] = NO_HOST,
+    ["ws://@"] = NO_HOST, ["ws://u:p@"] = NO_HOST, ["ws://u@/x"] = NO_HOST, ["ws://@:80"] = NO_HOST,
+    ["wss:?"] = NO_HOST,
     ["ws://\xC2\xAD/"] = NO_HOST,
     ["ws://a b/"] = CHARACTER, ["ws://a<b"] = CHARACTER, ["ws://a|b"] = CHARACTER, ["ws://a^b"] = CHARACTER,
     ["ws://a%b"] = CHARACTER, ["ws://a%zz"] = CHARACTER, ["ws://a%00b"] = CHARACTER, ["ws://a%2Fb"] = CHARACTER,
     ["ws://a%40b"] = CHARACTER, ["ws://a%20b"] = CHARACTER, ["ws://a\0b"] = CHARACTER, ["ws://a\x7Fb"] = CHARACTER,
-    ["ws://a]b"] = CHARACTER, ["ws://a[b"] = CHARACTER, ["ws://\xEF\xBC\x85"] = CHARACTER, ["ws://a\xE3\x80\x80b"] = CHARACTER,
+    ["ws://a]b"] = CHARACTER, ["ws://a[b"] = CHARACTER, ["ws://\xEF\xBC\x85"] = CHARACTER,
+    ["ws://a\xE3\x80\x80b"] = CHARACTER,
     ["ws://a%01b"] = CHARACTER, ["ws://a\1b"] = CHARACTER,
     ["ws://\xFF/"] = "the host is not UTF-8", ["ws://%C3/"] = "the host is not UTF-8",
     ["ws://[::1"] = "the host is no IPv6 address", ["ws://[]"] = "the host is no IPv6 address",
@@ -132,11 +139,14 @@ end
 function T:test_URI_07_user_information()
   for s, expected in pairs {
     ["ws://u:p@h/"] = { "u", "p", "ws://u:p@h/" }, ["ws://u@h/"] = { "u", nil, "ws://u@h/" },
-    ["ws://u:@h/"] = { "u", nil, "ws://u@h/" }, ["ws://:p@h/"] = { "", "p", "ws://:p@h/" }, ["ws://@h/"] = { nil, nil, "ws://h/" },
+    ["ws://u:@h/"] = { "u", nil, "ws://u@h/" }, ["ws://:p@h/"] = { "", "p", "ws://:p@h/" }, ["ws://@h/"] = { nil,
+    nil, "ws://h/" },
     ["ws://:@h/"] = { nil, nil, "ws://h/" }, ["ws://a%40b:c@h/"] = { "a@b", "c", "ws://a%40b:c@h/" },
     ["ws://a@b@h/"] = { "a@b", nil, "ws://a%40b@h/" }, ["ws://u:a:b@h/"] = { "u", "a:b", "ws://u:a%3Ab@h/" },
-    ["ws://é:ü@h/"] = { "é", "ü", "ws://%C3%A9:%C3%BC@h/" }, ["ws://u p:a;b=c|[]^@h/"] = { "u p", "a;b=c|[]^", "ws://u%20p:a%3Bb%3Dc%7C%5B%5D%5E@h/" },
-    ["ws://u%zz:%@h/"] = { "u%zz", "%", "ws://u%zz:%@h/" }, ["ws://%41:%2541@h"] = { "A", "%41", "ws://%41:%2541@h/" },
+    ["ws://é:ü@h/"] = { "é", "ü", "ws://%C3%A9:%C3%BC@h/" }, ["ws://u p:a;b=c|[]^@h/"] = { "u p", "a;b=c|[]^",
+    "ws://u%20p:a%3Bb%3Dc%7C%5B%5D%5E@h/" },
+    ["ws://u%zz:%@h/"] = { "u%zz", "%", "ws://u%zz:%@h/" }, ["ws://%41:%2541@h"] = { "A", "%41",
+    "ws://%41:%2541@h/" },
   } do
     local u = good(s)
     lu.assertEquals({ u.user, u.password, u.url }, expected, s)
@@ -146,7 +156,8 @@ end
 
 function T:test_URI_08_addresses()
   for s, expected in pairs {
-    ["ws://[::1]"] = { "::1", "ipv6", "[::1]", "ws://[::1]/" }, ["ws://[::1]:99"] = { "::1", "ipv6", "[::1]:99", "ws://[::1]:99/" },
+    ["ws://[::1]"] = { "::1", "ipv6", "[::1]", "ws://[::1]/" }, ["ws://[::1]:99"] = { "::1", "ipv6", "[::1]:99",
+    "ws://[::1]:99/" },
     ["ws://[0:0:0:0:0:0:0:1]:80"] = { "::1", "ipv6", "[::1]", "ws://[::1]/" },
     ["ws://127.1:9"] = { "127.0.0.1", "ipv4", "127.0.0.1:9", "ws://127.0.0.1:9/" },
     ["ws://u@[::FFFF:1.2.3.4]/"] = { "::ffff:102:304", "ipv6", "[::ffff:102:304]", "ws://u@[::ffff:102:304]/" },
@@ -177,9 +188,12 @@ function T:test_W_07_hosts()
   table_of {
     ["ws://EXAMPLE.Com"] = "ws://example.com/", ["ws://%41.%62"] = "ws://a.b/", ["ws://h."] = "ws://h./",
     ["ws://."] = "ws://./", ["ws://a..b"] = "ws://a..b/", ["ws://a_b-"] = "ws://a_b-/", ["ws://-"] = "ws://-/",
-    ["ws://!$&'()*+,;=~\"`{}"] = "ws://!$&'()*+,;=~\"`{}/", ["ws://Ｇｏ.com"] = "ws://go.com/", ["ws://a。b"] = "ws://a.b/",
-    ["ws://0x7f.1"] = "ws://127.0.0.1/", ["ws://256"] = "ws://0.0.1.0/", ["ws://0300.168.0xF0"] = "ws://192.168.0.240/",
-    ["ws://4294967295"] = "ws://255.255.255.255/", ["ws://1.2.3.4."] = "ws://1.2.3.4/", ["ws://１.２.３.４"] = "ws://1.2.3.4/",
+    ["ws://!$&'()*+,;=~\"`{}"] = "ws://!$&'()*+,;=~\"`{}/", ["ws://Ｇｏ.com"] = "ws://go.com/",
+    ["ws://a。b"] = "ws://a.b/",
+    ["ws://0x7f.1"] = "ws://127.0.0.1/", ["ws://256"] = "ws://0.0.1.0/",
+    ["ws://0300.168.0xF0"] = "ws://192.168.0.240/",
+    ["ws://4294967295"] = "ws://255.255.255.255/", ["ws://1.2.3.4."] = "ws://1.2.3.4/",
+    ["ws://１.２.３.４"] = "ws://1.2.3.4/",
     ["ws://日本語。jp/"] = "ws://xn--wgv71a119e.jp/", ["ws://faß.de"] = "ws://xn--fa-hia.de/",
   }
 end
@@ -188,17 +202,21 @@ function T:test_W_07_paths()
   table_of {
     ["ws://h/."] = "ws://h/", ["ws://h/.."] = "ws://h/", ["ws://h/a/.."] = "ws://h/", ["ws://h/a/../"] = "ws://h/",
     ["ws://h/a/./b"] = "ws://h/a/b", ["ws://h/a/b/../../../c"] = "ws://h/c", ["ws://h/%2e"] = "ws://h/",
-    ["ws://h/a/%2E%2e/b"] = "ws://h/b", ["ws://h/a/.%2e"] = "ws://h/", ["ws://h/..."] = "ws://h/...", ["ws://h/..a"] = "ws://h/..a",
+    ["ws://h/a/%2E%2e/b"] = "ws://h/b", ["ws://h/a/.%2e"] = "ws://h/", ["ws://h/..."] = "ws://h/...",
+    ["ws://h/..a"] = "ws://h/..a",
     ["ws://h/a//../b"] = "ws://h/a/b", ["ws://h//.."] = "ws://h/", ["ws://h?/../x"] = "ws://h/?/../x",
-    ["ws://h/a b"] = "ws://h/a%20b", ["ws://h/\"<>`{}^"] = "ws://h/%22%3C%3E%60%7B%7D%5E", ["ws://h/|'[]@:$&()*+,;=~!"] = "ws://h/|'[]@:$&()*+,;=~!",
+    ["ws://h/a b"] = "ws://h/a%20b", ["ws://h/\"<>`{}^"] = "ws://h/%22%3C%3E%60%7B%7D%5E",
+    ["ws://h/|'[]@:$&()*+,;=~!"] = "ws://h/|'[]@:$&()*+,;=~!",
     ["ws://h/\0x"] = "ws://h/%00x", ["ws://h/\x7F"] = "ws://h/%7F", ["ws://h/\x1Fx"] = "ws://h/%1Fx",
   }
 end
 
 function T:test_W_07_queries()
   table_of {
-    ["ws://h/?a b"] = "ws://h/?a%20b", ["ws://h/?\"<>'"] = "ws://h/?%22%3C%3E%27", ["ws://h/?`{}|^\\[]"] = "ws://h/?`{}|^\\[]",
-    ["ws://h/?\0x"] = "ws://h/?%00x", ["ws://h/?\x7F"] = "ws://h/?%7F", ["ws://h/?"] = "ws://h/?", ["ws://h/?%"] = "ws://h/?%",
+    ["ws://h/?a b"] = "ws://h/?a%20b", ["ws://h/?\"<>'"] = "ws://h/?%22%3C%3E%27",
+    ["ws://h/?`{}|^\\[]"] = "ws://h/?`{}|^\\[]",
+    ["ws://h/?\0x"] = "ws://h/?%00x", ["ws://h/?\x7F"] = "ws://h/?%7F", ["ws://h/?"] = "ws://h/?",
+    ["ws://h/?%"] = "ws://h/?%",
   }
 end
 
@@ -209,9 +227,11 @@ function T:test_unix_sockets()
     ["ws+unix:/tmp/s.sock:/chat?x"] = { "/tmp/s.sock", "/chat?x", "ws+unix:/tmp/s.sock:/chat?x" },
     ["ws+unix:///tmp/s.sock:/chat"] = { "/tmp/s.sock", "/chat", "ws+unix:/tmp/s.sock:/chat" },
     ["WS+UNIX:/s"] = { "/s", "/", "ws+unix:/s:/" }, ["ws+unix:/s:"] = { "/s", "/", "ws+unix:/s:/" },
-    ["ws+unix:rel/s:/x"] = { "rel/s", "/x", "ws+unix:rel/s:/x" }, ["ws+unix:/a%3Ab c:/t"] = { "/a:b c", "/t", "ws+unix:/a%3Ab%20c:/t" },
+    ["ws+unix:rel/s:/x"] = { "rel/s", "/x", "ws+unix:rel/s:/x" }, ["ws+unix:/a%3Ab c:/t"] = { "/a:b c", "/t",
+    "ws+unix:/a%3Ab%20c:/t" },
     ["ws+unix:/s:/a/../b"] = { "/s", "/b", "ws+unix:/s:/b" }, ["ws+unix:/s?q"] = { "/s", "/?q", "ws+unix:/s:/?q" },
-    ["ws+unix:/a/../s:/"] = { "/a/../s", "/", "ws+unix:/a/../s:/" }, ["ws+unix:/é:/"] = { "/é", "/", "ws+unix:/%C3%A9:/" },
+    ["ws+unix:/a/../s:/"] = { "/a/../s", "/", "ws+unix:/a/../s:/" }, ["ws+unix:/é:/"] = { "/é", "/",
+    "ws+unix:/%C3%A9:/" },
     ["ws+unix:/s:/x:y"] = { "/s", "/x:y", "ws+unix:/s:/x:y" },
   } do
     local u = good(s)
@@ -234,7 +254,8 @@ function T:test_H6_injection()
   local injections = { "\r\nX: y", "\n", "\r", "\0", "\x7F", "\x1F" }
   for b = 0x80, 0xFF do injections[#injections + 1] = string.char(b) end
   for _, bad_bytes in ipairs(injections) do
-    for _, format in ipairs { "ws://a%sb/", "ws://h/a%sb", "ws://h/?a%sb", "ws://a%sb:c@h/", "ws://a:b%sc@h/", "ws://h:8%s0/" } do
+    for _, format in ipairs { "ws://a%sb/", "ws://h/a%sb", "ws://h/?a%sb", "ws://a%sb:c@h/", "ws://a:b%sc@h/",
+      "ws://h:8%s0/" } do
       local u = parse((format:gsub("%%s", function() return bad_bytes end)))
       for _, part in ipairs { "url", "target", "host", "hostHeader", "origin" } do
         if u then lu.assertFalse(u[part]:find "[^!-~]" ~= nil, ("%q"):format(u[part])) end
@@ -278,7 +299,8 @@ end
 
 function T:test_every_allocation_may_fail()
   local long = ("x"):rep(3000)
-  for _, s in ipairs { "ws://h/", "wss://u:p@h:1/" .. long .. "?" .. long, "ws+unix:/s:/" .. long, "ws://h:x", "ws://u%00@" .. long } do
+  for _, s in ipairs { "ws://h/", "wss://u:p@h:1/" .. long .. "?" .. long, "ws+unix:/s:/" .. long, "ws://h:x",
+    "ws://u%00@" .. long } do
     local n = 0
     repeat
       n = n + 1
@@ -295,7 +317,8 @@ end
 
 -- ---- properties ----------------------------------------------------------------
 
-local PIECES = { "ws:", "wss:", "http:", "//", "/", "\\", "h", "EX.com", "1.2", "[::1]", "@", ":", ":80", "u", "%41", "%2e", ".", "..",
+local PIECES = { "ws:", "wss:", "http:", "//", "/", "\\", "h", "EX.com", "1.2", "[::1]", "@", ":", ":80", "u",
+"%41", "%2e", ".", "..",
   "é", "?", "a=b", " ", "\t", "%", "'", "^", "\0", "xn--", "ß", "0x1", "ws+unix:", "[", "]", "|" }
 
 -- Parsing what came out gives the same again, and everything in it is ASCII.
@@ -328,10 +351,14 @@ end
 
 function T:test_linear()
   for name, make in pairs {
-    path = function(n) return "ws://h/" .. ("a/"):rep(n) end, dots = function(n) return "ws://h" .. ("/a/.."):rep(n) end,
-    deep = function(n) return "ws://h" .. ("/a"):rep(n) .. ("/.."):rep(n) end, user = function(n) return "ws://" .. ("@"):rep(n) .. "h" end,
-    query = function(n) return "ws://h?" .. (" "):rep(n) end, tabs = function(n) return "ws://h/" .. ("\t"):rep(n) .. "x" end,
-    slashes = function(n) return "ws:" .. ("/"):rep(n) .. "h" end, spaces = function(n) return (" "):rep(n) .. "ws:h" .. (" "):rep(n) end,
+    path = function(n) return "ws://h/" .. ("a/"):rep(n) end, dots = function(n) return "ws://h"
+    .. ("/a/.."):rep(n) end,
+    deep = function(n) return "ws://h" .. ("/a"):rep(n) .. ("/.."):rep(n) end, user = function(n) return "ws://"
+    .. ("@"):rep(n) .. "h" end,
+    query = function(n) return "ws://h?" .. (" "):rep(n) end, tabs = function(n) return "ws://h/" .. ("\t"):rep(n)
+    .. "x" end,
+    slashes = function(n) return "ws:" .. ("/"):rep(n) .. "h" end, spaces = function(n) return (" "):rep(n)
+    .. "ws:h" .. (" "):rep(n) end,
     port = function(n) return "ws://h:" .. ("0"):rep(n) .. "1" end,
   } do
     growth.linear(make, parse, 5000, name)

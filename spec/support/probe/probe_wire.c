@@ -1,10 +1,11 @@
-/* probe_wire.c -- probe.wire: questions to heads, writing and URLs out of
+/* probe_wire.c -- probe.wire: frames, questions to heads, writing and URLs out of
 ** little memory, hosts, names, paths. */
 #include "probe.h"
 
 #include "base/buf.h"
 #include "base/err.h"
 #include "wire/field.h"
+#include "wire/frame.h"
 #include "wire/head.h"
 #include "wire/host.h"
 #include "wire/idna.h"
@@ -23,6 +24,50 @@ static struct ws_span copy_of(lua_State *L, struct ws_slice s)
     if (s.n > 0)
         memcpy(p, s.p, s.n);
     return ws_span_of(p, s.n);
+}
+
+/* -- frames -- */
+
+/* frame(bytes, masked, rsv1) -> size, fin, rsv1, opcode, length, key; or nil
+** and the name of the error, "MORE" among them */
+static int frame(lua_State *L)
+{
+    struct ws_span s = copy_of(L, probe_slice(L, 1));
+    unsigned expect = (lua_toboolean(L, 2) ? WS_FRAME_MASKED : 0u) |
+                      (lua_toboolean(L, 3) ? WS_FRAME_RSV1 : 0u);
+    struct ws_frame f;
+    size_t size;
+    int rc = ws_frame_read(&f, ws_slice_of(s.p, s.n), expect, &size);
+
+    if (rc != WS_OK)
+        return probe_result(L, rc);
+    lua_pushinteger(L, (lua_Integer)size);
+    lua_pushboolean(L, f.fin);
+    lua_pushboolean(L, f.rsv1);
+    lua_pushinteger(L, f.op);
+    lua_pushinteger(L, (lua_Integer)f.len);
+    if (!f.masked)
+        return 5;
+    push(L, ws_slice_of(f.key, 4));
+    return 6;
+}
+
+/* head_size(length, masked) -> bytes */
+static int head_size(lua_State *L)
+{
+    size_t n = ws_frame_head_size((uint64_t)luaL_checkinteger(L, 1),
+                                  lua_toboolean(L, 2));
+    lua_pushinteger(L, (lua_Integer)n);
+    return 1;
+}
+
+/* payload_in(run, off) -> bytes */
+static int payload_in(lua_State *L)
+{
+    struct ws_span s = copy_of(L, probe_slice(L, 1));
+    size_t n = ws_frame_payload_in(ws_slice_of(s.p, s.n), probe_size(L, 2));
+    lua_pushinteger(L, (lua_Integer)n);
+    return 1;
 }
 
 /* -- heads -- */
@@ -262,6 +307,9 @@ static int uri(lua_State *L)
 int ws_probe_wire(lua_State *L)
 {
     static const luaL_Reg functions[] = {
+        {"frame", frame},
+        {"head_size", head_size},
+        {"payload_in", payload_in},
         {"parse", parse},
         {"has_token", has_token},
         {"dribble", dribble},
