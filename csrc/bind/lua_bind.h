@@ -208,6 +208,9 @@ void ws_open_upgrade(lua_State *L);
 
 /* -- lua_request.c -- */
 
+/* Pushes the header lines of h as a headers table. */
+void ws_push_headers(lua_State *L, const struct ws_head *h);
+
 /* Pushes the head of a socket as a table {method, target, path, query,
 ** headers} or {status, reason, headers, body}. */
 void ws_push_request(lua_State *L, struct ws_lsocket *k, int idx);

@@ -53,7 +53,7 @@ static void add_header(lua_State *L, const struct ws_field *f, int place)
     lua_settop(L, t);
 }
 
-static void push_headers(lua_State *L, const struct ws_head *h)
+void ws_push_headers(lua_State *L, const struct ws_head *h)
 {
     unsigned i;
 
@@ -145,7 +145,7 @@ static void fill_request(lua_State *L, int t, struct ws_lsocket *k)
         set_slice(L, t, "path", target.path);
         set_slice(L, t, "query", target.query);
     }
-    push_headers(L, &h);
+    ws_push_headers(L, &h);
     lua_setfield(L, t, "headers");
 }
 
@@ -161,7 +161,7 @@ static void fill_response(lua_State *L, int t, struct ws_lsocket *k)
     set_slice(L, t, "reason", h.reason);
     set_slice(L, t, "body", h.status == 101 ? ws_slice_of(NULL, 0)
                                             : ws_conn_body(&k->s.conn));
-    push_headers(L, &h);
+    ws_push_headers(L, &h);
     lua_setfield(L, t, "headers");
 }
 

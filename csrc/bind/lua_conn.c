@@ -1,0 +1,307 @@
+/* bind/lua_conn.c -- see lua_conn.h. */
+#include "bind/lua_conn.h"
+#include "bind/lua_bind.h"
+
+#include "wire/target.h"
+
+/* -- heads -- */
+
+/* The head of the peer, cut up: WS_OK, or WS_MORE when there is none yet. */
+static int parse_head(const struct ws_lconn *p, struct ws_head *h,
+                      struct ws_field *fields)
+{
+    struct ws_slice s = p->conn.head;
+
+    h->fields = fields;
+    h->fields_max = WS_HEAD_LINES_MAX;
+    if (s.n == 0)
+        return WS_MORE;
+    return ws_head_parse(h, ws_span_of((void *)(uintptr_t)s.p, s.n),
+                         p->conf.role == WS_CLIENT);
+}
+
+static void push_slice(lua_State *L, struct ws_slice s)
+{
+    lua_pushlstring(L, s.n == 0 ? "" : (const char *)s.p, s.n);
+}
+
+static void set_slice(lua_State *L, const char *key, struct ws_slice s)
+{
+    push_slice(L, s);
+    lua_setfield(L, -2, key);
+}
+
+static void push_request_table(lua_State *L, const struct ws_head *h)
+{
+    struct ws_target target;
+
+    lua_createtable(L, 0, 6);
+    set_slice(L, "method", h->method);
+    set_slice(L, "target", h->target);
+    if (ws_target_split(&target, h->target) == WS_OK) {
+        set_slice(L, "path", target.path);
+        set_slice(L, "query", target.query);
+    }
+}
+
+static void push_response_table(lua_State *L, const struct ws_lconn *p,
+                                const struct ws_head *h)
+{
+    lua_createtable(L, 0, 4);
+    lua_pushinteger(L, h->status);
+    lua_setfield(L, -2, "status");
+    set_slice(L, "reason", h->reason);
+    set_slice(L, "body", h->status == 101 ? ws_slice_of(NULL, 0)
+                                          : ws_conn_body(&p->conn));
+}
+
+/* Pushes the object's own table; the object is at 1. */
+static void push_own(lua_State *L)
+{
+    lua_getuservalue(L, 1);
+    if (lua_istable(L, -1))
+        return;
+    lua_pop(L, 1);
+    lua_createtable(L, 0, 2);
+    lua_pushvalue(L, -1);
+    lua_setuservalue(L, 1);
+}
+
+void ws_push_lconn_head(lua_State *L, const struct ws_lconn *p)
+{
+    struct ws_field fields[WS_HEAD_LINES_MAX];
+    struct ws_head h;
+
+    push_own(L);
+    lua_getfield(L, -1, "head");
+    if (lua_isnil(L, -1) && parse_head(p, &h, fields) == WS_OK) {
+        lua_pop(L, 1);
+        if (p->conf.role == WS_SERVER)
+            push_request_table(L, &h);
+        else
+            push_response_table(L, p, &h);
+        ws_push_headers(L, &h);
+        lua_setfield(L, -2, "headers");
+        /* A refusal is complete only when its content is. */
+        if (p->conf.role == WS_SERVER || p->conn.state != WS_CONNECTING) {
+            lua_pushvalue(L, -1);
+            lua_setfield(L, -3, "head");
+        }
+    }
+    lua_remove(L, -2); /* the own table */
+}
+
+/* -- answers -- */
+
+/* What accept, reject and respond answer. */
+static int push_answered(lua_State *L, int err, const char *what)
+{
+    if (err == WS_ERR_STATE)
+        return ws_push_fail(L, "there is no request that waits for an answer",
+                            "CLOSED");
+    if (err == WS_ERR_PROTOCOLS)
+        return luaL_error(L, "%s: the subprotocol was not offered", what);
+    if (err != WS_OK)
+        return luaL_error(L, "%s: %s", what, ws_err_text(err));
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* conn:accept([{protocol =, headers =}]) -> true | nil, message, code */
+int ws_lconn_accept(lua_State *L)
+{
+    static const char *const names[] = {"protocol", "headers", NULL};
+    struct ws_lconn *p = ws_check_lconn(L);
+    struct ws_slice protocol = ws_slice_of(NULL, 0);
+    struct ws_answer extra;
+    int options;
+
+    lua_settop(L, 2);
+    if (!lua_isnil(L, 2))
+        luaL_checktype(L, 2, LUA_TTABLE);
+    options = lua_istable(L, 2) ? 2 : 0;
+    if (options != 0)
+        ws_check_keys(L, 2, "option of accept", names);
+    memset(&extra, 0, sizeof extra);
+    if (ws_get_field(L, options, "protocol", LUA_TSTRING))
+        protocol = ws_check_slice(L, 3, "protocol");
+    ws_get_field(L, options, "headers", LUA_TTABLE);
+    extra.fields = ws_read_fields(L, 4, &extra.nfields, ws_hello_reserved);
+    return push_answered(L, ws_conn_accept(&p->conn, protocol, &extra),
+                         "accept");
+}
+
+/* Status, headers and body from 2 on. */
+static int answer(lua_State *L, int status, const char *what)
+{
+    struct ws_lconn *p = ws_check_lconn(L);
+    struct ws_answer a;
+
+    lua_settop(L, 4);
+    memset(&a, 0, sizeof a);
+    a.status = (int)luaL_optinteger(L, 2, status);
+    if (a.status < 200 || a.status > 599)
+        return luaL_error(L, "status must be an integer from 200 to 599");
+    if (!lua_isnil(L, 4))
+        a.body = ws_check_data(L, 4);
+    a.fields = ws_read_fields(L, 3, &a.nfields, NULL);
+    return push_answered(L, ws_conn_respond(&p->conn, &a), what);
+}
+
+/* conn:reject([status = 403 [, headers [, body]]]) -> as accept */
+int ws_lconn_reject(lua_State *L)
+{
+    return answer(L, 403, "reject");
+}
+
+/* conn:respond([status = 200 [, headers [, body]]]) -> as accept */
+int ws_lconn_respond(lua_State *L)
+{
+    return answer(L, 200, "respond");
+}
+
+/* -- attributes -- */
+
+/* conn:stats() -> {bytesIn, bytesOut, framesIn, ...} */
+int ws_lconn_stats(lua_State *L)
+{
+    const struct ws_conn *c = &ws_check_lconn(L)->conn;
+    const struct {
+        const char *name;
+        uint64_t n;
+    } rows[] = {{"bytesIn", c->in.bytes},       {"bytesOut", c->out.bytes},
+                {"framesIn", c->in.frames},     {"framesOut", c->out.frames},
+                {"messagesIn", c->in.messages}, {"messagesOut", c->out.messages}};
+    size_t i;
+
+    lua_createtable(L, 0, 6);
+    for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        lua_pushinteger(L, (lua_Integer)rows[i].n);
+        lua_setfield(L, -2, rows[i].name);
+    }
+    return 1;
+}
+
+static void get_url(lua_State *L, const struct ws_lconn *p)
+{
+    if (p->conf.role == WS_CLIENT) {
+        push_own(L);
+        lua_getfield(L, -1, "url");
+        return;
+    }
+    ws_push_lconn_head(L, p);
+    if (lua_istable(L, -1))
+        lua_getfield(L, -1, "target");
+}
+
+static void get_state(lua_State *L, const struct ws_lconn *p)
+{
+    lua_pushinteger(L, p->conn.state);
+}
+
+static void get_buffered(lua_State *L, const struct ws_lconn *p)
+{
+    lua_pushinteger(L, (lua_Integer)ws_conn_buffered(&p->conn));
+}
+
+static void get_protocol(lua_State *L, const struct ws_lconn *p)
+{
+    push_slice(L, p->conn.protocol);
+}
+
+static void get_extensions(lua_State *L, const struct ws_lconn *p)
+{
+    push_slice(L, p->conn.extensions);
+}
+
+static void get_request(lua_State *L, const struct ws_lconn *p)
+{
+    if (p->conf.role == WS_SERVER)
+        ws_push_lconn_head(L, p);
+}
+
+static void get_response(lua_State *L, const struct ws_lconn *p)
+{
+    if (p->conf.role == WS_CLIENT)
+        ws_push_lconn_head(L, p);
+}
+
+/* Whether the request's Origin is of its Host, or absent. */
+static void get_same_host(lua_State *L, const struct ws_lconn *p)
+{
+    struct ws_field fields[WS_HEAD_LINES_MAX];
+    struct ws_head h;
+
+    if (p->conf.role == WS_SERVER && parse_head(p, &h, fields) == WS_OK)
+        lua_pushboolean(L, ws_welcome_same_host(&h));
+}
+
+static void get_fault(lua_State *L, const struct ws_lconn *p)
+{
+    if (p->conn.fault != WS_OK)
+        lua_pushstring(L, ws_err_text(p->conn.fault));
+}
+
+static void get_paused(lua_State *L, const struct ws_lconn *p)
+{
+    lua_pushboolean(L, p->conn.paused);
+}
+
+static void get_latency(lua_State *L, const struct ws_lconn *p)
+{
+    if (p->conn.latency_ms >= 0)
+        lua_pushnumber(L, (lua_Number)p->conn.latency_ms / 1000);
+}
+
+/* A getter that pushes nothing gives nil. */
+static const struct attribute {
+    const char *name;
+    void (*get)(lua_State *L, const struct ws_lconn *p);
+} attributes[] = {
+    {"readyState", get_state},     {"bufferedAmount", get_buffered},
+    {"protocol", get_protocol},    {"extensions", get_extensions},
+    {"request", get_request},      {"response", get_response},
+    {"url", get_url},              {"sameHost", get_same_host},
+    {"fault", get_fault},          {"isPaused", get_paused},
+    {"latency", get_latency},
+};
+
+int ws_lconn_index(lua_State *L)
+{
+    const struct ws_lconn *p;
+    const char *key;
+    size_t i;
+
+    lua_settop(L, 2);
+    lua_pushvalue(L, 2);
+    lua_rawget(L, lua_upvalueindex(1));
+    if (!lua_isnil(L, 3) || lua_type(L, 2) != LUA_TSTRING)
+        return 1;
+    p = ws_check_lconn(L);
+    key = lua_tostring(L, 2);
+    for (i = 0; i < sizeof attributes / sizeof attributes[0]; i++) {
+        if (strcmp(attributes[i].name, key) == 0) {
+            attributes[i].get(L, p);
+            break;
+        }
+    }
+    return 1; /* nil is on top when nothing was pushed */
+}
+
+int ws_lconn_newindex(lua_State *L)
+{
+    return luaL_error(L, "a protocol object has no field '%s' to be set",
+                      luaL_tolstring(L, 2, NULL));
+}
+
+int ws_lconn_tostring(lua_State *L)
+{
+    static const char *const states[] = {"connecting", "open", "closing",
+                                         "closed"};
+    const struct ws_lconn *p = ws_check_lconn(L);
+
+    lua_pushfstring(L, "wsock.protocol (%s, %s)",
+                    p->conf.role == WS_SERVER ? "server" : "client",
+                    states[p->conn.state]);
+    return 1;
+}

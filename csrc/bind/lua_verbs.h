@@ -1,0 +1,53 @@
+/* bind/lua_verbs.h -- what sockets and protocol objects are told alike.
+**
+** Reads the arguments of send, ping, pong and close as the API has them, does
+** it to a connection, and says what came of it: misuse raises, with the
+** browser's name where the browser throws; the world failing is nil, message,
+** code.  Who flushes, and when, is the caller's affair.
+*/
+#ifndef WS_BIND_LUA_VERBS_H
+#define WS_BIND_LUA_VERBS_H
+
+#include "bind/lua_aux.h"
+#include "proto/closing.h"
+#include "wire/uri.h"
+
+/* -- sending -- */
+
+struct ws_sending {
+    struct ws_slice data; /* the string at idx, or what became of a number */
+    enum ws_opcode op;
+    unsigned flags;
+};
+
+/* Reads data, kind and options at idx and behind it. */
+void ws_check_sending(lua_State *L, int idx, const struct ws_conn *c,
+                      struct ws_sending *s);
+
+/* What send answers for the result of ws_conn_send*: true, or nil, message,
+** code; raises for text that is not UTF-8, and without memory. */
+int ws_push_sent(lua_State *L, int err);
+
+/* ping or pong with the data at idx: pushes as ws_push_sent. */
+int ws_send_control(lua_State *L, int idx, struct ws_conn *c,
+                    enum ws_opcode op);
+
+/* -- closing -- */
+
+/* close with code and reason at idx and behind it: pushes true. */
+int ws_close_with(lua_State *L, int idx, struct ws_conn *c);
+
+/* -- a client's request -- */
+
+/* The URL at idx, a string or what __tostring makes of it, parsed into a
+** userdata that is pushed; raises "SyntaxError: ...". */
+const struct ws_uri *ws_check_url(lua_State *L, int idx);
+
+/* Queues the request for uri with the subprotocols at idx (as for
+** ws_read_protocols) and "origin" and "headers" of the options behind it;
+** the URL's user and password are sent as Authorization.  As ws_conn_start;
+** raises for what may not be sent. */
+int ws_queue_hello(lua_State *L, int idx, struct ws_conn *c,
+                   const struct ws_uri *uri);
+
+#endif
