@@ -111,7 +111,8 @@ static void feed_data(struct ws_conn *c, struct ws_span *in)
 
     while (err == WS_OK && c->left > 0 && in->n > 0) {
         size_t n;
-        err = ws_message_room(&c->message, c->conf->mem, c->left, &room);
+        err = ws_message_room(&c->message, c->conf->mem, c->left,
+                              smaller(c->left, in->n), &room);
         if (err != WS_OK)
             break;
         n = smaller(c->left, in->n < PIECE ? in->n : PIECE);
@@ -303,7 +304,7 @@ int ws_conn_room(struct ws_conn *c, struct ws_span *room)
     if (c->stage != WS_IN_PAYLOAD || c->left < ROOM_MIN || c->close_sent ||
         c->event.type != WS_EV_NONE || (c->frame.op & 0x8) != 0)
         return WS_MORE;
-    if (ws_message_room(&c->message, c->conf->mem, c->left, room) != WS_OK)
+    if (ws_message_room(&c->message, c->conf->mem, c->left, 0, room) != WS_OK)
         return WS_MORE; /* feed meets the same error, and reports it */
     if (room->n > c->left)
         room->n = (size_t)c->left;
@@ -317,7 +318,7 @@ void ws_conn_commit(struct ws_conn *c, size_t n)
     c->last_rx_ms = c->now_ms;
     c->pong_due_ms = -1;
     c->in.bytes += n;
-    if (ws_message_room(&c->message, c->conf->mem, c->left, &room) != WS_OK ||
+    if (ws_message_room(&c->message, c->conf->mem, c->left, 0, &room) != WS_OK ||
         n > room.n) {
         ws_conn_fail(c, WS_ERR_NOMEM);
         return;

@@ -57,13 +57,15 @@ int ws_message_begin(struct ws_message *m, const struct ws_frame *f,
 }
 
 int ws_message_room(struct ws_message *m, struct ws_mem *mem, uint64_t want,
-                    struct ws_span *room)
+                    size_t come, struct ws_span *room)
 {
     size_t ask = 1; /* a full buffer doubles for it */
     int err;
 
     if (ws_buf_size(&m->bytes) == 0)
         ask = want < FIRST_ROOM ? (size_t)want : FIRST_ROOM;
+    if (ask < come) /* these bytes are no claim: they are there */
+        ask = come;
     err = ws_buf_room(&m->bytes, mem, ask, room);
     if (err != WS_OK)
         return WS_ERR_NOMEM;

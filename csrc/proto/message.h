@@ -36,10 +36,11 @@ void ws_message_free(struct ws_message *m, struct ws_mem *mem);
 int ws_message_begin(struct ws_message *m, const struct ws_frame *f,
                      const struct ws_message_limits *limits);
 
-/* Room for payload that is still to come, `want` bytes of it: *room is at
-** least one byte and at most want.  WS_OK or WS_ERR_NOMEM. */
+/* Room for payload that is still to come, `want` bytes of it, `come` of which
+** have arrived and wait elsewhere (0: none): *room is at least `come` bytes,
+** at least one, and at most want.  WS_OK or WS_ERR_NOMEM. */
 int ws_message_room(struct ws_message *m, struct ws_mem *mem, uint64_t want,
-                    struct ws_span *room);
+                    size_t come, struct ws_span *room);
 
 /* n unmasked bytes are in the room.  WS_OK or WS_ERR_UTF8. */
 int ws_message_commit(struct ws_message *m, size_t n);

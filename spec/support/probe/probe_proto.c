@@ -322,7 +322,7 @@ static int message_room(lua_State *L)
 {
     struct tested_message *t = check_message(L);
     struct ws_span room;
-    int err = ws_message_room(&t->m, t->mem, (uint64_t)luaL_checkinteger(L, 2),
+    int err = ws_message_room(&t->m, t->mem, (uint64_t)luaL_checkinteger(L, 2), 0,
                               &room);
     if (err != WS_OK)
         return probe_result(L, err);
@@ -341,7 +341,7 @@ static int message_put(lua_State *L)
     int err = WS_OK;
     while (err == WS_OK && s.n > 0) {
         size_t n = s.n;
-        err = ws_message_room(&t->m, t->mem, want, &room);
+        err = ws_message_room(&t->m, t->mem, want, 0, &room);
         if (err != WS_OK)
             break;
         if (room.n < 1 || room.n > want)
