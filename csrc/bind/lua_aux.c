@@ -330,7 +330,7 @@ struct ws_slice ws_read_protocols(lua_State *L, int idx)
 {
     struct ws_slice s;
     luaL_Buffer b;
-    int i, top = lua_gettop(L);
+    int i;
 
     idx = lua_isnoneornil(L, idx) ? 0 : lua_absindex(L, idx);
     luaL_buffinit(L, &b);
@@ -345,8 +345,6 @@ struct ws_slice ws_read_protocols(lua_State *L, int idx)
         add_protocol(L, &b, 1);
     }
     luaL_pushresult(&b);
-    lua_replace(L, top + 1);
-    lua_settop(L, top + 1);
     s = ws_slice_of(lua_tostring(L, -1), lua_rawlen(L, -1));
     if (!ws_hello_protocols_ok(s))
         luaL_error(L, "SyntaxError: '%s' is no list of distinct subprotocols",
