@@ -54,9 +54,10 @@ static struct ws_timer *get_timer(lua_State *L, int arg)
 /* watcher(id [, zeroed]) */
 static int watcher_new(lua_State *L)
 {
+    int zeroed = lua_toboolean(L, 2);
     struct watcher *w = probe_new(L, sizeof *w, WATCHER, 0);
     w->id = luaL_checkinteger(L, 1);
-    if (!lua_toboolean(L, 2))
+    if (!zeroed)
         ws_watcher_init(&w->w, 7);
     return 1;
 }
@@ -75,9 +76,10 @@ static int watcher_state(lua_State *L)
 /* timer(id [, zeroed]) */
 static int timer_new(lua_State *L)
 {
+    int zeroed = lua_toboolean(L, 2);
     struct timer *t = probe_new(L, sizeof *t, TIMER, 0);
     t->id = luaL_checkinteger(L, 1);
-    if (!lua_toboolean(L, 2))
+    if (!zeroed)
         ws_timer_init(&t->t, 9);
     return 1;
 }

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -83,10 +84,21 @@ static int sys_dup(lua_State *L)
     return result(L, dup2(get_fd(L, 1), get_fd(L, 2)));
 }
 
+/* write(fd, bytes) -> bytes taken; no SIGPIPE from a socket */
 static int sys_write(lua_State *L)
 {
     struct ws_slice s = probe_slice(L, 2);
-    return result(L, write(get_fd(L, 1), s.p, s.n));
+    struct iovec v = {(void *)(uintptr_t)s.p, s.n};
+    struct msghdr m;
+    ssize_t n;
+
+    memset(&m, 0, sizeof m);
+    m.msg_iov = &v;
+    m.msg_iovlen = 1;
+    n = sendmsg(get_fd(L, 1), &m, MSG_NOSIGNAL);
+    if (n < 0 && errno == ENOTSOCK)
+        n = write(get_fd(L, 1), s.p, s.n);
+    return result(L, n);
 }
 
 /* read(fd, n) -> bytes */
