@@ -11,9 +11,14 @@ local process = require "support.process"
 
 local M = {}
 
-local LIMIT = 20 -- seconds, for what takes milliseconds
+local LIMIT = 10 -- seconds, for what takes milliseconds
 
-local begun = { processes = {}, servers = {}, sockets = {} }
+local function nothing()
+  return { processes = {}, servers = {}, sockets = {}, closed = 0 }
+end
+
+-- What a test has begun.
+local begun = nothing()
 
 -- ---- waiting ------------------------------------------------------------------
 
@@ -102,7 +107,9 @@ end
 function M.listen(options)
   options.port = options.port or 0
   local server = assert(wsock.listen(options))
-  begun.servers[#begun.servers + 1] = server
+  local mine = begun
+  mine.servers[#mine.servers + 1] = server
+  server:on("closed", function() mine.closed = mine.closed + 1 end)
   local _, port = server:address()
   return server, port
 end
@@ -151,16 +158,11 @@ end
 --- Ends everything begun since the last cleanup.
 function M.cleanup()
   local list = begun
-  begun = { processes = {}, servers = {}, sockets = {} }
+  begun = nothing()
   for _, child in ipairs(list.processes) do child:stop() end
-  local open = 0
-  for _, server in ipairs(list.servers) do
-    open = open + 1
-    server:on("closed", function() open = open - 1 end)
-    server:close(1001, "", 0.2)
-  end
+  for _, server in ipairs(list.servers) do server:close(1001, "", 0.2) end
   for _, socket in ipairs(list.sockets) do socket:terminate() end
-  M.wait(function() return open == 0 end, "the end of the servers")
+  M.wait(function() return list.closed == #list.servers end, "the end of the servers")
   M.wait(function()
     for _, socket in ipairs(list.sockets) do
       if socket.readyState ~= wsock.CLOSED then return false end

@@ -37,10 +37,13 @@ http {
       proxy_set_header Host $host;
     }
     location /backend_host { proxy_pass http://127.0.0.1:$backend; }
-    location /bad {
+    location /no_upgrade {
+      proxy_pass http://127.0.0.1:$backend;
+      proxy_set_header Connection "";
+    }
+    location /http_1_0 {
       proxy_pass http://127.0.0.1:$backend;
       proxy_http_version 1.0;
-      proxy_set_header Upgrade "";
       proxy_set_header Connection close;
     }
   }
@@ -52,6 +55,7 @@ global
   maxconn 200
 defaults
   mode http
+  retries 0
   timeout connect 2s
   timeout client 10s
   timeout server 10s
@@ -201,13 +205,16 @@ function T:test_a_host_that_is_the_backends_needs_a_list()
   seen:wait "^open"
 end
 
+-- What an nginx does that nobody told about WebSocket.
 function T:test_nginx_without_upgrade_lines_is_told_426()
   local server, backend = peer.echo()
   local port = self:proxy("nginx", backend)
-  local socket, seen = visit(port, "/bad")
-  seen:wait "^close"
-  lu.assertEquals(tostring(seen), "error HANDSHAKE, close 1006 - unclean")
-  lu.assertEquals(socket.response.status, 426)
+  for path, status in pairs { ["/no_upgrade"] = 426, ["/http_1_0"] = 505 } do
+    local socket, seen = visit(port, path)
+    seen:wait "^close"
+    lu.assertEquals(tostring(seen), "error HANDSHAKE, close 1006 - unclean")
+    lu.assertEquals(socket.response.status, status)
+  end
   lu.assertEquals(server.clientCount, 0)
 end
 
