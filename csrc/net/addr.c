@@ -18,17 +18,14 @@ _Static_assert(sizeof(struct sockaddr_un) - PATH_AT < WS_ADDR_TEXT_MAX,
 ** 0 when it is neither. */
 static uint32_t zone_of(const char *text)
 {
-    uint32_t zone = if_nametoindex(text);
+    uint64_t zone = if_nametoindex(text);
     const char *p;
 
     if (zone != 0)
-        return zone;
-    for (p = text; *p >= '0' && *p <= '9'; p++) {
-        if (zone > (UINT32_MAX - 9) / 10)
-            return 0;
-        zone = zone * 10 + (uint32_t)(*p - '0');
-    }
-    return *p == '\0' ? zone : 0;
+        return (uint32_t)zone;
+    for (p = text; *p >= '0' && *p <= '9' && zone <= UINT32_MAX; p++)
+        zone = zone * 10 + (uint64_t)(*p - '0');
+    return *p == '\0' && zone <= UINT32_MAX ? (uint32_t)zone : 0;
 }
 
 static int parse_v6(struct ws_addr *a, const char *text, int port)

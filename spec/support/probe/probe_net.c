@@ -181,10 +181,11 @@ static int sock_result(lua_State *L, int rc, const struct ws_sock *s)
 /* sock([fd]) */
 static int sock_new(lua_State *L)
 {
+    int fd = (int)luaL_optinteger(L, 1, -1);
     struct ws_sock *s = probe_new(L, sizeof *s, SOCK, 0);
     ws_sock_init(s);
-    if (!lua_isnoneornil(L, 1))
-        ws_sock_adopt(s, (int)luaL_checkinteger(L, 1));
+    if (fd >= 0)
+        ws_sock_adopt(s, fd);
     return 1;
 }
 
