@@ -353,6 +353,8 @@ static int read_unix(struct draft *d, struct ws_span *s)
     end(d);
     begin(d, TEXT);
     put_str(d, schemes[WS_URI_UNIX].text);
+    if (path.n >= 2 && path.p[0] == '/' && path.p[1] == '/')
+        put_str(d, "//"); /* else the path's own would be taken for these */
     put_encoded(d, slice(path), in_path);
     put_str(d, ":");
     return d->err;

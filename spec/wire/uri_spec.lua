@@ -232,6 +232,7 @@ function T:test_unix_sockets()
     ["ws+unix:/s:/a/../b"] = { "/s", "/b", "ws+unix:/s:/b" }, ["ws+unix:/s?q"] = { "/s", "/?q", "ws+unix:/s:/?q" },
     ["ws+unix:/a/../s:/"] = { "/a/../s", "/", "ws+unix:/a/../s:/" }, ["ws+unix:/é:/"] = { "/é", "/",
     "ws+unix:/%C3%A9:/" },
+    ["ws+unix:////s:/"] = { "//s", "/", "ws+unix:////s:/" },
     ["ws+unix:/s:/x:y"] = { "/s", "/x:y", "ws+unix:/s:/x:y" },
   } do
     local u = good(s)
