@@ -408,6 +408,16 @@ function T:test_H2_total_of_the_defaults()
   lu.assertEquals((select(4, head.scanner():scan(total(32769)))), "HEAD_BIG")
 end
 
+-- What C gets that names no limits: the same.
+function T:test_defaults()
+  local function feed(lines) return (probe.dribble(request(lines))) end
+  lu.assertEquals({ probe.dribble(REQUEST) }, { #REQUEST, #REQUEST })
+  lu.assertEquals({ probe.dribble(("A"):rep(3)) }, { "MORE", 3 })
+  lu.assertEquals(feed(("X: y\r\n"):rep(101)), "HEAD_LINES")
+  lu.assertEquals(feed("X: " .. ("y"):rep(8190) .. "\r\n"), "HEAD_BIG")
+  lu.assertEquals((probe.dribble("GET /" .. ("t"):rep(8192) .. " HTTP/1.1\r\n\r\n")), "HEAD_TARGET")
+end
+
 function T:test_limits_of_nothing_are_none()
   local s = "GET /" .. ("t"):rep(50000) .. " HTTP/1.1\r\n" .. ("X: y\r\n"):rep(5000) .. "Z: " .. ("z"):rep(50000)
     .. "\r\n\r\n"

@@ -3,7 +3,8 @@
 
 local lu = require "luaunit"
 local target = require "wsock.core".wire.uri.target
-local normalise = require "wsock.probe".wire.normalise
+local probe = require "wsock.probe".wire
+local normalise = probe.normalise
 local growth = require "support.growth"
 
 local T = {}
@@ -75,6 +76,17 @@ function T:test_dot_segments_against_a_list()
       end
     end
     lu.assertEquals(normalise(s), "/" .. table.concat(out, "/"), s)
+  end
+end
+
+function T:test_percent_signs()
+  for s, octet in pairs { ["%41"] = 0x41, ["%fF"] = 0xFF, ["%00"] = 0, ["%4a~"] = 0x4A } do
+    lu.assertEquals(probe.percent(s, 0), octet, s)
+    lu.assertEquals(probe.percent("x" .. s, 1), octet, s)
+  end
+  for _, s in ipairs { "", "%", "%4", "%4g", "%g4", "%%41", "x41", "%-1", "41%" } do
+    lu.assertNil(probe.percent(s, 0), s)
+    lu.assertNil(probe.percent("x" .. s, 1), s)
   end
 end
 

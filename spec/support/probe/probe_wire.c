@@ -1,5 +1,5 @@
-/* probe_wire.c -- probe.wire: frames, questions to heads, writing and URLs out of
-** little memory, hosts, names, paths. */
+/* probe_wire.c -- probe.wire: frames, questions to heads, writing and URLs out
+** of little memory, hosts, names, paths. */
 #include "probe.h"
 
 #include "base/buf.h"
@@ -92,19 +92,23 @@ static int parse(lua_State *L)
     return 2;
 }
 
-/* dribble(bytes, size_max) -> size, "MORE" or the name of the error, and how
+/* dribble(bytes [, size_max]) -> size, "MORE" or the name of the error, and how
 ** many bytes it took to know, when they come one by one */
 static int dribble(lua_State *L)
 {
     struct ws_slice s = probe_slice(L, 1);
-    struct ws_head_limits limits = {probe_size(L, 2), 0, 0, 0};
+    struct ws_head_limits limits = {0, 0, 0, 0};
+    int own = !lua_isnoneornil(L, 2);
     struct ws_head_scan scan;
     size_t n, size = 0;
     int rc = WS_MORE;
 
+    if (own)
+        limits.size_max = probe_size(L, 2);
     ws_head_scan_init(&scan);
     for (n = 1; n <= s.n && rc == WS_MORE; n++)
-        rc = ws_head_scan(&scan, ws_slice_of(s.p, n), &limits, &size);
+        rc = ws_head_scan(&scan, ws_slice_of(s.p, n), own ? &limits : NULL,
+                          &size);
     if (rc == WS_OK)
         lua_pushinteger(L, (lua_Integer)size);
     else
@@ -280,6 +284,17 @@ static int normalise(lua_State *L)
     return 1;
 }
 
+/* percent(text, at) -> the octet meant at that offset, or nil */
+static int percent(lua_State *L)
+{
+    struct ws_span s = copy_of(L, probe_slice(L, 1));
+    uint8_t octet;
+    if (!ws_percent_at(ws_slice_of(s.p, s.n), probe_size(L, 2), &octet))
+        return 0;
+    lua_pushinteger(L, octet);
+    return 1;
+}
+
 /* -- URLs -- */
 
 /* uri(mem, text [, room]) -> url, Host value; or nil and the error */
@@ -322,6 +337,7 @@ int ws_probe_wire(lua_State *L)
         {"host", host},
         {"ascii", ascii},
         {"normalise", normalise},
+        {"percent", percent},
         {"uri", uri},
         {NULL, NULL},
     };
