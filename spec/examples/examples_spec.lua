@@ -59,7 +59,8 @@ function T:test_hello_client_and_server_say_what_the_article_shows()
   lu.assertStrMatches(said[4], "%[error%] .+")
 
   lu.assertEquals(client:wait(10, peer.pump), 0)
-  lu.assertAlmostEquals(clock.now() - since, 5, 0.7)
+  local waited = clock.now() - since
+  lu.assertTrue(waited > 4.5 and waited < 8, waited)
   lu.assertEquals(lines(client:output()), {
     "[open] Connection established",
     "Sending to server",
@@ -97,7 +98,7 @@ end
 function T:test_hello_server_as_a_module()
   local hello = require "examples.hello.server"
   package.loaded["examples.hello.server"] = nil
-  hello.delay = 0.05
+  hello.delay = 0.2
   local server = assert(hello.start(0))
   local host, port = server:address()
   lu.assertEquals(host, "127.0.0.1")
@@ -117,7 +118,7 @@ function T:test_hello_server_as_a_module()
   server.onclosed = function() closed = true end
   server:close()
   peer.wait(function() return closed end, "the end of the server")
-  peer.turn(0.1) -- the other three timers
+  peer.turn(0.3) -- the other three timers
   lu.assertEquals(#record, 6)
 end
 
