@@ -126,10 +126,17 @@ static const struct addrinfo *next_of(const struct addrinfo **at, int family)
 ** begins (RFC 8305 4). */
 static void keep_all(struct ws_lookup_job *job, const struct addrinfo *list)
 {
-    const struct addrinfo *a = list, *b = list;
-    int first = list == NULL ? AF_INET6 : list->ai_family;
-    int other = first == AF_INET6 ? AF_INET : AF_INET6;
+    const struct addrinfo *a, *b;
+    int first, other;
 
+    while (list != NULL && list->ai_family != AF_INET &&
+           list->ai_family != AF_INET6)
+        list = list->ai_next;
+    if (list == NULL)
+        return;
+    first = list->ai_family;
+    other = first == AF_INET6 ? AF_INET : AF_INET6;
+    a = b = list;
     while (a != NULL || b != NULL) {
         keep(job, next_of(&a, first));
         keep(job, next_of(&b, other));

@@ -190,8 +190,9 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 /* -- names --
 **
 ** A host that ends in ".fake" answers for itself: "slow" waits until it is
-** released, a number is getaddrinfo's error, "local" a unix address, anything
-** else an address: "slow,::1,10.0.0.1.fake". */
+** released, "nap=FILE" waits a moment and then removes the file, a number is
+** getaddrinfo's error, "local" a unix address, anything else an address:
+** "slow,::1,10.0.0.1.fake". */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -217,6 +218,21 @@ static void sleep_until_released(void)
     pthread_mutex_unlock(&lock);
 }
 
+/* In steps, so that there is code to come back to. */
+static void nap(const char *file)
+{
+    struct timespec step = {0, 2000000};
+    int i;
+
+    pthread_mutex_lock(&lock);
+    asleep++;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+    for (i = 0; i < 50; i++)
+        nanosleep(&step, NULL);
+    unlink(file);
+}
+
 /* asleep(n): waits until n look-ups sleep; returns how many do */
 static int wait_asleep(lua_State *L)
 {
@@ -234,11 +250,14 @@ static int wait_asleep(lua_State *L)
     return 1;
 }
 
-/* release(n): n sleeping look-ups go on, now or when they come */
+/* release(n): n sleeping look-ups go on, now or when they come; release():
+** those that sleep now, and no more */
 static int release(lua_State *L)
 {
+    int n = (int)luaL_optinteger(L, 1, -1);
+
     pthread_mutex_lock(&lock);
-    allowed += (int)luaL_checkinteger(L, 1);
+    allowed = n < 0 ? asleep : allowed + n;
     pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&lock);
     return 0;
@@ -281,6 +300,8 @@ static int fake(const char *host, int port, struct addrinfo **list)
         char *dot = strpbrk(part, ".:l");
         if (strcmp(part, "slow") == 0) {
             sleep_until_released();
+        } else if (strncmp(part, "nap=", 4) == 0) {
+            nap(part + 4);
         } else if (dot == NULL) {
             errno = ENOMEM; /* what EAI_SYSTEM is about */
             return atoi(part);
