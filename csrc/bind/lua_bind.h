@@ -112,8 +112,16 @@ void ws_open_socket(lua_State *L);
 void ws_open_server(lua_State *L);
 void ws_open_request(lua_State *L);
 
-/* Stack indices during a turn. */
-enum { WS_IX_LOOP = 1, WS_IX_LIVE = 2 };
+/* Stack indices during a turn: the loop, its live table, the coroutine that
+** handlers run on, and the two kinds of message. */
+enum {
+    WS_IX_LOOP = 1,
+    WS_IX_LIVE,
+    WS_IX_THREAD,
+    WS_IX_TEXT,
+    WS_IX_BINARY,
+    WS_IX_TOP = WS_IX_BINARY
+};
 
 struct ws_ltimer {
     struct ws_timer timer; /* first: the key in `live` */

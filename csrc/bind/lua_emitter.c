@@ -372,7 +372,7 @@ static int call_plain(lua_State *L, const struct ws_firing *f, int args)
     }
     for (i = 0; i < f->nargs; i++)
         lua_pushvalue(L, args + i);
-    return ws_handler_call(L, WS_IX_LOOP, n, 0, about(f));
+    return ws_handler_call(L, n, 0, about(f));
 }
 
 /* Calls the function, or the object with handleEvent (W-65), at the top. */
@@ -387,7 +387,7 @@ static int call_event(lua_State *L, const struct ws_firing *f, int event)
         lua_pop(L, 1); /* callable itself, or an error the call reports */
     }
     lua_pushvalue(L, event);
-    return ws_handler_call(L, WS_IX_LOOP, n, 0, about(f));
+    return ws_handler_call(L, n, 0, about(f));
 }
 
 static int fire_entry(lua_State *L, const struct ws_firing *f, int args,

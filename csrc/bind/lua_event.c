@@ -72,23 +72,18 @@ static void deliver(lua_State *L, struct ws_lsocket *k, int idx, int event,
 }
 
 /* The same for a server's lone function, without the ceremony: the case of
-** every message of a busy server.  1: done. */
+** every message of a busy server.  The server's own table is behind the
+** socket, see ws_pump.  1: done. */
 static int deliver_fast(lua_State *L, struct ws_lsocket *k, int idx,
                         const struct ws_event *ev)
 {
-    if (k->mask != 0 || k->server == NULL)
-        return 0;
-    lua_getiuservalue(L, idx, WS_UV_OWNER);
-    lua_getiuservalue(L, -1, WS_UV_OWN);
-    if (lua_rawgeti(L, -1, WS_ON_MESSAGE) != LUA_TFUNCTION)
+    if (k->mask != 0 || k->server == NULL || lua_isnil(L, idx + 1) ||
+        lua_rawgeti(L, idx + 1, WS_ON_MESSAGE) != LUA_TFUNCTION)
         return 0;
     lua_pushvalue(L, idx);
-    push_slice(L, ev->data);
-    if (ev->type == WS_EV_TEXT)
-        lua_pushliteral(L, "text");
-    else
-        lua_pushliteral(L, "binary");
-    if (ws_handler_call(L, WS_IX_LOOP, 3, 0, idx) != WS_OK)
+    lua_pushlstring(L, (const char *)ev->data.p, ev->data.n);
+    lua_pushvalue(L, ev->type == WS_EV_TEXT ? WS_IX_TEXT : WS_IX_BINARY);
+    if (ws_handler_call(L, 3, 0, idx) != WS_OK)
         ws_conn_end(&k->s.conn, WS_STATUS_INTERNAL_ERROR, "internal error");
     return 1;
 }
@@ -96,15 +91,15 @@ static int deliver_fast(lua_State *L, struct ws_lsocket *k, int idx,
 static void on_message(lua_State *L, struct ws_lsocket *k, int idx,
                        const struct ws_event *ev)
 {
-    if (deliver_fast(L, k, idx, ev))
+    if (WS_LIKELY(deliver_fast(L, k, idx, ev)))
         return;
-    lua_settop(L, idx);
+    lua_settop(L, idx + 1);
     if (((k->mask | (k->server != NULL ? k->server->mask : 0)) >>
              WS_ON_MESSAGE &
          1) == 0)
         return; /* nobody listens: no string is made */
     push_slice(L, ev->data);
-    lua_pushstring(L, ev->type == WS_EV_TEXT ? "text" : "binary");
+    lua_pushvalue(L, ev->type == WS_EV_TEXT ? WS_IX_TEXT : WS_IX_BINARY);
     deliver(L, k, idx, WS_ON_MESSAGE, 2);
 }
 
@@ -182,6 +177,19 @@ static void unpin(lua_State *L, struct ws_lsocket *k)
     lua_pop(L, 1);
 }
 
+/* Pushes the own table of the socket's server, where its listeners are, so
+** that a batch of messages looks for it once; nil for a client. */
+static void push_server_own(lua_State *L, const struct ws_lsocket *k, int idx)
+{
+    if (k->server == NULL) {
+        lua_pushnil(L);
+        return;
+    }
+    lua_getiuservalue(L, idx, WS_UV_OWNER);
+    lua_getiuservalue(L, -1, WS_UV_OWN);
+    lua_replace(L, idx + 1);
+}
+
 void ws_pump(lua_State *L, struct ws_session *s)
 {
     struct ws_lsocket *k = ws_container(s, struct ws_lsocket, s);
@@ -192,9 +200,10 @@ void ws_pump(lua_State *L, struct ws_session *s)
     if (lua_rawgetp(L, WS_IX_LIVE, k) == LUA_TNIL)
         return; /* it is being made, or gone */
     idx = lua_gettop(L);
+    push_server_own(L, k, idx);
     while (ws_session_next(s, &ev) == WS_OK) {
         on_event(L, k, idx, &ev);
-        lua_settop(L, idx);
+        lua_settop(L, idx + 1);
     }
     unpin(L, k);
     if (s->conn.told_close && k->anchored) {

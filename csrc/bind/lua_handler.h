@@ -10,15 +10,14 @@
 
 #include "bind/lua_bind.h"
 
-/* Calls the function below the nargs values at the top, popping all of them.
-** WS_OK and, when nresults > 0, exactly that many results pushed; or 1: it
-** raised, which was reported, and nothing is pushed.  about is the index of
-** the socket it is about, or 0.  loop_idx: the loop userdata. */
-int ws_handler_call(lua_State *L, int loop_idx, int nargs, int nresults,
-                    int about);
+/* To be called in a turn, whose stack indices hold.  Calls the function below
+** the nargs values at the top, popping all of them.  WS_OK and exactly
+** nresults results pushed; or 1: it raised, which was reported, and nothing is
+** pushed.  about is the index of the socket it is about, or 0. */
+int ws_handler_call(lua_State *L, int nargs, int nresults, int about);
 
-/* Reports the error message at the top of co (traceback and all) to the
-** loop's onerror, or to standard error. */
-void ws_handler_report(lua_State *L, int loop_idx, lua_State *co, int about);
+/* Reports the error at the top of co (traceback and all) to the loop's
+** onerror, or to standard error. */
+void ws_handler_report(lua_State *L, lua_State *co, int about);
 
 #endif

@@ -174,7 +174,7 @@ static void turn(lua_State *L, struct ws_lloop *ll, int64_t timeout_ms)
         if (src == NULL)
             break;
         dispatch(L, ll, src);
-        lua_settop(L, WS_IX_LIVE);
+        lua_settop(L, WS_IX_TOP);
     }
     ws_peers_end_turn(&ll->peers);
     for (;;) {
@@ -182,7 +182,7 @@ static void turn(lua_State *L, struct ws_lloop *ll, int64_t timeout_ms)
         if (s == NULL)
             break;
         ws_pump(L, s);
-        lua_settop(L, WS_IX_LIVE);
+        lua_settop(L, WS_IX_TOP);
     }
 }
 
@@ -200,6 +200,14 @@ static int turns(lua_State *L)
 
     lua_settop(L, WS_IX_LOOP);
     lua_getiuservalue(L, WS_IX_LOOP, WS_UV_LIVE);
+    if (lua_getiuservalue(L, WS_IX_LOOP, WS_UV_THREAD) != LUA_TTHREAD) {
+        lua_pop(L, 1);
+        lua_newthread(L);
+        lua_pushvalue(L, -1);
+        lua_setiuservalue(L, WS_IX_LOOP, WS_UV_THREAD);
+    }
+    lua_pushliteral(L, "text");
+    lua_pushliteral(L, "binary");
     if (once) {
         turn(L, ll, timeout);
         return 0;

@@ -233,7 +233,6 @@ static int socket_index(lua_State *L)
     const struct property *p;
     int event;
 
-    lua_settop(L, 2);
     lua_pushvalue(L, 2);
     if (WS_LIKELY(lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL))
         return 1;

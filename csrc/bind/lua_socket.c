@@ -261,17 +261,17 @@ static int new_client(lua_State *L)
 /* Whether the kind at idx is binary; nil means text. */
 static int is_binary(lua_State *L, int idx)
 {
-    const char *s = lua_tostring(L, idx);
+    size_t n;
+    const char *s = lua_tolstring(L, idx, &n);
 
-    if (s == NULL)
-        return lua_isnoneornil(L, idx) ? 0
-                                       : luaL_error(L, "kind must be \"text\" "
-                                                       "or \"binary\"");
-    if (strcmp(s, "text") == 0)
+    if (s == NULL && lua_isnoneornil(L, idx))
         return 0;
-    if (strcmp(s, "binary") == 0)
+    if (s != NULL && n == 6 && memcmp(s, "binary", 6) == 0)
         return 1;
-    return luaL_error(L, "kind must be \"text\" or \"binary\", got '%s'", s);
+    if (s != NULL && n == 4 && memcmp(s, "text", 4) == 0)
+        return 0;
+    return luaL_error(L, "kind must be \"text\" or \"binary\", got %s",
+                      luaL_tolstring(L, idx, NULL));
 }
 
 static unsigned send_flags(lua_State *L, int idx)

@@ -151,7 +151,7 @@ void ws_timer_ready(lua_State *L, struct ws_ltimer *t)
         ws_loop_arm(&t->loop->loop, &t->timer, next);
     }
     lua_getiuservalue(L, -1, 2);
-    ws_handler_call(L, WS_IX_LOOP, 0, 0, 0);
+    ws_handler_call(L, 0, 0, 0);
 }
 
 /* -- descriptors -- */
@@ -241,7 +241,7 @@ void ws_watch_ready(lua_State *L, struct ws_lwatch *w)
         lua_pushliteral(L, "rw");
     else
         lua_pushstring(L, (got & WS_IO_READ) != 0 ? "r" : "w");
-    ws_handler_call(L, WS_IX_LOOP, 1, 0, 0);
+    ws_handler_call(L, 1, 0, 0);
 }
 
 /* -- signals -- */
@@ -379,7 +379,7 @@ static void call_handlers(lua_State *L, struct ws_lloop *ll, int signo)
         g = lua_touserdata(L, -1);
         if (g != NULL && g->signo == signo) {
             lua_getiuservalue(L, -1, 2);
-            ws_handler_call(L, WS_IX_LOOP, 0, 0, 0);
+            ws_handler_call(L, 0, 0, 0);
         }
         lua_settop(L, base);
     }

@@ -94,7 +94,7 @@ static int ask_origin(lua_State *L, struct ws_lsocket *k, int idx,
     else
         lua_pushlstring(L, (const char *)origin->value.p, origin->value.n);
     ws_push_request(L, k, idx);
-    if (ws_handler_call(L, WS_IX_LOOP, 2, 1, idx) != WS_OK)
+    if (ws_handler_call(L, 2, 1, idx) != WS_OK)
         return -1;
     yes = lua_toboolean(L, -1);
     lua_pop(L, 1);
@@ -173,14 +173,14 @@ static int ask_protocol(lua_State *L, struct ws_lsocket *k, int idx,
         lua_rawseti(L, -2, ++i);
     }
     ws_push_request(L, k, idx);
-    if (ws_handler_call(L, WS_IX_LOOP, 2, 1, idx) != WS_OK)
+    if (ws_handler_call(L, 2, 1, idx) != WS_OK)
         return -1;
     if (!lua_isnil(L, -1) && !lua_isboolean(L, -1) &&
         (lua_type(L, -1) != LUA_TSTRING ||
          !is_offered(offered, string_at(L, -1)))) {
         lua_pushcfunction(L, ws_raise_protocol);
         lua_insert(L, -2);
-        ws_handler_call(L, WS_IX_LOOP, 1, 0, idx);
+        ws_handler_call(L, 1, 0, idx);
         return -1;
     }
     return 0;
@@ -301,7 +301,7 @@ static int verified(lua_State *L, struct ws_lsocket *k, int idx)
         return 1;
     }
     ws_push_request(L, k, idx);
-    if (ws_handler_call(L, WS_IX_LOOP, 1, 4, idx) != WS_OK) {
+    if (ws_handler_call(L, 1, 4, idx) != WS_OK) {
         answer_plain(k, 500, "internal error\n");
         return 0;
     }
@@ -318,7 +318,7 @@ static int verified(lua_State *L, struct ws_lsocket *k, int idx)
         lua_insert(L, -4);
         lua_pushvalue(L, idx);
         lua_insert(L, -4);
-        if (ws_handler_call(L, WS_IX_LOOP, 4, 0, idx) != WS_OK)
+        if (ws_handler_call(L, 4, 0, idx) != WS_OK)
             answer_plain(k, 500, "internal error\n");
     }
     return 0;

@@ -413,5 +413,6 @@ int ws_session_next(struct ws_session *s, struct ws_event *ev)
     }
     if (s->readable && s->reads == 0)
         s->reads = WS_READS_MAX; /* the rest when the loop says so again */
+    ws_link_remove(&s->work); /* whatever it was touched for is done */
     return WS_MORE;
 }
