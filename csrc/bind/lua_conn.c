@@ -171,7 +171,8 @@ int ws_lconn_stats(lua_State *L)
         uint64_t n;
     } rows[] = {{"bytesIn", c->in.bytes},       {"bytesOut", c->out.bytes},
                 {"framesIn", c->in.frames},     {"framesOut", c->out.frames},
-                {"messagesIn", c->in.messages}, {"messagesOut", c->out.messages}};
+                {"messagesIn", c->in.messages},
+                {"messagesOut", c->out.messages}};
     size_t i;
 
     lua_createtable(L, 0, 6);

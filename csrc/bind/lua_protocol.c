@@ -272,7 +272,9 @@ static int advance(struct ws_lconn *p)
         if (in.n < had)
             return 1;
     }
-    if (p->gone && p->conn.state != WS_CLOSED) {
+    if (p->conn.state == WS_CLOSED)
+        return 0;
+    if (p->gone) {
         ws_conn_lost(&p->conn, WS_ERR_LOST); /* nothing new, if it was asked */
         ws_conn_closed(&p->conn);
         return 1;
@@ -360,6 +362,23 @@ static int conn_resume(lua_State *L)
 
 /* -- wants and time -- */
 
+/* What the connection wants, with what was told and not looked at yet. */
+static unsigned wants(const struct ws_lconn *p)
+{
+    unsigned want = ws_conn_want(&p->conn);
+    int rest = ws_buf_size(&p->rest) > 0;
+
+    if (p->conn.state == WS_CLOSED)
+        return want & WS_WANT_EVENT;
+    if (p->gone)
+        return WS_WANT_EVENT;
+    if (rest || p->eof)
+        want &= ~(unsigned)WS_WANT_READ;
+    if (rest ? ws_conn_reads(&p->conn) : p->eof && !p->conn.ended)
+        want |= WS_WANT_EVENT;
+    return want;
+}
+
 /* conn:want(what) -> boolean: "read": feed it; "write": output has bytes;
 ** "event": next has something; "shutdown": end the sending direction of the
 ** transport; "close": drop the transport and call closed. */
@@ -367,19 +386,9 @@ static int conn_want(lua_State *L)
 {
     static const char *const names[] = {"read",     "write", "event",
                                         "shutdown", "close", NULL};
-    struct ws_lconn *p = ws_check_lconn(L);
+    unsigned want = wants(ws_check_lconn(L));
     int bit = 1 << luaL_checkoption(L, 2, NULL, names);
-    unsigned want = ws_conn_want(&p->conn);
 
-    if (ws_buf_size(&p->rest) > 0 && ws_conn_reads(&p->conn))
-        want |= WS_WANT_EVENT;
-    if (ws_buf_size(&p->rest) == 0 && p->eof && !p->conn.ended)
-        want |= WS_WANT_EVENT;
-    if (p->gone)
-        want = p->conn.state == WS_CLOSED ? want & WS_WANT_EVENT
-                                          : WS_WANT_EVENT;
-    if (ws_buf_size(&p->rest) > 0 || p->eof)
-        want &= ~(unsigned)WS_WANT_READ;
     lua_pushboolean(L, (want & (unsigned)bit) != 0);
     return 1;
 }

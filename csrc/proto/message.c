@@ -30,7 +30,8 @@ static void open_message(struct ws_message *m, const struct ws_frame *f)
 
 /* The buffer may grow to the length of a frame that is its whole message, and
 ** no further.  More frames may follow any other, and growing by what each of
-** them needs would cost O(n^2) for n bytes: there the limit is the message's. */
+** them needs would cost O(n^2) for n bytes: there the message's limit counts.
+*/
 static void limit_buffer(struct ws_message *m, const struct ws_frame *f,
                          uint64_t payload_max)
 {
