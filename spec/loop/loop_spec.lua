@@ -3,6 +3,7 @@
 local lu = require "luaunit"
 local probe = require "wsock.probe"
 local loop, base = probe.loop, probe.base
+local sys = loop.sys
 local R = loop.READ
 
 local T = {}
@@ -70,6 +71,62 @@ function T:test_a_new_loop()
   lu.assertEquals(self.loop:timeout(), -1)
   lu.assertNil(self.loop:next())
   lu.assertEquals(select(2, self.loop:state()), 0)
+end
+
+function T:test_no_loop()
+  sys.fault("eventfd", probe.net.E.EMFILE)
+  lu.assertEquals({ loop.new(self.mem) }, { nil, "SYSTEM", "EMFILE" })
+  self.mem:fail(1)
+  lu.assertEquals({ loop.new(self.mem) }, { nil, "NOMEM" })
+end
+
+-- ---- watchers (more in support/backend_cases.lua) ------------------------------
+
+function T:test_a_descriptor_has_one_watcher()
+  ready(self)
+  local other = loop.watcher(101)
+  lu.assertEquals({ self.loop:watch(other, self.wake:fd(), R) }, { nil, "SYSTEM", "EEXIST" })
+  lu.assertEquals(turn(self), { 100 })
+end
+
+function T:test_a_refused_descriptor_is_free()
+  local file = assert(sys.open "spec/run.lua")
+  lu.assertEquals({ self.loop:watch(self.watcher, file, R) }, { nil, "SYSTEM", "EPERM" })
+  self.loop:unwatch(self.watcher)
+  sys.close(file)
+  local again = assert(loop.wake())
+  lu.assertEquals(again:fd(), file)
+  lu.assertTrue(self.loop:watch(self.watcher, file, R))
+  self.loop:unwatch(self.watcher)
+  again:free()
+end
+
+function T:test_high_descriptors()
+  for _, fd in ipairs { 63, 64, 65, 700, 1023, 1024, 5000 } do
+    assert(sys.dup(self.wake:fd(), fd))
+    local w = loop.watcher(fd)
+    assert(self.loop:watch(w, fd, R))
+    self.wake:send()
+    lu.assertEquals(turn(self), { fd })
+    self.loop:unwatch(w)
+    sys.close(fd)
+  end
+end
+
+function T:test_unwatching_a_ready_one_takes_it_back()
+  ready(self)
+  lu.assertTrue(self.loop:turn(0))
+  self.loop:unwatch(self.watcher)
+  lu.assertNil(self.loop:next())
+  ready(self)
+  lu.assertTrue(self.loop:turn(0))
+  self.loop:watch(self.watcher, self.wake:fd(), 0)
+  lu.assertNil(self.loop:next())
+end
+
+function T:test_a_descriptor_to_wait_for()
+  local fd, backend = self.loop:fd(), select(5, self.loop:state())
+  lu.assertEquals(fd >= 0, backend == "epoll")
 end
 
 -- ---- order -----------------------------------------------------------------

@@ -42,6 +42,15 @@ function T:test_draining_nothing_does_not_block()
   lu.assertFalse(sent(self.wake))
 end
 
+function T:test_interrupted_calls_are_repeated()
+  sys.fault("write", probe.net.E.EINTR, 3)
+  lu.assertTrue(self.wake:send())
+  lu.assertTrue(sent(self.wake))
+  sys.fault("read", probe.net.E.EINTR, 3)
+  self.wake:drain()
+  lu.assertFalse(sent(self.wake))
+end
+
 function T:test_descriptors()
   lu.assertEquals({ sys.flags(self.wake:fd()) }, { true, true })
   self.wake:free()

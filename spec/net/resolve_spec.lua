@@ -368,6 +368,18 @@ function T:test_no_further_thread_is_no_harm()
   lu.assertEquals(self:next(), 2)
 end
 
+function T:test_interrupted_calls_are_repeated()
+  local l = self:start "slow,10.0.0.1.fake"
+  sys.asleep(1)
+  sys.fault("write", E.EINTR, 3)
+  sys.release(1)
+  lu.assertEquals(sys.wait(self.resolver:fd(), "r", 20), "r")
+  sys.fault("read", E.EINTR, 3)
+  lu.assertEquals(self.resolver:next(), 1)
+  lu.assertFalse(self:readable())
+  l:free()
+end
+
 -- Threads leave signals to the program.
 function T:test_signals_go_to_the_program()
   local wake = assert(probe.loop.wake())

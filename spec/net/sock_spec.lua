@@ -544,6 +544,22 @@ function T:test_errors_of_accept_are_told()
   lu.assertEquals({ l:accept() }, { nil, "SYSTEM", "ENOBUFS" })
 end
 
+function T:test_shedding_closes_one_connection()
+  local l, at = self:listen()
+  local c, d = self:sock(), self:sock()
+  local spare = net.spare_open()
+  lu.assertEquals(net.spare_shed(l, spare), spare, "nobody waits")
+  c:connect(at)
+  sys.wait(l:fd(), "r", 5)
+  d:connect(at)
+  lu.assertEquals(net.spare_shed(l, spare), spare)
+  lu.assertStrContains(sys.wait(c:fd(), "r", 5), "r")
+  lu.assertEquals(c:read(1), "")
+  sys.wait(l:fd(), "r", 5)
+  self:sock(assert(l:accept()))
+  net.spare_close(spare)
+end
+
 -- A child with few descriptors: what it answers comes back as a string.
 function T:test_a_spare_descriptor_gets_rid_of_a_connection()
   local l, at = self:listen()

@@ -30,13 +30,13 @@ static const char *const names[] = {
     "recv",        "send",          "sendmsg",  "accept4",   "socket",
     "getsockopt",  "setsockopt",    "pipe",     "eventfd",   "epoll_create1",
     "epoll_wait",  "epoll_ctl",     "poll",     "realloc",   "pthread_create",
-    NULL,
+    "read",        "write",         NULL,
 };
 
 enum {
     RECV, SEND, SENDMSG, ACCEPT4, SOCKET, GETSOCKOPT, SETSOCKOPT, PIPE,
     EVENTFD, EPOLL_CREATE1, EPOLL_WAIT, EPOLL_CTL, POLL, REALLOC,
-    PTHREAD_CREATE,
+    PTHREAD_CREATE, READ, WRITE,
     COUNT
 };
 
@@ -127,6 +127,20 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t n)
     int (*next)(int, int, int, const void *, socklen_t);
     find(&next, "setsockopt");
     return fails(SETSOCKOPT) ? -1 : next(fd, level, name, value, n);
+}
+
+ssize_t read(int fd, void *p, size_t n)
+{
+    ssize_t (*next)(int, void *, size_t);
+    find(&next, "read");
+    return fails(READ) ? -1 : next(fd, p, n);
+}
+
+ssize_t write(int fd, const void *p, size_t n)
+{
+    ssize_t (*next)(int, const void *, size_t);
+    find(&next, "write");
+    return fails(WRITE) ? -1 : next(fd, p, n);
 }
 
 int pipe(int fd[2])
