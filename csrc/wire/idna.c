@@ -98,6 +98,8 @@ static const struct range unmapped[] = {
 static int is_in(uint32_t ch, const struct range *r, size_t count)
 {
     size_t i;
+    if (ch < 0x80)
+        return 0; /* no table has ASCII */
     for (i = 0; i < count; i++) {
         if (ch >= r[i].first && ch <= r[i].last)
             return 1;
@@ -110,6 +112,8 @@ static int is_in(uint32_t ch, const struct range *r, size_t count)
 static uint32_t to_lower(uint32_t ch)
 {
     size_t i;
+    if (ch < 0x80)
+        return ws_lower((uint8_t)ch);
     for (i = 0; i < sizeof shifts / sizeof shifts[0]; i++) {
         const struct shift *s = &shifts[i];
         if (ch >= s->first && ch <= s->last && (ch - s->first) % s->step == 0) {

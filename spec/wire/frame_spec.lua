@@ -126,8 +126,8 @@ function T:test_the_examples_of_the_rfc()
     ["81 05 48 65 6c 6c 6f"] = { 2, true, false, 1, 5 },
     ["81 85 37 fa 21 3d 7f 9f 4d 51 58"] = { 6, true, false, 1, 5, KEY },
     ["01 03 48 65 6c"] = { 2, false, false, 1, 3 }, ["80 02 6c 6f"] = { 2, true, false, 0, 2 },
-    ["89 05 48 65 6c 6c 6f"] = { 2, true, false, 9, 5 }, ["8a 85 37 fa 21 3d 7f 9f 4d 51 58"] = { 6, true, false,
-    10, 5, KEY },
+    ["89 05 48 65 6c 6c 6f"] = { 2, true, false, 9, 5 },
+    ["8a 85 37 fa 21 3d 7f 9f 4d 51 58"] = { 6, true, false, 10, 5, KEY },
     ["82 7e 01 00"] = { 4, true, false, 2, 256 }, ["82 7f 00 00 00 00 00 01 00 00"] = { 10, true, false, 2, 65536 },
   } do
     local s = bytes.unhex(hex)

@@ -11,8 +11,8 @@ local T = {}
 
 function T:test_forms()
   for s, expected in pairs {
-    ["/"] = { "origin", "", "/", "" }, ["/a/b?c=d?e"] = { "origin", "", "/a/b", "c=d?e" }, ["/?"] = { "origin", "",
-    "/", "" },
+    ["/"] = { "origin", "", "/", "" }, ["/a/b?c=d?e"] = { "origin", "", "/a/b", "c=d?e" },
+    ["/?"] = { "origin", "", "/", "" },
     ["//h/x"] = { "origin", "", "//h/x", "" }, ["/http://h/"] = { "origin", "", "/http://h/", "" },
     ["*"] = { "asterisk", "", "*", "" },
     ["http://h"] = { "absolute", "h", "/", "" }, ["http://h/"] = { "absolute", "h", "/", "" },

@@ -47,8 +47,8 @@ end
 function T:test_URI_01_schemes()
   for s, expected in pairs {
     ["ws://h/"] = { "ws", false, 80 }, ["WS://h/"] = { "ws", false, 80 }, ["Wss://h/"] = { "wss", true, 443 },
-    ["wSS://h/"] = { "wss", true, 443 }, ["http://h/"] = { "http", false, 80 }, ["HTTPS://h/"] = { "https", true,
-    443 },
+    ["wSS://h/"] = { "wss", true, 443 }, ["http://h/"] = { "http", false, 80 },
+    ["HTTPS://h/"] = { "https", true, 443 },
   } do
     local u = good(s)
     lu.assertEquals({ u.scheme, u.secure, u.port }, expected, s)
@@ -65,8 +65,8 @@ function T:test_URI_02_ports()
   for s, expected in pairs {
     ["ws://h"] = { 80, true, "h" }, ["ws://h:"] = { 80, true, "h" }, ["wss://h"] = { 443, true, "h" },
     ["wss://h:/"] = { 443, true, "h" }, ["ws://h:80"] = { 80, true, "h" }, ["wss://h:443"] = { 443, true, "h" },
-    ["ws://h:443"] = { 443, false, "h:443" }, ["wss://h:80"] = { 80, false, "h:80" }, ["ws://h:0"] = { 0, false,
-    "h:0" },
+    ["ws://h:443"] = { 443, false, "h:443" }, ["wss://h:80"] = { 80, false, "h:80" },
+    ["ws://h:0"] = { 0, false, "h:0" },
     ["ws://h:65535"] = { 65535, false, "h:65535" }, ["ws://h:00080"] = { 80, true, "h" },
     ["ws://h:000000000000000000008080"] = { 8080, false, "h:8080" },
   } do
@@ -139,14 +139,14 @@ end
 function T:test_URI_07_user_information()
   for s, expected in pairs {
     ["ws://u:p@h/"] = { "u", "p", "ws://u:p@h/" }, ["ws://u@h/"] = { "u", nil, "ws://u@h/" },
-    ["ws://u:@h/"] = { "u", nil, "ws://u@h/" }, ["ws://:p@h/"] = { "", "p", "ws://:p@h/" }, ["ws://@h/"] = { nil,
-    nil, "ws://h/" },
+    ["ws://u:@h/"] = { "u", nil, "ws://u@h/" }, ["ws://:p@h/"] = { "", "p", "ws://:p@h/" },
+    ["ws://@h/"] = { nil, nil, "ws://h/" },
     ["ws://:@h/"] = { nil, nil, "ws://h/" }, ["ws://a%40b:c@h/"] = { "a@b", "c", "ws://a%40b:c@h/" },
     ["ws://a@b@h/"] = { "a@b", nil, "ws://a%40b@h/" }, ["ws://u:a:b@h/"] = { "u", "a:b", "ws://u:a%3Ab@h/" },
-    ["ws://é:ü@h/"] = { "é", "ü", "ws://%C3%A9:%C3%BC@h/" }, ["ws://u p:a;b=c|[]^@h/"] = { "u p", "a;b=c|[]^",
-    "ws://u%20p:a%3Bb%3Dc%7C%5B%5D%5E@h/" },
-    ["ws://u%zz:%@h/"] = { "u%zz", "%", "ws://u%zz:%@h/" }, ["ws://%41:%2541@h"] = { "A", "%41",
-    "ws://%41:%2541@h/" },
+    ["ws://é:ü@h/"] = { "é", "ü", "ws://%C3%A9:%C3%BC@h/" },
+    ["ws://u p:a;b=c|[]^@h/"] = { "u p", "a;b=c|[]^", "ws://u%20p:a%3Bb%3Dc%7C%5B%5D%5E@h/" },
+    ["ws://u%zz:%@h/"] = { "u%zz", "%", "ws://u%zz:%@h/" },
+    ["ws://%41:%2541@h"] = { "A", "%41", "ws://%41:%2541@h/" },
   } do
     local u = good(s)
     lu.assertEquals({ u.user, u.password, u.url }, expected, s)
@@ -156,8 +156,8 @@ end
 
 function T:test_URI_08_addresses()
   for s, expected in pairs {
-    ["ws://[::1]"] = { "::1", "ipv6", "[::1]", "ws://[::1]/" }, ["ws://[::1]:99"] = { "::1", "ipv6", "[::1]:99",
-    "ws://[::1]:99/" },
+    ["ws://[::1]"] = { "::1", "ipv6", "[::1]", "ws://[::1]/" },
+    ["ws://[::1]:99"] = { "::1", "ipv6", "[::1]:99", "ws://[::1]:99/" },
     ["ws://[0:0:0:0:0:0:0:1]:80"] = { "::1", "ipv6", "[::1]", "ws://[::1]/" },
     ["ws://127.1:9"] = { "127.0.0.1", "ipv4", "127.0.0.1:9", "ws://127.0.0.1:9/" },
     ["ws://u@[::FFFF:1.2.3.4]/"] = { "::ffff:102:304", "ipv6", "[::ffff:102:304]", "ws://u@[::ffff:102:304]/" },
@@ -227,11 +227,11 @@ function T:test_unix_sockets()
     ["ws+unix:/tmp/s.sock:/chat?x"] = { "/tmp/s.sock", "/chat?x", "ws+unix:/tmp/s.sock:/chat?x" },
     ["ws+unix:///tmp/s.sock:/chat"] = { "/tmp/s.sock", "/chat", "ws+unix:/tmp/s.sock:/chat" },
     ["WS+UNIX:/s"] = { "/s", "/", "ws+unix:/s:/" }, ["ws+unix:/s:"] = { "/s", "/", "ws+unix:/s:/" },
-    ["ws+unix:rel/s:/x"] = { "rel/s", "/x", "ws+unix:rel/s:/x" }, ["ws+unix:/a%3Ab c:/t"] = { "/a:b c", "/t",
-    "ws+unix:/a%3Ab%20c:/t" },
+    ["ws+unix:rel/s:/x"] = { "rel/s", "/x", "ws+unix:rel/s:/x" },
+    ["ws+unix:/a%3Ab c:/t"] = { "/a:b c", "/t", "ws+unix:/a%3Ab%20c:/t" },
     ["ws+unix:/s:/a/../b"] = { "/s", "/b", "ws+unix:/s:/b" }, ["ws+unix:/s?q"] = { "/s", "/?q", "ws+unix:/s:/?q" },
-    ["ws+unix:/a/../s:/"] = { "/a/../s", "/", "ws+unix:/a/../s:/" }, ["ws+unix:/é:/"] = { "/é", "/",
-    "ws+unix:/%C3%A9:/" },
+    ["ws+unix:/a/../s:/"] = { "/a/../s", "/", "ws+unix:/a/../s:/" },
+    ["ws+unix:/é:/"] = { "/é", "/", "ws+unix:/%C3%A9:/" },
     ["ws+unix:////s:/"] = { "//s", "/", "ws+unix:////s:/" },
     ["ws+unix:/s:/x:y"] = { "/s", "/x:y", "ws+unix:/s:/x:y" },
   } do
