@@ -18,11 +18,15 @@ end
 local function sweep(pids, crashed)
   local f = io.open(pids)
   if not f then return end
-  for pid in f:lines() do
-    if crashed then os.execute("kill -KILL " .. pid .. " 2>/dev/null") end
+  local left = {}
+  for line in f:lines() do
+    left[line:sub(2)] = line:sub(1, 1) == "+" or nil
   end
   f:close()
   os.remove(pids)
+  for pid in pairs(crashed and left or {}) do
+    os.execute("kill -KILL " .. pid .. " 2>/dev/null")
+  end
 end
 
 -- Runs one child; returns passed, failed, skipped.

@@ -55,7 +55,9 @@ function M.warm()
   local wsock = package.loaded.wsock
   if warm or not wsock then return end
   warm = true
-  wsock.WebSocket "ws://localhost:1/"
+  local socket = wsock.WebSocket "ws://localhost/"
+  wsock.step(0)
+  socket:terminate()
   wsock.run()
 end
 

@@ -59,6 +59,17 @@ local function command_of(t, env)
   return table.concat(words, " ")
 end
 
+-- After a crash of this run, whoever started it ends what has begun ("+") and
+-- not ended ("-").
+local function note(sign, pid)
+  local path = os.getenv "SPEC_PROGRESS"
+  local f = path and path ~= "" and io.open(path .. ".pids", "a")
+  if f then
+    f:write(sign, pid, "\n")
+    f:close()
+  end
+end
+
 -- ---- a running program -----------------------------------------------------
 
 local Process = {}
@@ -134,20 +145,11 @@ function Process:stop(seconds)
     self:kill "KILL"
     self:wait(5)
   end
+  note("-", self.pid)
   self.last = self:output()
   shell("rm -rf " .. quote(self.dir))
 end
 Process.__close = function(self) self:stop() end
-
--- After a crash of this run, whoever started it can end what is left.
-local function note(pid)
-  local path = os.getenv "SPEC_PROGRESS"
-  local f = path and io.open(path .. ".pids", "a")
-  if f then
-    f:write(pid, "\n")
-    f:close()
-  end
-end
 
 --- Starts {command, args..., env = {NAME = value}, cwd = dir, stdin = text or
 --- true for Process:write}.
@@ -171,7 +173,7 @@ exec 3>&1
     quote(input), dir, dir, dir, dir))
   local self = setmetatable({ dir = dir, pid = assert(math.tointeger(tonumber(text)), text), name = t[1] }, Process)
   running = running + 1
-  note(self.pid)
+  note("+", self.pid)
   if t.stdin == true then self.stdin = assert(io.open(input, "wb")) end
   return self
 end
