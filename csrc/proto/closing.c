@@ -154,8 +154,8 @@ void ws_conn_on_close(struct ws_conn *c, struct ws_slice payload)
     c->close_code = code;
     if (reason.n > 0)
         keep_reason(c, reason);
-    /* The answer echoes the code; without one it is empty too (5.5.1). */
-    send_close(c, code == WS_STATUS_NONE ? 0 : code, nothing());
+    /* The answer echoes code and reason; without a code it is empty (5.5.1). */
+    send_close(c, code == WS_STATUS_NONE ? 0 : code, reason);
     ws_conn_begin_closing(c);
     /* The server ends TCP first, so TIME_WAIT is its (7.1.1). */
     go_deaf(c, c->conf->role == WS_SERVER);
