@@ -99,7 +99,8 @@ static void unmask(const struct ws_conn *c, uint8_t *dst, const uint8_t *src,
                    size_t n)
 {
     if (c->frame.masked)
-        ws_mask(dst, src, n, c->frame.key, (size_t)((c->frame.len - c->left) & 3));
+        ws_mask(dst, src, n, c->frame.key,
+                (size_t)((c->frame.len - c->left) & 3));
     else if (dst != src)
         memcpy(dst, src, n);
 }
@@ -306,8 +307,6 @@ int ws_conn_room(struct ws_conn *c, struct ws_span *room)
         return WS_MORE;
     if (ws_message_room(&c->message, c->conf->mem, c->left, 0, room) != WS_OK)
         return WS_MORE; /* feed meets the same error, and reports it */
-    if (room->n > c->left)
-        room->n = (size_t)c->left;
     return WS_OK;
 }
 
@@ -318,7 +317,8 @@ void ws_conn_commit(struct ws_conn *c, size_t n)
     c->last_rx_ms = c->now_ms;
     c->pong_due_ms = -1;
     c->in.bytes += n;
-    if (ws_message_room(&c->message, c->conf->mem, c->left, 0, &room) != WS_OK ||
+    if (ws_message_room(&c->message, c->conf->mem, c->left, 0, &room) !=
+            WS_OK ||
         n > room.n) {
         ws_conn_fail(c, WS_ERR_NOMEM);
         return;

@@ -14,7 +14,8 @@ static void queued(struct ws_conn *c, size_t before)
 }
 
 /* Formats one frame into the queue.  Clients mask while copying (5.3). */
-static int put_frame(struct ws_conn *c, struct ws_frame *f, struct ws_slice data)
+static int put_frame(struct ws_conn *c, struct ws_frame *f,
+                     struct ws_slice data)
 {
     size_t before = c->chain.size, head, payload;
     uint8_t *p;

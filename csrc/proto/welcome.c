@@ -337,8 +337,7 @@ int ws_welcome_refuse_error(struct ws_buf *out, struct ws_mem *mem, int err,
     char text[128];
     size_t n = strlen(ws_err_text(err));
 
-    if (n > sizeof text - 1)
-        n = sizeof text - 1;
+    n = n < sizeof text ? n : sizeof text - 1;
     memcpy(text, ws_err_text(err), n);
     text[n] = '\n';
     field.name = ws_slice_str("Content-Type");

@@ -81,6 +81,25 @@ function T:test_keys_differ()
   end
 end
 
+-- K1: mask keys are from there, too, and each is another
+function T:test_mask_keys()
+  local client = pair()
+  local n, seen, repeated, count = 20000, {}, 0, {}
+  for i = 0, 255 do count[i] = 0 end
+  for _ = 1, n do
+    client:send "x"
+    local out = client:output()
+    local key = out:sub(3, 6)
+    if seen[key] then repeated = repeated + 1 end
+    seen[key] = true
+    for i = 1, 4 do count[key:byte(i)] = count[key:byte(i)] + 1 end
+  end
+  lu.assertTrue(repeated <= 2, repeated) -- 0.05 are to be expected
+  local chi, mean = 0, 4 * n / 256
+  for i = 0, 255 do chi = chi + (count[i] - mean) ^ 2 / mean end
+  lu.assertTrue(chi > 130 and chi < 420, chi) -- 255 on average, 22.6 either way
+end
+
 -- HC-14: TLS is the owner's affair; the port that is the default is not sent
 function T:test_secure_urls()
   lu.assertStrContains(protocol.client("wss://h:443/"):output(), "\r\nHost: h\r\n")

@@ -469,6 +469,29 @@ function T:test_states()
   end)
 end
 
+-- failing: once; while connecting by the handshake's means, or by none
+function T:test_failing()
+  each(function(peer, _, mask)
+    peer:feed(bytes.frame { op = 3, mask = mask, "" })
+    peer:pass(5000) -- another reason to fail
+    lu.assertEquals(result(peer), "fault:OPCODE | close:1006::false")
+  end, { close_ms = 5000 })
+  local server = conn.server():feed "junk\r\n"
+  lu.assertStrContains(server:take(), "HTTP/1.1 400 ")
+  server:feed "more junk\r\n"
+  lu.assertEquals(server:take(), "")
+  lu.assertEquals(result(server:eof()), "fault:HEAD_LINE | close:1006::false")
+  local client = conn.client():feed "junk\r\n"
+  lu.assertEquals(result(client), "fault:HEAD_LINE | close:1006::false")
+end
+
+-- a Close that cannot be masked is not sent: the transport goes
+function T:test_no_chance()
+  local client = conn.open_client { random_fail = 2 }
+  assert(client.raw:close(1000))
+  lu.assertEquals(client.raw:want(), "close")
+end
+
 -- ---- two of them -------------------------------------------------------------
 
 function T:test_pairs()

@@ -52,6 +52,18 @@ function T:test_free_in_every_state()
   end
 end
 
+-- what was never made, and what ends while the application makes up its mind
+function T:test_ends_of_beginnings()
+  conn.proto.conn_blank()
+  local server = conn.peer { role = "server" }
+  server:feed(conn.request()):eof()
+  assert(server.raw:accept())
+  server:pull()
+  lu.assertEquals(server:settle():heard(), "upgrade | open | fault:LOST | close:1006::false")
+  local client = conn.client():feed(conn.head { "HTTP/1.1 404 X", "Content-Length: 9" } .. "cut"):eof()
+  lu.assertEquals(client:settle():heard(), "fault:STATUS | close:1006::false")
+end
+
 -- ---- events ------------------------------------------------------------------
 
 -- W-56: one at a time, open before any message, close last and once

@@ -109,6 +109,20 @@ for _, role in ipairs(conn.ROLES) do
   end
 end
 
+-- threats L4, I3: the same without limits
+function T:test_conformance_without_limits()
+  for _, role in ipairs(conn.ROLES) do
+    for _, row in ipairs(autobahn) do
+      local peer = echo(role, { payload_max = -1, fragments_max = -1, buffered_max = -1, high_water = -1, low_water = -1 })
+      peer:feed(frames(role, row[2]))
+      local got = answers(role, peer:take())
+      lu.assertEquals(#got, #row[3], row[1])
+      for i, want in ipairs(row[3]) do bytes.equals(got[i], want, row[1]) end
+      peer:free()
+    end
+  end
+end
+
 -- ---- heads that are refused ------------------------------------------------
 
 -- FR-03, FR-04, FR-06, FR-08, FR-14, FG-06, CT-01, MK-03, MK-04, threats L1,
@@ -237,6 +251,20 @@ function T:test_endless_fragments()
   end
 end
 
+-- threats F4: fragments of one byte, each a read of its own
+function T:test_one_byte_fragments()
+  for _, role in ipairs(conn.ROLES) do
+    local peer = conn.open(role, { fragments_max = 1 << 20 })
+    local calls = peer.mem:state().calls
+    peer:feed(frames(role, { { op = "binary", fin = false, "z" } }))
+    local more = frames(role, { { op = "continuation", fin = false, "z" } })
+    for _ = 2, 1 << 15 do peer.raw:feed(more) end
+    peer:feed(frames(role, { { op = "continuation", "z" } }))
+    bytes.equals(peer:heard(), "binary:" .. ("z"):rep((1 << 15) + 1))
+    lu.assertTrue(peer.mem:state().calls - calls < 40)
+  end
+end
+
 -- ---- memory ----------------------------------------------------------------
 
 -- threats M1: a head that claims the limit costs nothing, its first byte 16 KiB
@@ -284,6 +312,32 @@ function T:test_whole_frames_allocate_nothing()
   end
 end
 
+-- no memory for what is cut: 1011, and the end
+function T:test_no_memory()
+  for _, role in ipairs(conn.ROLES) do
+    for _, f in ipairs { { op = "binary", ("x"):rep(100) }, { op = "ping", "hello" } } do
+      local peer = conn.open(role)
+      peer.mem:fail(1)
+      peer:feed(frames(role, { f }):sub(1, -2))
+      lu.assertEquals(peer:state().fault, "NOMEM")
+      lu.assertEquals(answers(role, peer:take()), { "close:1011" })
+      peer:free()
+    end
+  end
+  local peer = conn.open_server()
+  peer:feed(bytes.frame { op = "binary", mask = true, length = 100000, "" })
+  peer.mem:fail(1)
+  lu.assertNil(peer.raw:direct "x") -- then feed meets it
+  lu.assertEquals(peer:state().fault, "OK")
+end
+
+-- what is no frame goes other ways: the content of a request
+function T:test_content_goes_by()
+  local server = conn.peer { role = "server" }
+  server:feed(conn.head { "POST / HTTP/1.1", "Host: h", "Content-Length: 5" } .. "he"):feed "llo"
+  lu.assertEquals(server:heard(), "request:hello")
+end
+
 -- ---- masking ---------------------------------------------------------------
 
 -- MK-07, MK-09, MK-10: any key, any length, any pieces
@@ -310,6 +364,14 @@ function T:test_pings_and_pongs()
     nil, { events = "ping | ping:\xff\0 | pong:\xfe | ping:" .. ("p"):rep(125),
       answers = { "pong:", "pong:\xff\0", "pong:" .. ("p"):rep(125) } })
   everywhere({ { op = "close", "" }, { op = "ping", "late" } }, nil, { answers = { "close:" } })
+end
+
+-- a pong to our ping tells how far away it is
+function T:test_latency()
+  local peer, mask = conn.open "server"
+  assert(peer.raw:control("a", "ping"))
+  peer:pass(30):feed(bytes.frame { op = "pong", mask = mask, "a" })
+  lu.assertEquals(peer:state().latency, 30)
 end
 
 function T:test_auto_pong_can_be_off()

@@ -183,6 +183,16 @@ function T:test_growth()
   end)
 end
 
+-- bytes that have come are no claim: there is room for all of them
+function T:test_room_for_what_has_come()
+  self:with(1 << 20, 10, function(m)
+    assert(m:begin(BINARY, 100000, true))
+    lu.assertEquals(m:room(100000, 50000), 50000)
+    assert(m:put(("x"):rep(50000), 100000))
+    lu.assertEquals(m:room(50000, 1), 50000) -- doubled, up to the claim
+  end)
+end
+
 -- a small frame takes no more than it needs
 function T:test_small_frame_takes_little()
   self:with(1 << 20, 10, function(m)

@@ -380,6 +380,45 @@ function T:test_kept_pong()
   lu.assertEquals({ #list, list[2].op }, { 2, CLOSE })
 end
 
+-- nothing but the newest ping's: also while the output is still high
+function T:test_kept_pong_waits_for_room()
+  local client = conn.open_client { high_water = 100, low_water = 10 }
+  client.held = true
+  assert(client.raw:send(("x"):rep(400), "binary"))
+  client:feed(bytes.frame { op = "ping", "1" })
+  client.raw:sent(0)
+  client.raw:sent(100)
+  lu.assertEquals(client:state().output, 308)
+  client.raw:sent(250)
+  lu.assertEquals(client:state().output, 58 + 7)
+  client:flush()
+end
+
+function T:test_auto_pong_off()
+  local client = conn.open_client { auto_pong = 0 }
+  client:feed(bytes.frame { op = "ping", "1" })
+  lu.assertEquals(client:take(), "")
+end
+
+-- without memory or chance for a pong the connection fails
+function T:test_pongs_that_fail()
+  local client = conn.open_client { high_water = 100, low_water = 10 }
+  client.held = true
+  assert(client.raw:send(("x"):rep(400), "binary"))
+  client.mem:fail(1)
+  client:feed(bytes.frame { op = "ping", "1" })
+  lu.assertEquals(client:state().fault, "NOMEM")
+  client = conn.open_client { random_fail = 2 }
+  client:feed(bytes.frame { op = "ping", "1" })
+  lu.assertEquals(client:state().fault, "RANDOM")
+  client = conn.open_client { high_water = 100, low_water = 10, random_fail = 3 }
+  client.held = true
+  assert(client.raw:send(("x"):rep(400), "binary"))
+  client:feed(bytes.frame { op = "ping", "1" })
+  client:flush()
+  lu.assertEquals(client:state().fault, "RANDOM")
+end
+
 -- ---- without a copy --------------------------------------------------------
 
 function T:test_pinned()
@@ -400,6 +439,26 @@ function T:test_pinned()
   lu.assertEquals(pins, { 7, 9 })
   lu.assertNil(peer.raw:unpin())
   refused("UTF8", peer.raw:pinned("\xff", "text", false, 1))
+end
+
+function T:test_buffered_inside_a_pinned_message()
+  local peer = conn.open_server()
+  peer.held = true
+  assert(peer.raw:pinned(("a"):rep(5000), "binary", false, 1))
+  peer.raw:sent(4)
+  lu.assertEquals(peer:state().buffered, 5000)
+  peer.raw:sent(1000)
+  lu.assertEquals(peer:state().buffered, 4000)
+end
+
+-- no room for a pinned message's head
+function T:test_no_memory_for_a_pinned_message()
+  local peer = conn.open_server()
+  peer.held = true
+  assert(peer.raw:send(("x"):rep(16000), "binary")) -- fill a chunk
+  assert(peer.raw:send(("x"):rep(16384 - 16000 - 4 - 4), "binary"))
+  peer.mem:fail(1)
+  refused("NOMEM", peer.raw:pinned("x", "binary", false, 1))
 end
 
 -- pins come back when the transport goes, too

@@ -443,6 +443,8 @@ function T:test_same_host()
   end
   lu.assertFalse(proto.welcome_same_host(request(nil, nil,
     { "Origin: http://example.com", "Origin: http://example.com" })))
+  -- a request that is none of ours has no host
+  lu.assertFalse(same("a", "http://a", "GET chat HTTP/1.1"))
   -- the target's authority counts, when it has one
   lu.assertTrue(same("a", "http://b", "GET http://b/ HTTP/1.1"))
   lu.assertFalse(same("a", "http://a", "GET http://b/ HTTP/1.1"))

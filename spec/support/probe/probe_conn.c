@@ -112,6 +112,16 @@ static int conn_free(lua_State *L)
     return 0;
 }
 
+/* conn_blank(): one that was never made can be freed */
+static int conn_blank(lua_State *L)
+{
+    struct ws_conn c;
+    (void)L;
+    memset(&c, 0, sizeof c);
+    ws_conn_free(&c);
+    return 0;
+}
+
 /* :start{target=, host=, origin=, protocols=, extensions=, fields=} */
 static int conn_start(lua_State *L)
 {
@@ -468,6 +478,8 @@ void probe_open_conn(lua_State *L)
     probe_class(L, CONN, methods, conn_free);
     lua_pushcfunction(L, conn_new);
     lua_setfield(L, -2, "conn");
+    lua_pushcfunction(L, conn_blank);
+    lua_setfield(L, -2, "conn_blank");
     lua_pushinteger(L, (lua_Integer)sizeof(struct ws_conn));
     lua_setfield(L, -2, "conn_size");
 }

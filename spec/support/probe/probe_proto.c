@@ -317,13 +317,14 @@ static int message_begin(lua_State *L)
     return probe_result(L, ws_message_begin(&t->m, &f, &t->limits));
 }
 
-/* :room(want) -> bytes, or nil, code */
+/* :room(want [, come]) -> bytes, or nil, code */
 static int message_room(lua_State *L)
 {
     struct tested_message *t = check_message(L);
     struct ws_span room;
-    int err = ws_message_room(&t->m, t->mem, (uint64_t)luaL_checkinteger(L, 2), 0,
-                              &room);
+    int err = ws_message_room(&t->m, t->mem,
+                              (uint64_t)luaL_checkinteger(L, 2),
+                              (size_t)luaL_optinteger(L, 3, 0), &room);
     if (err != WS_OK)
         return probe_result(L, err);
     memset(room.p, 0xEE, room.n);
