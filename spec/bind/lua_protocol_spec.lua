@@ -167,7 +167,7 @@ function T:test_session()
   lu.assertEquals({ events(client), events(server) }, { "close:1001:going:true", "" })
   lu.assertTrue(server:want "close")
   server:closed()
-  lu.assertEquals(events(server), "close:1001::true")
+  lu.assertEquals(events(server), "close:1001:going:true")
   for _, conn in ipairs { client, server } do
     lu.assertEquals({ conn.readyState, events(conn), conn:output(), conn:want "event", conn:timeout() },
       { 3, "", "", false, nil })

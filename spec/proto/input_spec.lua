@@ -113,7 +113,8 @@ end
 function T:test_conformance_without_limits()
   for _, role in ipairs(conn.ROLES) do
     for _, row in ipairs(autobahn) do
-      local peer = echo(role, { payload_max = -1, fragments_max = -1, buffered_max = -1, high_water = -1, low_water = -1 })
+      local peer = echo(role, { payload_max = -1, fragments_max = -1, buffered_max = -1,
+        high_water = -1, low_water = -1 })
       peer:feed(frames(role, row[2]))
       local got = answers(role, peer:take())
       lu.assertEquals(#got, #row[3], row[1])
