@@ -24,6 +24,7 @@ build     p lua5.4                         liblua5.4-dev
 build     p libcrypto                      libssl-dev
 build     p zlib                           zlib1g-dev
 test      l luaunit                        lua-unit
+test      l socket                         lua-socket
 test      l luasql.sqlite3                 lua-sql-sqlite3
 test      c curl                           curl
 test      c openssl                        openssl
@@ -33,6 +34,7 @@ test      c haproxy                        haproxy
 test      c chromium                       chromium
 test      y websockets                     python3-websockets
 unit      l luaunit                        lua-unit
+unit      l socket                         lua-socket
 check     c luacheck                       lua-check
 check     c clang-format                   clang-format
 check     c clang-tidy                     clang-tidy
