@@ -1,6 +1,8 @@
 /* proto/closing.c -- see closing.h. */
 #include "proto/closing.h"
 
+#include "proto/parts.h"
+
 static struct ws_slice nothing(void)
 {
     return ws_slice_of(NULL, 0);

@@ -36,21 +36,8 @@ void ws_conn_terminate(struct ws_conn *c);
 ** error in a handler, 1013 for a slow consumer). */
 void ws_conn_end(struct ws_conn *c, int code, const char *reason);
 
-/* -- for conn.c -- */
-
-/* Fails the connection (7.1.7) with err, once. */
+/* Fails the connection (7.1.7) with err, once.  For an owner: it has no
+** memory, say, to go on with. */
 void ws_conn_fail(struct ws_conn *c, int err);
-
-/* A Close frame came. */
-void ws_conn_on_close(struct ws_conn *c, struct ws_slice payload);
-
-/* n bytes came that nobody will look at. */
-void ws_conn_discard(struct ws_conn *c, size_t n);
-
-/* State CLOSING; the clock of the closing handshake starts, once. */
-void ws_conn_begin_closing(struct ws_conn *c);
-
-/* Drops the transport if nothing is left to wait for. */
-void ws_conn_settle(struct ws_conn *c);
 
 #endif

@@ -1,5 +1,7 @@
 /* proto/conn.c -- life, events, wants and time of a connection; see conn.h. */
-#include "proto/closing.h"
+#include "proto/conn.h"
+
+#include "proto/parts.h"
 
 /* -- life -- */
 

@@ -4,7 +4,7 @@
 ** it lies and handed out as a view, without a copy.  Only what is cut or
 ** fragmented is put together, by message.c.
 */
-#include "proto/closing.h"
+#include "proto/parts.h"
 
 #include "base/mask.h"
 

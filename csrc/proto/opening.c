@@ -3,7 +3,7 @@
 ** Collects the peer's head, and the content behind it where there is some,
 ** within their limits; lets hello.c or welcome.c judge; answers.
 */
-#include "proto/closing.h"
+#include "proto/parts.h"
 
 /* Most header lines of a head: the array of slices lives on the stack. */
 enum { FIELDS_MAX = 100 };

@@ -1,5 +1,5 @@
 /* proto/output.c -- messages to frames to the output queue; see conn.h. */
-#include "proto/closing.h"
+#include "proto/parts.h"
 
 #include "base/mask.h"
 

@@ -1,0 +1,53 @@
+/* proto/parts.h -- what the files of the connection ask of one another.
+**
+** Nothing here is for owners of connections; conn.h and closing.h are.
+*/
+#ifndef WS_PROTO_PARTS_H
+#define WS_PROTO_PARTS_H
+
+#include "proto/closing.h"
+
+/* -- conn.c, input.c, output.c, opening.c -- */
+
+/* Reports an event that feed found. */
+void ws_conn_emit(struct ws_conn *c, int type, struct ws_slice data);
+
+/* The handshake's part of feed: HEAD and BODY. */
+void ws_conn_feed_head(struct ws_conn *c, struct ws_span *in);
+void ws_conn_feed_body(struct ws_conn *c, struct ws_span *in);
+
+/* The handshake succeeded. */
+void ws_conn_opened(struct ws_conn *c);
+
+/* The body is complete, or will not be: the request, or the refusal, is
+** told. */
+void ws_conn_end_body(struct ws_conn *c);
+
+/* Server: answers a request that failed with err, and starts the end. */
+void ws_conn_refuse(struct ws_conn *c, int err);
+
+/* Queues a control frame in any state; WS_OK, WS_ERR_NOMEM, WS_ERR_RANDOM. */
+int ws_conn_put_control(struct ws_conn *c, enum ws_opcode op,
+                        struct ws_slice data);
+
+/* The pong that waited, if the output is low enough now. */
+void ws_conn_put_pong(struct ws_conn *c);
+
+/* A ping came. */
+void ws_conn_answer_ping(struct ws_conn *c, struct ws_slice payload);
+
+/* -- closing.c -- */
+
+/* A Close frame came. */
+void ws_conn_on_close(struct ws_conn *c, struct ws_slice payload);
+
+/* n bytes came that nobody will look at. */
+void ws_conn_discard(struct ws_conn *c, size_t n);
+
+/* State CLOSING; the clock of the closing handshake starts, once. */
+void ws_conn_begin_closing(struct ws_conn *c);
+
+/* Drops the transport if nothing is left to wait for. */
+void ws_conn_settle(struct ws_conn *c);
+
+#endif
