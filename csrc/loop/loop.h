@@ -97,7 +97,8 @@ void ws_loop_free(struct ws_loop *l);
 ** No system call when nothing changes.  Bits no longer wanted vanish from
 ** what this turn has yet to hand out.  WS_OK; WS_ERR_ARGUMENT (fd < 0);
 ** WS_ERR_NOMEM; WS_ERR_SYSTEM with errno (EEXIST: the descriptor has another
-** watcher; EPERM: a regular file; EBADF); on failure w is as before. */
+** watcher; EPERM: a regular file; EBADF).  On failure w wants what it wanted
+** before if it was fd's watcher, else it watches nothing. */
 int ws_loop_watch(struct ws_loop *l, struct ws_watcher *w, int fd,
                   unsigned want);
 

@@ -20,6 +20,17 @@ enum {
     ACCEPT_TRIES = 256 /* dead connections passed over in one call */
 };
 
+/* Where the system can make a descriptor as it should be, it does; elsewhere
+** (macOS) prepare() does it afterwards. */
+#if defined SOCK_NONBLOCK && defined SOCK_CLOEXEC
+enum { NEW_FLAGS = SOCK_NONBLOCK | SOCK_CLOEXEC };
+#else
+enum { NEW_FLAGS = 0 };
+#endif
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0
+#endif
+
 /* -- the stream -- */
 
 static struct ws_sock *sock_of(struct ws_stream *s)
@@ -123,10 +134,24 @@ static int fail(struct ws_sock *s)
     return WS_ERR_SYSTEM;
 }
 
+/* A new descriptor, or -1, on its way to the caller. */
+static int prepare(int fd)
+{
+#ifdef SO_NOSIGPIPE
+    int one = 1;
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &one, sizeof one);
+#endif
+    if (NEW_FLAGS == 0 && fd >= 0) {
+        (void)fcntl(fd, F_SETFL, O_NONBLOCK);
+        (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    }
+    return fd;
+}
+
 static int new_socket(struct ws_sock *s, const struct ws_addr *a)
 {
-    s->fd = socket(ws_addr_family(a),
-                   SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    s->fd = prepare(socket(ws_addr_family(a), SOCK_STREAM | NEW_FLAGS, 0));
     return s->fd < 0 ? fail(s) : WS_OK;
 }
 
@@ -245,8 +270,11 @@ static int of_the_peer(int err)
 
 static int accept_one(int fd, struct ws_addr *peer)
 {
-    return accept4(fd, &peer->u.any, &peer->len,
-                   SOCK_NONBLOCK | SOCK_CLOEXEC);
+#if defined SOCK_NONBLOCK && defined SOCK_CLOEXEC
+    return prepare(accept4(fd, &peer->u.any, &peer->len, NEW_FLAGS));
+#else
+    return prepare(accept(fd, &peer->u.any, &peer->len));
+#endif
 }
 
 int ws_sock_accept(struct ws_sock *s, int *fd, struct ws_addr *peer)
