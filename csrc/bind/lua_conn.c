@@ -51,8 +51,8 @@ static void push_response_table(lua_State *L, const struct ws_lconn *p,
     lua_pushinteger(L, h->status);
     lua_setfield(L, -2, "status");
     set_slice(L, "reason", h->reason);
-    set_slice(L, "body", h->status == 101 ? ws_slice_of(NULL, 0)
-                                          : ws_conn_body(&p->conn));
+    set_slice(L, "body",
+              h->status == 101 ? ws_slice_of(NULL, 0) : ws_conn_body(&p->conn));
 }
 
 /* Pushes the object's own table; the object is at 1. */
@@ -169,10 +169,10 @@ int ws_lconn_stats(lua_State *L)
     const struct {
         const char *name;
         uint64_t n;
-    } rows[] = {{"bytesIn", c->in.bytes},       {"bytesOut", c->out.bytes},
-                {"framesIn", c->in.frames},     {"framesOut", c->out.frames},
-                {"messagesIn", c->in.messages},
-                {"messagesOut", c->out.messages}};
+    } rows[] = {
+        {"bytesIn", c->in.bytes},       {"bytesOut", c->out.bytes},
+        {"framesIn", c->in.frames},     {"framesOut", c->out.frames},
+        {"messagesIn", c->in.messages}, {"messagesOut", c->out.messages}};
     size_t i;
 
     lua_createtable(L, 0, 6);
@@ -259,11 +259,11 @@ static const struct attribute {
     const char *name;
     void (*get)(lua_State *L, const struct ws_lconn *p);
 } attributes[] = {
-    {"readyState", get_state},     {"bufferedAmount", get_buffered},
-    {"protocol", get_protocol},    {"extensions", get_extensions},
-    {"request", get_request},      {"response", get_response},
-    {"url", get_url},              {"sameHost", get_same_host},
-    {"fault", get_fault},          {"isPaused", get_paused},
+    {"readyState", get_state},  {"bufferedAmount", get_buffered},
+    {"protocol", get_protocol}, {"extensions", get_extensions},
+    {"request", get_request},   {"response", get_response},
+    {"url", get_url},           {"sameHost", get_same_host},
+    {"fault", get_fault},       {"isPaused", get_paused},
     {"latency", get_latency},
 };
 

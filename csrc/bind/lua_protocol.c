@@ -92,25 +92,44 @@ static void make(lua_State *L, struct ws_lconn *p, enum ws_role role, int idx)
 
 static void check_options(lua_State *L, int idx, enum ws_role role)
 {
-    static const char *const names[] = {
-        "maxPayload",    "maxFragments",     "maxHeaderSize", "maxBuffered",
-        "highWaterMark", "lowWaterMark",     "pingInterval",  "pingTimeout",
-        "sendTimeout",   "handshakeTimeout", "closeTimeout",  "autoPong",
-        "now",           "maxBody",          NULL};
-    static const char *const client_names[] = {
-        "maxPayload",    "maxFragments",     "maxHeaderSize", "maxBuffered",
-        "highWaterMark", "lowWaterMark",     "pingInterval",  "pingTimeout",
-        "sendTimeout",   "handshakeTimeout", "closeTimeout",  "autoPong",
-        "now",           "headers",          "origin",        "protocols",
-        NULL};
+    static const char *const names[] = {"maxPayload",
+                                        "maxFragments",
+                                        "maxHeaderSize",
+                                        "maxBuffered",
+                                        "highWaterMark",
+                                        "lowWaterMark",
+                                        "pingInterval",
+                                        "pingTimeout",
+                                        "sendTimeout",
+                                        "handshakeTimeout",
+                                        "closeTimeout",
+                                        "autoPong",
+                                        "now",
+                                        "maxBody",
+                                        NULL};
+    static const char *const client_names[] = {"maxPayload",
+                                               "maxFragments",
+                                               "maxHeaderSize",
+                                               "maxBuffered",
+                                               "highWaterMark",
+                                               "lowWaterMark",
+                                               "pingInterval",
+                                               "pingTimeout",
+                                               "sendTimeout",
+                                               "handshakeTimeout",
+                                               "closeTimeout",
+                                               "autoPong",
+                                               "now",
+                                               "headers",
+                                               "origin",
+                                               "protocols",
+                                               NULL};
 
     if (lua_isnil(L, idx))
         return;
     if (!lua_istable(L, idx))
-        luaL_error(L, "options must be a table, got %s",
-                   luaL_typename(L, idx));
-    ws_check_keys(L, idx, "option",
-                  role == WS_CLIENT ? client_names : names);
+        luaL_error(L, "options must be a table, got %s", luaL_typename(L, idx));
+    ws_check_keys(L, idx, "option", role == WS_CLIENT ? client_names : names);
 }
 
 /* client(url [, options]) -> conn, whose output is the request.  options: as

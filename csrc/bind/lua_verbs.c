@@ -42,8 +42,7 @@ static unsigned check_flags(lua_State *L, int idx)
     if (lua_isnoneornil(L, idx))
         return 0;
     if (!lua_istable(L, idx))
-        luaL_error(L, "options must be a table, got %s",
-                   luaL_typename(L, idx));
+        luaL_error(L, "options must be a table, got %s", luaL_typename(L, idx));
     ws_check_keys(L, idx, "option of send", names);
     return ws_get_boolean(L, idx, "final", 1) ? 0 : WS_SEND_PART;
 }
@@ -69,8 +68,7 @@ int ws_push_sent(lua_State *L, int err)
     return 1;
 }
 
-int ws_send_control(lua_State *L, int idx, struct ws_conn *c,
-                    enum ws_opcode op)
+int ws_send_control(lua_State *L, int idx, struct ws_conn *c, enum ws_opcode op)
 {
     struct ws_slice data = ws_slice_of(NULL, 0);
     int err;
@@ -114,9 +112,8 @@ int ws_close_with(lua_State *L, int idx, struct ws_conn *c)
     if (err == WS_ERR_CODE)
         return luaL_error(L, "InvalidAccessError: close code %s is not %s",
                           luaL_tolstring(L, idx, NULL),
-                          c->conf->role == WS_SERVER
-                              ? "one that may be sent"
-                              : "1000 or 3000 to 4999");
+                          c->conf->role == WS_SERVER ? "one that may be sent"
+                                                     : "1000 or 3000 to 4999");
     if (err == WS_ERR_REASON)
         return luaL_error(L, "SyntaxError: the close reason is longer than "
                              "123 bytes");
@@ -214,8 +211,7 @@ int ws_queue_hello(lua_State *L, int idx, struct ws_conn *c,
     if (ws_get_field(L, options, "origin", LUA_TSTRING))
         hello.origin = slice_at(L, -1);
     ws_get_field(L, options, "headers", LUA_TTABLE);
-    given = ws_read_fields(L, lua_gettop(L), &hello.nfields,
-                           ws_hello_reserved);
+    given = ws_read_fields(L, lua_gettop(L), &hello.nfields, ws_hello_reserved);
     if (hello.nfields > 0)
         memcpy(fields, given, hello.nfields * sizeof *given);
     if (uri->user != NULL || uri->password != NULL) {

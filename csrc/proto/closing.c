@@ -20,8 +20,8 @@ static void forget_input(struct ws_conn *c)
 void ws_conn_begin_closing(struct ws_conn *c)
 {
     if (c->state != WS_CLOSING)
-        c->deadline_ms = c->conf->close_ms > 0 ? c->now_ms + c->conf->close_ms
-                                               : -1;
+        c->deadline_ms =
+            c->conf->close_ms > 0 ? c->now_ms + c->conf->close_ms : -1;
     c->state = WS_CLOSING;
     c->ping_at_ms = -1;
     c->pong_due_ms = -1;
@@ -61,8 +61,7 @@ static void send_close(struct ws_conn *c, int code, struct ws_slice reason)
 static int check_close(const struct ws_conn *c, int *code,
                        struct ws_slice reason)
 {
-    if (*code != 0 &&
-        !ws_status_may_send(*code, c->conf->role == WS_SERVER))
+    if (*code != 0 && !ws_status_may_send(*code, c->conf->role == WS_SERVER))
         return WS_ERR_CODE;
     if (reason.n > WS_REASON_MAX)
         return WS_ERR_REASON;

@@ -5,8 +5,7 @@
 
 /* -- life -- */
 
-void ws_conn_init(struct ws_conn *c, const struct ws_conf *conf,
-                  int64_t now_ms)
+void ws_conn_init(struct ws_conn *c, const struct ws_conf *conf, int64_t now_ms)
 {
     memset(c, 0, sizeof *c);
     c->conf = conf;

@@ -116,8 +116,7 @@ int ws_conn_share(struct ws_conn *c, struct ws_block *b, size_t off, size_t n,
 
 /* Queues a ping or pong of at most 125 bytes: WS_OK, WS_ERR_STATE,
 ** WS_ERR_ARGUMENT (longer), WS_ERR_NOMEM, WS_ERR_RANDOM. */
-int ws_conn_control(struct ws_conn *c, enum ws_opcode op,
-                    struct ws_slice data);
+int ws_conn_control(struct ws_conn *c, enum ws_opcode op, struct ws_slice data);
 
 /* Stops or restarts input. */
 void ws_conn_pause(struct ws_conn *c, int paused);

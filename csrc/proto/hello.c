@@ -147,8 +147,7 @@ int ws_hello_write(struct ws_hello *h, struct ws_buf *out, struct ws_mem *mem,
 /* -- the answer -- */
 
 /* The field of that name when there is exactly one, else NULL. */
-static const struct ws_field *only(const struct ws_head *head,
-                                   const char *name)
+static const struct ws_field *only(const struct ws_head *head, const char *name)
 {
     const struct ws_field *f = ws_head_find(head, name, NULL);
 

@@ -240,8 +240,7 @@ static void feed_frame(struct ws_conn *c, struct ws_span *in)
         feed_spill(c, in);
         return;
     }
-    err = ws_frame_read(&c->frame, ws_slice_of(in->p, in->n), expect(c),
-                        &size);
+    err = ws_frame_read(&c->frame, ws_slice_of(in->p, in->n), expect(c), &size);
     if (WS_LIKELY(err == WS_OK)) {
         take(in, size);
         begin_frame(c, in);

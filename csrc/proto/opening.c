@@ -366,8 +366,8 @@ void ws_conn_refuse(struct ws_conn *c, int err)
     c->fault = err;
     ws_buf_init(&b, 0);
     if (ws_err_status(err) == 0 ||
-        ws_welcome_refuse_error(&b, c->conf->mem, err,
-                                c->head_method) != WS_OK ||
+        ws_welcome_refuse_error(&b, c->conf->mem, err, c->head_method) !=
+            WS_OK ||
         put_head(c, &b) != WS_OK)
         c->drop = 1;
     ws_buf_free(&b, c->conf->mem);

@@ -57,8 +57,7 @@ int ws_conn_put_control(struct ws_conn *c, enum ws_opcode op,
     return put_frame(c, &f, data);
 }
 
-int ws_conn_control(struct ws_conn *c, enum ws_opcode op,
-                    struct ws_slice data)
+int ws_conn_control(struct ws_conn *c, enum ws_opcode op, struct ws_slice data)
 {
     int err;
 
@@ -111,8 +110,8 @@ void ws_conn_put_pong(struct ws_conn *c)
         return;
     c->pong = NULL;
     if (!c->close_received)
-        err = ws_conn_put_control(c, WS_OP_PONG,
-                                  ws_slice_of(pong + 1, pong[0]));
+        err =
+            ws_conn_put_control(c, WS_OP_PONG, ws_slice_of(pong + 1, pong[0]));
     ws_mem_put(c->conf->mem, pong, 1 + WS_CONTROL_MAX);
     if (err != WS_OK)
         ws_conn_fail(c, err);

@@ -26,7 +26,7 @@ enum ws_ready_state {
 struct ws_conf {
     enum ws_role role;
     struct ws_mem *mem;
-    struct ws_pool *pool; /* of output chunks */
+    struct ws_pool *pool;                          /* of output chunks */
     int (*random)(void *ud, uint8_t *p, size_t n); /* WS_OK or an error */
     void *random_ud;
     struct ws_message_limits message;
@@ -63,11 +63,11 @@ struct ws_event {
 
 /* What the connection needs from its owner; a set of bits. */
 enum {
-    WS_WANT_READ = 1,   /* feed it */
-    WS_WANT_WRITE = 2,  /* there is output */
-    WS_WANT_EVENT = 4,  /* next has something */
-    WS_WANT_SHUT = 8,   /* end the sending direction (output is empty) */
-    WS_WANT_CLOSE = 16  /* drop the transport, then call ws_conn_closed */
+    WS_WANT_READ = 1,  /* feed it */
+    WS_WANT_WRITE = 2, /* there is output */
+    WS_WANT_EVENT = 4, /* next has something */
+    WS_WANT_SHUT = 8,  /* end the sending direction (output is empty) */
+    WS_WANT_CLOSE = 16 /* drop the transport, then call ws_conn_closed */
 };
 
 /* What the input waits for. */
@@ -108,44 +108,44 @@ struct ws_conn {
     struct ws_frame frame; /* the one whose payload is coming */
     uint64_t left;         /* payload bytes to come; body bytes to come */
     union {
-        struct ws_head_scan scan;  /* HEAD */
-        struct ws_chunked chunked; /* BODY */
+        struct ws_head_scan scan;         /* HEAD */
+        struct ws_chunked chunked;        /* BODY */
         uint8_t spill[WS_FRAME_HEAD_MAX]; /* a cut frame head */
     } part;
-    struct ws_hello *hello; /* client, until the answer came */
-    uint8_t *control;      /* payload of a cut control frame */
-    uint8_t *pong;         /* newest ping owed a pong: length, bytes */
-    uint8_t *reason;       /* of the received Close: length, bytes */
-    int64_t deadline_ms;   /* of the handshake, then of closing; -1 */
-    int64_t ping_at_ms;    /* next keep-alive ping; -1 */
-    int64_t pong_due_ms;   /* the ping that waits fails then; -1 */
-    int64_t pinged_ms;     /* when that ping was sent; -1 */
-    int64_t progress_ms;   /* when output last moved */
-    size_t head_out;       /* handshake bytes at the front of the first
+    struct ws_hello *hello;      /* client, until the answer came */
+    uint8_t *control;            /* payload of a cut control frame */
+    uint8_t *pong;               /* newest ping owed a pong: length, bytes */
+    uint8_t *reason;             /* of the received Close: length, bytes */
+    int64_t deadline_ms;         /* of the handshake, then of closing; -1 */
+    int64_t ping_at_ms;          /* next keep-alive ping; -1 */
+    int64_t pong_due_ms;         /* the ping that waits fails then; -1 */
+    int64_t pinged_ms;           /* when that ping was sent; -1 */
+    int64_t progress_ms;         /* when output last moved */
+    size_t head_out;             /* handshake bytes at the front of the first
                               segment, which holds no frame head there */
-    uint64_t discarded;    /* bytes thrown away while closing */
+    uint64_t discarded;          /* bytes thrown away while closing */
     struct ws_utf8 sending_utf8; /* of an outgoing fragmented text */
-    int close_code;        /* received: code or WS_STATUS_NONE; 0: none */
-    uint32_t key_at;       /* server: Sec-WebSocket-Key within head */
-    uint32_t pings;        /* keep-alive pings sent: their payload */
-    uint8_t stage;         /* enum ws_stage */
-    uint8_t state;         /* enum ws_ready_state */
-    uint8_t spilled;       /* bytes in part.spill */
-    uint8_t body_kind;     /* enum ws_body_kind */
-    uint8_t sending_op;    /* outgoing fragmented message, 0: none */
-    uint8_t paused : 1;    /* the application wants no input */
-    uint8_t above : 1;     /* output went over high_water */
-    uint8_t drain : 1;     /* a DRAIN event is due */
+    int close_code;              /* received: code or WS_STATUS_NONE; 0: none */
+    uint32_t key_at;             /* server: Sec-WebSocket-Key within head */
+    uint32_t pings;              /* keep-alive pings sent: their payload */
+    uint8_t stage;               /* enum ws_stage */
+    uint8_t state;               /* enum ws_ready_state */
+    uint8_t spilled;             /* bytes in part.spill */
+    uint8_t body_kind;           /* enum ws_body_kind */
+    uint8_t sending_op;          /* outgoing fragmented message, 0: none */
+    uint8_t paused : 1;          /* the application wants no input */
+    uint8_t above : 1;           /* output went over high_water */
+    uint8_t drain : 1;           /* a DRAIN event is due */
     uint8_t close_sent : 1, close_received : 1;
-    uint8_t quiet : 1;     /* ended by the application: no FAULT */
-    uint8_t ended : 1;     /* the peer will send no more */
-    uint8_t shut : 1;      /* our direction is, or may be, ended */
-    uint8_t drop : 1;      /* the transport must go now */
-    uint8_t gone : 1;      /* ws_conn_closed was called */
+    uint8_t quiet : 1; /* ended by the application: no FAULT */
+    uint8_t ended : 1; /* the peer will send no more */
+    uint8_t shut : 1;  /* our direction is, or may be, ended */
+    uint8_t drop : 1;  /* the transport must go now */
+    uint8_t gone : 1;  /* ws_conn_closed was called */
     uint8_t told_fault : 1, told_close : 1;
     uint8_t head_method : 1; /* plain request by HEAD */
-    uint8_t plain : 1;     /* this was a plain request */
-    uint8_t stale : 1;     /* message was delivered: free it at next call */
+    uint8_t plain : 1;       /* this was a plain request */
+    uint8_t stale : 1;       /* message was delivered: free it at next call */
 };
 
 #endif

@@ -14,8 +14,7 @@ enum { OFFERS_MAX = 1024 };
 /* -- the request -- */
 
 /* The field of that name when there is exactly one, else NULL. */
-static const struct ws_field *only(const struct ws_head *head,
-                                   const char *name)
+static const struct ws_field *only(const struct ws_head *head, const char *name)
 {
     const struct ws_field *f = ws_head_find(head, name, NULL);
 
@@ -361,8 +360,7 @@ struct ws_slice ws_welcome_protocol(struct ws_slice offered,
 
     while (ws_token_list_next(&offered, &name) == WS_OK) {
         for (i = 0; i < n; i++) {
-            if (name.n == names[i].n &&
-                memcmp(name.p, names[i].p, name.n) == 0)
+            if (name.n == names[i].n && memcmp(name.p, names[i].p, name.n) == 0)
                 return name;
         }
     }

@@ -14,11 +14,11 @@
 /* What a request is, found by ws_welcome_check; slices into its head.
 ** head_method is right even when the check fails. */
 struct ws_welcome {
-    int upgrade;              /* 1: wants WebSocket; 0: plain HTTP */
-    struct ws_slice key;      /* Sec-WebSocket-Key, trimmed */
-    int head_method;          /* 1: HEAD, the response has no body */
-    enum ws_body_kind body;   /* plain HTTP: what follows the head */
-    uint64_t length;          /* of a body of kind LENGTH */
+    int upgrade;            /* 1: wants WebSocket; 0: plain HTTP */
+    struct ws_slice key;    /* Sec-WebSocket-Key, trimmed */
+    int head_method;        /* 1: HEAD, the response has no body */
+    enum ws_body_kind body; /* plain HTTP: what follows the head */
+    uint64_t length;        /* of a body of kind LENGTH */
 };
 
 /* A response to be written. */
@@ -27,8 +27,8 @@ struct ws_answer {
     struct ws_slice reason;        /* n 0: the standard one */
     const struct ws_field *fields; /* further headers, in order */
     unsigned nfields;
-    struct ws_slice body;          /* not for 101 */
-    int head_method;               /* 1: announce the body, send none */
+    struct ws_slice body; /* not for 101 */
+    int head_method;      /* 1: announce the body, send none */
 };
 
 /* Checks a request.  WS_OK: *w says what it is.  Else the error to refuse

@@ -322,8 +322,7 @@ static int message_room(lua_State *L)
 {
     struct tested_message *t = check_message(L);
     struct ws_span room;
-    int err = ws_message_room(&t->m, t->mem,
-                              (uint64_t)luaL_checkinteger(L, 2),
+    int err = ws_message_room(&t->m, t->mem, (uint64_t)luaL_checkinteger(L, 2),
                               (size_t)luaL_optinteger(L, 3, 0), &room);
     if (err != WS_OK)
         return probe_result(L, err);
