@@ -121,8 +121,7 @@ struct ws_conn {
     int64_t pong_due_ms;         /* the ping that waits fails then; -1 */
     int64_t pinged_ms;           /* when that ping was sent; -1 */
     int64_t progress_ms;         /* when output last moved */
-    size_t head_out;             /* handshake bytes at the front of the first
-                              segment, which holds no frame head there */
+    size_t head_out;             /* handshake bytes in front of all frames */
     uint64_t discarded;          /* bytes thrown away while closing */
     struct ws_utf8 sending_utf8; /* of an outgoing fragmented text */
     int close_code;              /* received: code or WS_STATUS_NONE; 0: none */
