@@ -213,22 +213,30 @@ void ws_session_touch(struct ws_session *s)
 
 /* -- bufferedAmount -- */
 
+/* Until the next turn what is shown only grows. */
+static int is_current(const struct ws_session *s)
+{
+    return s->peers != NULL && s->mark != 0 &&
+           s->mark == s->peers->loop->turn;
+}
+
 static void sync_shown(struct ws_session *s)
 {
-    uint64_t turn = s->peers == NULL ? 0 : s->peers->loop->turn;
-
-    if (s->mark == turn && turn != 0)
+    if (is_current(s))
         return;
-    s->mark = turn;
+    s->mark = s->peers == NULL ? 0 : s->peers->loop->turn;
     s->shown = s->lost_bytes + ws_conn_buffered(&s->conn);
 }
 
+/* Comes after the send, so what is queued by now includes the n bytes. */
 void ws_session_count(struct ws_session *s, size_t n, int sent)
 {
-    sync_shown(s);
-    s->shown += n;
     if (!sent)
         s->lost_bytes += n;
+    if (is_current(s))
+        s->shown += n;
+    else
+        sync_shown(s);
 }
 
 uint64_t ws_session_buffered(struct ws_session *s)
