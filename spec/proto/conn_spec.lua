@@ -265,6 +265,17 @@ function T:test_keep_alive()
   end
 end
 
+-- the first ping that waits counts, not the last one
+function T:test_pings_closer_than_their_answers()
+  local peer = conn.open("client", { ping_ms = 1000, pong_ms = 2500 })
+  for _ = 1, 3 do peer:pass(1000) end
+  lu.assertEquals({ #peer:frames(), peer.raw:due() }, { 3, 3500 })
+  peer:pass(499)
+  lu.assertFalse(peer:wants "close")
+  peer:pass(1)
+  lu.assertEquals(peer:drop():heard(), "fault:PING_TIMEOUT | close:1006::false")
+end
+
 -- CL-26: off by default here; and a ping that gets no clock fails nobody
 function T:test_keep_alive_off()
   local peer = conn.open_client { pong_ms = 20000 }
