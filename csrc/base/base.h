@@ -76,7 +76,7 @@ static inline int ws_slice_same(struct ws_slice a, struct ws_slice b)
 
 /* The structure of `type` whose member `member` is at `ptr`. */
 #define ws_container(ptr, type, member) \
-    ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+    ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 #define WS_LIKELY(x) __builtin_expect(!!(x), 1)
 #define WS_UNLIKELY(x) __builtin_expect(!!(x), 0)

@@ -207,20 +207,20 @@ void ws_chain_uncommit(struct ws_chain *c, size_t n, size_t payload)
 }
 
 int ws_chain_share(struct ws_chain *c, struct ws_pool *pool, struct ws_block *b,
-                   size_t off, size_t n, size_t payload)
+                   struct ws_slice bytes, size_t payload)
 {
     struct ws_seg *s = c->tail;
     if (s == NULL || s->kind != WS_SEG_SHARED || s->block != b ||
-        s->start + s->len != b->data + off) {
+        s->start + s->len != bytes.p) {
         s = new_head(pool, WS_SEG_SHARED);
         if (s == NULL)
             return WS_ERR_NOMEM;
-        s->start = b->data + off;
+        s->start = b->data + (bytes.p - b->data);
         s->block = b;
         b->refs++;
         append(c, s);
     }
-    extend(c, n, payload);
+    extend(c, bytes.n, payload);
     return WS_OK;
 }
 

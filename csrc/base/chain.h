@@ -97,10 +97,10 @@ void ws_chain_commit(struct ws_chain *c, size_t n, size_t payload);
 /* Takes the last commit back; only directly after it, with its numbers. */
 void ws_chain_uncommit(struct ws_chain *c, size_t n, size_t payload);
 
-/* Adds bytes [off, off+n) of b, taking a reference.  WS_OK or WS_ERR_NOMEM
-** (nothing added). */
-int ws_chain_share(struct ws_chain *c, struct ws_pool *pool,
-                   struct ws_block *b, size_t off, size_t n, size_t payload);
+/* Adds bytes s of b's data, `payload` of them payload, taking a reference.
+** WS_OK or WS_ERR_NOMEM (nothing added). */
+int ws_chain_share(struct ws_chain *c, struct ws_pool *pool, struct ws_block *b,
+                   struct ws_slice s, size_t payload);
 
 /* Adds bytes that stay the caller's until the segment is in `spent`; all of
 ** them count as payload.  WS_OK or WS_ERR_NOMEM (nothing added). */

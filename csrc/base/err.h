@@ -48,7 +48,8 @@ enum { WS_OK = 0, WS_MORE = 1 };
     X(HEAD_LINES, "HANDSHAKE", 0, 431, "HTTP head has too many lines")         \
     X(HEAD_HOST, "HANDSHAKE", 0, 400, "Host is missing, repeated or invalid")  \
     X(HEAD_BODY, "HANDSHAKE", 0, 400, "request body is not allowed here")      \
-    X(HEAD_LENGTH, "HANDSHAKE", 0, 400, "malformed or conflicting body length")\
+    X(HEAD_LENGTH, "HANDSHAKE", 0, 400,                                        \
+      "malformed or conflicting body length")                                  \
     X(HEAD_CODING, "HANDSHAKE", 0, 501, "unknown transfer coding")             \
     X(HEAD_EXPECT, "HANDSHAKE", 0, 417, "Expect is not supported")             \
     X(BODY_BIG, "HANDSHAKE", 0, 413, "request body is larger than maxBody")    \
@@ -103,10 +104,10 @@ enum {
 
 /* The four columns of a negative code.  Any other value answers "OK", 0, 0
 ** and "no error", so that a caller need not check first. */
-const char *ws_err_name(int err);   /* "LENGTH_TOP": for specs and logs */
-const char *ws_err_word(int err);   /* "PROTOCOL": the Lua API's code */
-int ws_err_close(int err);          /* 1002, or 0 when none is sent */
-int ws_err_status(int err);         /* 400, or 0 when none is sent */
-const char *ws_err_text(int err);   /* one English sentence, static */
+const char *ws_err_name(int err); /* "LENGTH_TOP": for specs and logs */
+const char *ws_err_word(int err); /* "PROTOCOL": the Lua API's code */
+int ws_err_close(int err);        /* 1002, or 0 when none is sent */
+int ws_err_status(int err);       /* 400, or 0 when none is sent */
+const char *ws_err_text(int err); /* one English sentence, static */
 
 #endif

@@ -91,8 +91,7 @@ void ws_check_callable(lua_State *L, int idx, const char *name)
         lua_pop(L, 1);
         return;
     }
-    luaL_error(L, "%s must be a function, got %s", name,
-               luaL_typename(L, idx));
+    luaL_error(L, "%s must be a function, got %s", name, luaL_typename(L, idx));
 }
 
 /* -- options -- */
@@ -114,18 +113,19 @@ int ws_get_field(lua_State *L, int idx, const char *name, int type)
 }
 
 lua_Integer ws_get_integer(lua_State *L, int idx, const char *name,
-                           lua_Integer def, lua_Integer min, lua_Integer max)
+                           struct ws_range range)
 {
-    lua_Integer v = def;
+    lua_Integer v = range.def;
     int exact = 1;
 
     if (ws_get_field(L, idx, name, LUA_TNUMBER))
         v = lua_tointegerx(L, -1, &exact);
-    if (!exact || v < min || v > max) {
-        if (max == LUA_MAXINTEGER)
-            luaL_error(L, "option '%s' must be an integer >= %I", name, min);
+    if (!exact || v < range.min || v > range.max) {
+        if (range.max == LUA_MAXINTEGER)
+            luaL_error(L, "option '%s' must be an integer >= %I", name,
+                       range.min);
         luaL_error(L, "option '%s' must be an integer from %I to %I", name,
-                   min, max);
+                   range.min, range.max);
     }
     lua_pop(L, 1);
     return v;
@@ -286,8 +286,7 @@ struct ws_field *ws_read_fields(lua_State *L, int idx, unsigned *n,
     }
     idx = lua_absindex(L, idx);
     if (!lua_istable(L, idx))
-        luaL_error(L, "headers must be a table, got %s",
-                   luaL_typename(L, idx));
+        luaL_error(L, "headers must be a table, got %s", luaL_typename(L, idx));
     all = count_fields(L, idx);
     lua_createtable(L, (int)all * 2 + 1, 0); /* keeps the strings alive */
     fields = lua_newuserdatauv(L, (all + 1) * sizeof *fields, 0);

@@ -40,9 +40,15 @@ void ws_check_callable(lua_State *L, int idx, const char *name);
 ** pushed.  1 when it is there. */
 int ws_get_field(lua_State *L, int idx, const char *name, int type);
 
-/* An integer option in [min, max]; def when absent. */
+/* What an integer option may be. */
+struct ws_range {
+    lua_Integer def; /* when it is absent */
+    lua_Integer min, max;
+};
+
 lua_Integer ws_get_integer(lua_State *L, int idx, const char *name,
-                           lua_Integer def, lua_Integer min, lua_Integer max);
+                           struct ws_range range);
+#define WS_RANGE(def, min, max) ((struct ws_range){(def), (min), (max)})
 
 /* A duration option in seconds, as milliseconds; 0 means off. */
 int64_t ws_get_seconds(lua_State *L, int idx, const char *name,

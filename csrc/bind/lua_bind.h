@@ -61,10 +61,10 @@ struct ws_lloop {
     struct ws_mem mem;
     struct ws_loop loop;
     struct ws_peers peers;
-    struct ws_watcher signals; /* the wake-up descriptor, when asked for */
+    struct ws_watcher signals;  /* the wake-up descriptor, when asked for */
     struct ws_link signal_list; /* of ws_lsignal */
-    size_t active;  /* sockets, servers, timers...: what run() waits for */
-    uint8_t open;   /* initialised and not yet closed */
+    size_t active; /* sockets, servers, timers...: what run() waits for */
+    uint8_t open;  /* initialised and not yet closed */
     uint8_t running;
     uint8_t stopping;
 };
@@ -73,13 +73,13 @@ struct ws_lserver {
     struct ws_serve serve;
     struct ws_conf conf;
     struct ws_lloop *loop;
-    struct ws_link clients;  /* open sockets, by ws_lsocket.peers */
-    struct ws_link opening;  /* sockets before their 101 */
-    struct ws_block *block;  /* broadcasts of late, encoded */
-    struct ws_timer timer;   /* the end of close()'s patience */
+    struct ws_link clients; /* open sockets, by ws_lsocket.peers */
+    struct ws_link opening; /* sockets before their 101 */
+    struct ws_block *block; /* broadcasts of late, encoded */
+    struct ws_timer timer;  /* the end of close()'s patience */
     size_t nclients, nopening;
     size_t clients_max, opening_max;
-    uint16_t mask;           /* events with listeners: 1 << enum ws_listen */
+    uint16_t mask; /* events with listeners: 1 << enum ws_listen */
     uint8_t no_delay, slow_close;
     uint8_t open, closing, anchored, told_listening;
 };
@@ -95,11 +95,10 @@ struct ws_lsocket {
     struct ws_link peers;      /* in the server's clients or opening */
     uint16_t mask;             /* as in ws_lserver */
     uint8_t peer_len;
-    uint8_t peer[28];          /* remote address, as in ws_addr */
-    uint8_t anchored;          /* in `live` */
-    uint8_t exposed;           /* the application has seen it as a socket */
-    uint8_t decided;           /* accept or reject was called */
-    uint8_t place;             /* enum ws_place */
+    uint8_t peer[28]; /* remote address, as in ws_addr */
+    uint8_t anchored; /* in `live` */
+    uint8_t exposed;  /* the application has seen it as a socket */
+    uint8_t place;    /* enum ws_place */
 };
 
 /* -- modules: each pushes one value -- */
@@ -126,7 +125,7 @@ enum {
 struct ws_ltimer {
     struct ws_timer timer; /* first: the key in `live` */
     struct ws_lloop *loop;
-    int64_t every_ms;      /* 0: once */
+    int64_t every_ms; /* 0: once */
     uint8_t anchored;
 };
 

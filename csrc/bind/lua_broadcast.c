@@ -10,22 +10,29 @@ enum { BLOCK_SIZE = 65536 };
 
 struct message {
     struct ws_block *block;
-    size_t off, n, payload;
+    struct ws_slice frame; /* in the block */
+    size_t payload;
+    lua_Integer reached, skipped;
 };
 
 /* A block with room for n bytes: the one in use, used afresh when nobody
-** refers to it any more, or a new one. */
+** refers to it any more, or a new one.  A reference of the caller's. */
 static struct ws_block *block_for(struct ws_lserver *sv, size_t n)
 {
     struct ws_block *b = sv->block;
 
+    if (n > BLOCK_SIZE) /* one of its own, gone when all have sent it */
+        return ws_block_new(&sv->loop->mem, n);
     if (b != NULL && b->refs == 1)
         b->len = 0;
-    if (b != NULL && b->cap - b->len >= n)
-        return b;
-    ws_block_drop(b);
-    sv->block = ws_block_new(&sv->loop->mem, n > BLOCK_SIZE ? n : BLOCK_SIZE);
-    return sv->block;
+    if (b == NULL || b->cap - b->len < n) {
+        ws_block_drop(b);
+        b = ws_block_new(&sv->loop->mem, BLOCK_SIZE);
+        sv->block = b;
+    }
+    if (b != NULL)
+        b->refs++;
+    return b;
 }
 
 static int encode(struct ws_lserver *sv, struct message *m, int op,
@@ -43,69 +50,59 @@ static int encode(struct ws_lserver *sv, struct message *m, int op,
     f.fin = 1;
     f.len = data.n;
     m->block = b;
-    m->off = b->len;
-    m->n = head + data.n;
+    m->frame = ws_slice_of(b->data + b->len, head + data.n);
     m->payload = data.n;
     ws_frame_write(b->data + b->len, &f);
     if (data.n > 0)
         memcpy(b->data + b->len + head, data.p, data.n);
-    b->len += m->n;
+    b->len += m->frame.n;
     return WS_OK;
 }
 
-/* 1: it is queued for k. */
-static int give(struct ws_lserver *sv, struct ws_lsocket *k,
-                const struct message *m)
+static void give(struct ws_lserver *sv, struct ws_lsocket *k, struct message *m)
 {
-    int err = ws_conn_share(&k->s.conn, m->block, m->off, m->n, m->payload);
+    int err = ws_conn_share(&k->s.conn, m->block, m->frame, m->payload);
 
     if (err == WS_OK) {
         ws_session_count(&k->s, m->payload, 1);
         ws_session_touch(&k->s);
-        return 1;
+        m->reached++;
+        return;
     }
+    if (k->s.conn.state != WS_OPEN)
+        return; /* it is leaving: nobody was left out */
+    m->skipped++;
     if (err == WS_ERR_BUFFER && sv->slow_close) {
         ws_conn_end(&k->s.conn, WS_STATUS_TRY_AGAIN_LATER, "too slow");
         ws_session_touch(&k->s);
     }
-    return 0;
 }
 
-static int give_all(struct ws_lserver *sv, const struct message *m,
-                    const struct ws_lsocket *except)
+static void give_all(struct ws_lserver *sv, struct message *m,
+                     const struct ws_lsocket *except)
 {
     struct ws_link *l;
-    int n = 0;
 
     for (l = sv->clients.next; l != &sv->clients; l = l->next) {
         struct ws_lsocket *k = ws_container(l, struct ws_lsocket, peers);
         if (k != except)
-            n += give(sv, k, m);
+            give(sv, k, m);
     }
-    return n;
 }
 
-/* The filter at index `filter` may do anything, so the sockets are listed in
-** a table at the top before it is asked. */
-static int give_filtered(lua_State *L, struct ws_lserver *sv,
-                         const struct message *m, int filter)
+/* To those in the list at the top. */
+static void give_listed(lua_State *L, struct ws_lserver *sv, struct message *m)
 {
-    int list = lua_gettop(L), i, count = (int)lua_rawlen(L, list), n = 0;
+    lua_Integer i, n = (lua_Integer)lua_rawlen(L, -1);
 
-    for (i = 1; i <= count; i++) {
-        struct ws_lsocket *k;
-        lua_rawgeti(L, list, i);
-        k = lua_touserdata(L, -1);
-        lua_pushvalue(L, filter);
-        lua_pushvalue(L, -2);
-        lua_call(L, 1, 1);
-        if (lua_toboolean(L, -1))
-            n += give(sv, k, m);
-        lua_settop(L, list);
+    for (i = 1; i <= n; i++) {
+        lua_rawgeti(L, -1, i);
+        give(sv, lua_touserdata(L, -1), m);
+        lua_pop(L, 1);
     }
-    return n;
 }
 
+/* Pushes a list of the clients but one. */
 static void push_list(lua_State *L, struct ws_lserver *sv,
                       const struct ws_lsocket *except)
 {
@@ -119,12 +116,37 @@ static void push_list(lua_State *L, struct ws_lserver *sv,
     for (l = sv->clients.next; l != &sv->clients; l = l->next) {
         struct ws_lsocket *k = ws_container(l, struct ws_lsocket, peers);
         if (k == except || lua_rawgetp(L, live, k) == LUA_TNIL)
-            continue;
-        lua_rawseti(L, live + 1, ++n);
+            lua_settop(L, live + 1);
+        else
+            lua_rawseti(L, live + 1, ++n);
     }
-    lua_settop(L, live + 1);
     lua_replace(L, top + 1);
     lua_settop(L, top + 1);
+}
+
+/* Pushes a list of those the filter wants.  It may do anything, so all are
+** listed before it is asked, and all are asked before anything is sent. */
+static void push_filtered(lua_State *L, struct ws_lserver *sv,
+                          const struct ws_lsocket *except, int filter)
+{
+    int top = lua_gettop(L), list = top + 1, wanted = top + 2;
+    lua_Integer i, n, kept = 0;
+
+    push_list(L, sv, except);
+    n = (lua_Integer)lua_rawlen(L, list);
+    lua_newtable(L);
+    for (i = 1; i <= n; i++) {
+        lua_rawgeti(L, list, i);
+        lua_pushvalue(L, filter);
+        lua_pushvalue(L, -2);
+        lua_call(L, 1, 1);
+        if (lua_toboolean(L, -1)) {
+            lua_pop(L, 1);
+            lua_rawseti(L, wanted, ++kept);
+        }
+        lua_settop(L, wanted);
+    }
+    lua_remove(L, list);
 }
 
 static int check_kind(lua_State *L, int idx)
@@ -134,16 +156,18 @@ static int check_kind(lua_State *L, int idx)
                                                         : WS_OP_BINARY;
 }
 
-/* server:broadcast(data [, kind [, options]]) -> sockets reached */
+/* server:broadcast(data [, kind [, options]]) -> sockets reached, and sockets
+** skipped because too much waits for them already */
 int ws_server_broadcast(lua_State *L)
 {
     static const char *const names[] = {"except", "filter", NULL};
     struct ws_lserver *sv = ws_check_server(L, 1);
     struct ws_slice data = ws_check_data(L, 2);
-    int op = check_kind(L, 3), options, n;
+    int op = check_kind(L, 3), options, filtered;
     struct ws_lsocket *except = NULL;
     struct message m;
 
+    memset(&m, 0, sizeof m);
     lua_settop(L, 4);
     options = lua_isnil(L, 4) ? 0 : 4;
     if (options != 0) {
@@ -152,22 +176,23 @@ int ws_server_broadcast(lua_State *L)
     }
     if (ws_get_field(L, options, "except", LUA_TUSERDATA)) /* 5 */
         except = ws_check_socket(L, 5);
-    if (ws_get_field(L, options, "filter", LUA_TNONE)) /* 6 */
+    filtered = ws_get_field(L, options, "filter", LUA_TNONE); /* 6 */
+    if (filtered)
         ws_check_callable(L, 6, "option 'filter'");
     if (op == WS_OP_TEXT && !ws_utf8_valid(data))
         return luaL_error(L, "data is not valid UTF-8; send it as \"binary\"");
-    if (!sv->open || sv->nclients == 0) {
-        lua_pushinteger(L, 0);
-        return 1;
+    if (filtered)
+        push_filtered(L, sv, except, 6); /* 7 */
+    if (sv->open && sv->nclients > 0) {
+        if (encode(sv, &m, op, data) != WS_OK)
+            return luaL_error(L, "out of memory");
+        if (filtered)
+            give_listed(L, sv, &m);
+        else
+            give_all(sv, &m, except);
+        ws_block_drop(m.block);
     }
-    if (!lua_isnil(L, 6))
-        push_list(L, sv, except);
-    if (encode(sv, &m, op, data) != WS_OK)
-        return luaL_error(L, "out of memory");
-    m.block->refs++; /* a filter may broadcast, and so change the block */
-    n = lua_isnil(L, 6) ? give_all(sv, &m, except)
-                        : give_filtered(L, sv, &m, 6);
-    ws_block_drop(m.block);
-    lua_pushinteger(L, n);
-    return 1;
+    lua_pushinteger(L, m.reached);
+    lua_pushinteger(L, m.skipped);
+    return 2;
 }

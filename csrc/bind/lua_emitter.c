@@ -15,9 +15,9 @@ enum { E_FN = 1, E_KIND = 2, E_ONCE = 3, E_REMOVED = 4 };
 enum { PLAIN, EVENT, ATTRIBUTE }; /* how it is called, where it came from */
 
 static const char *const names[] = {
-    "open",  "message",    "close",   "error",   "ping",
-    "pong",  "drain",      "connection", "request", "upgrade",
-    "listening", "closed", "refused", NULL};
+    "open",      "message", "close",      "error",   "ping",
+    "pong",      "drain",   "connection", "request", "upgrade",
+    "listening", "closed",  "refused",    NULL};
 
 int ws_event_number(const char *name, int on, int server)
 {
@@ -122,7 +122,7 @@ static void store(lua_State *L, const struct ws_emitter *t, int own, int event)
     if (n == 0) {
         lua_pushnil(L);
         lua_replace(L, list);
-        *t->mask &= (uint16_t)~(1u << event);
+        *t->mask &= (uint16_t) ~(1u << event);
     } else {
         *t->mask |= (uint16_t)(1u << event);
     }
@@ -314,9 +314,14 @@ void ws_emitter_set(lua_State *L, const struct ws_emitter *t, int event)
 static void push_event(lua_State *L, const struct ws_firing *f, int args)
 {
     static const char *const fields[WS_ON_CONNECTION][3] = {
-        {NULL},   {NULL},           {"data", "kind", NULL},
-        {"code", "reason", "wasClean"}, {"message", "code", "status"},
-        {"data", NULL}, {"data", NULL}, {NULL}};
+        {NULL},
+        {NULL},
+        {"data", "kind", NULL},
+        {"code", "reason", "wasClean"},
+        {"message", "code", "status"},
+        {"data", NULL},
+        {"data", NULL},
+        {NULL}};
     int i;
 
     lua_createtable(L, 0, 7);

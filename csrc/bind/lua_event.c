@@ -147,8 +147,7 @@ static void on_event(lua_State *L, struct ws_lsocket *k, int idx,
     case WS_EV_PING:
     case WS_EV_PONG:
         push_slice(L, ev->data);
-        deliver(L, k, idx, ev->type == WS_EV_PING ? WS_ON_PING : WS_ON_PONG,
-                1);
+        deliver(L, k, idx, ev->type == WS_EV_PING ? WS_ON_PING : WS_ON_PONG, 1);
         break;
     case WS_EV_DRAIN:
         deliver(L, k, idx, WS_ON_DRAIN, 0);

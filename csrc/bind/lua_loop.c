@@ -125,23 +125,22 @@ static void dispatch(lua_State *L, struct ws_lloop *ll, struct ws_source *src)
 
     switch (src->tag) {
     case WS_TAG_SERVE:
-        ws_serve_ready(L, ws_container(src, struct ws_lserver,
-                                       serve.io.source));
+        ws_serve_ready(L,
+                       ws_container(src, struct ws_lserver, serve.io.source));
         break;
     case WS_TAG_SERVE_TIMER:
-        ws_serve_ready(L, ws_container(src, struct ws_lserver,
-                                       serve.timer.source));
+        ws_serve_ready(
+            L, ws_container(src, struct ws_lserver, serve.timer.source));
         break;
     case WS_TAG_SERVER_TIMER:
-        ws_server_timeout(L, ws_container(src, struct ws_lserver,
-                                          timer.source));
+        ws_server_timeout(L,
+                          ws_container(src, struct ws_lserver, timer.source));
         break;
     case WS_TAG_TIMER:
         ws_timer_ready(L, ws_container(src, struct ws_ltimer, timer.source));
         break;
     case WS_TAG_WATCHER:
-        ws_watch_ready(L, ws_container(src, struct ws_lwatch,
-                                       watcher.source));
+        ws_watch_ready(L, ws_container(src, struct ws_lwatch, watcher.source));
         break;
     case WS_TAG_SIGNALS:
         ws_signals_ready(L, ll);
@@ -410,12 +409,8 @@ static const luaL_Reg methods[] = {
 
 /* Methods that make no sense on the module. */
 static const luaL_Reg own_methods[] = {
-    {"getfd", loop_getfd},
-    {"pollfd", loop_getfd},
-    {"events", loop_events},
-    {"timeout", loop_timeout},
-    {"close", loop_gc},
-    {NULL, NULL},
+    {"getfd", loop_getfd},     {"pollfd", loop_getfd}, {"events", loop_events},
+    {"timeout", loop_timeout}, {"close", loop_gc},     {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {

@@ -11,7 +11,7 @@
 enum {
     CLIENT_PAYLOAD = 16 * 1024 * 1024, /* a client chose whom to trust */
     SERVER_PAYLOAD = 1024 * 1024,      /* a server serves strangers */
-    FRAGMENTS = 4096,      /* more than any sender needs; each costs a loop */
+    FRAGMENTS = 4096, /* more than any sender needs; each costs a loop */
     BUFFERED = 16 * 1024 * 1024, /* a slow peer costs no more than this */
     HIGH_WATER = 1024 * 1024,
     LOW_WATER = 256 * 1024,
@@ -25,32 +25,73 @@ static const double ping_s = 30;      /* under the usual proxy's 60 */
 static const double pong_s = 20;
 static const double send_s = 30; /* without one byte accepted */
 
-static const char *const client_names[] = {
-    "headers",      "origin",       "protocols",     "maxPayload",
-    "maxFragments", "maxHeaderSize", "maxBuffered",  "highWaterMark",
-    "lowWaterMark", "handshakeTimeout", "closeTimeout", "pingInterval",
-    "pingTimeout",  "sendTimeout",  "autoPong",      "noDelay",
-    "loop",         "localAddress", NULL};
+static const char *const client_names[] = {"headers",
+                                           "origin",
+                                           "protocols",
+                                           "maxPayload",
+                                           "maxFragments",
+                                           "maxHeaderSize",
+                                           "maxBuffered",
+                                           "highWaterMark",
+                                           "lowWaterMark",
+                                           "handshakeTimeout",
+                                           "closeTimeout",
+                                           "pingInterval",
+                                           "pingTimeout",
+                                           "sendTimeout",
+                                           "autoPong",
+                                           "noDelay",
+                                           "loop",
+                                           "localAddress",
+                                           NULL};
 
-static const char *const server_names[] = {
-    "headers",      "protocols",    "maxPayload",    "maxFragments",
-    "maxHeaderSize", "maxBuffered", "highWaterMark", "lowWaterMark",
-    "handshakeTimeout", "closeTimeout", "pingInterval", "pingTimeout",
-    "sendTimeout",  "autoPong",     "noDelay",       "loop",
-    "port",         "host",         "path",          "backlog",
-    "reusePort",    "maxConnections", "handshakesMax", "maxBody",
-    "origins",      "verify",       "slowConsumer",  "onconnection",
-    "onmessage",    "onclose",      "onerror",       "onping",
-    "onpong",       "ondrain",      "onrequest",     "onupgrade",
-    "onlistening",  "onclosed",     "onrefused",     NULL};
+static const char *const server_names[] = {"headers",
+                                           "protocols",
+                                           "maxPayload",
+                                           "maxFragments",
+                                           "maxHeaderSize",
+                                           "maxBuffered",
+                                           "highWaterMark",
+                                           "lowWaterMark",
+                                           "handshakeTimeout",
+                                           "closeTimeout",
+                                           "pingInterval",
+                                           "pingTimeout",
+                                           "sendTimeout",
+                                           "autoPong",
+                                           "noDelay",
+                                           "loop",
+                                           "port",
+                                           "host",
+                                           "path",
+                                           "backlog",
+                                           "reusePort",
+                                           "maxConnections",
+                                           "handshakesMax",
+                                           "maxBody",
+                                           "origins",
+                                           "verify",
+                                           "slowConsumer",
+                                           "onconnection",
+                                           "onmessage",
+                                           "onclose",
+                                           "onerror",
+                                           "onping",
+                                           "onpong",
+                                           "ondrain",
+                                           "onrequest",
+                                           "onupgrade",
+                                           "onlistening",
+                                           "onclosed",
+                                           "onrefused",
+                                           NULL};
 
 void ws_check_options(lua_State *L, int idx, int server)
 {
     if (lua_isnoneornil(L, idx))
         return;
     if (!lua_istable(L, idx))
-        luaL_error(L, "options must be a table, got %s",
-                   luaL_typename(L, idx));
+        luaL_error(L, "options must be a table, got %s", luaL_typename(L, idx));
     ws_check_keys(L, idx, "option", server ? server_names : client_names);
 }
 
@@ -58,7 +99,8 @@ void ws_check_options(lua_State *L, int idx, int server)
 static lua_Integer limit(lua_State *L, int idx, const char *name,
                          lua_Integer def)
 {
-    lua_Integer v = ws_get_integer(L, idx, name, def, 0, LUA_MAXINTEGER);
+    lua_Integer v =
+        ws_get_integer(L, idx, name, WS_RANGE(def, 0, LUA_MAXINTEGER));
     return v == 0 ? LUA_MAXINTEGER : v;
 }
 
@@ -72,21 +114,21 @@ static void read_limits(lua_State *L, int idx, struct ws_conf *conf)
     n = limit(L, idx, "maxFragments", FRAGMENTS);
     conf->message.fragments_max = n > 0x7FFFFFFF ? 0x7FFFFFFF : (unsigned)n;
     conf->head.size_max = (size_t)ws_get_integer(
-        L, idx, "maxHeaderSize", WS_HEAD_SIZE_MAX, 256, 1024 * 1024);
+        L, idx, "maxHeaderSize", WS_RANGE(WS_HEAD_SIZE_MAX, 256, 1024 * 1024));
     conf->head.lines_max = WS_HEAD_LINES_MAX;
     conf->head.line_max = WS_HEAD_LINE_MAX;
     conf->head.target_max = WS_HEAD_TARGET_MAX;
     conf->body_max = CLIENT_BODY;
     if (server)
         conf->body_max = (size_t)ws_get_integer(
-            L, idx, "maxBody", SERVER_BODY, 0, LUA_MAXINTEGER);
+            L, idx, "maxBody", WS_RANGE(SERVER_BODY, 0, LUA_MAXINTEGER));
     conf->buffered_max = (size_t)limit(L, idx, "maxBuffered", BUFFERED);
-    conf->high_water = (size_t)ws_get_integer(L, idx, "highWaterMark",
-                                              HIGH_WATER, 0, LUA_MAXINTEGER);
+    conf->high_water = (size_t)ws_get_integer(
+        L, idx, "highWaterMark", WS_RANGE(HIGH_WATER, 0, LUA_MAXINTEGER));
     n = conf->high_water < LOW_WATER ? (lua_Integer)conf->high_water
                                      : LOW_WATER;
-    conf->low_water = (size_t)ws_get_integer(L, idx, "lowWaterMark", n, 0,
-                                             LUA_MAXINTEGER);
+    conf->low_water = (size_t)ws_get_integer(L, idx, "lowWaterMark",
+                                             WS_RANGE(n, 0, LUA_MAXINTEGER));
     if (conf->low_water > conf->high_water)
         luaL_error(L, "option 'lowWaterMark' must not be above "
                       "'highWaterMark'");

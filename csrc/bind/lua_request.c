@@ -23,30 +23,36 @@ static void lower_key(lua_State *L, struct ws_slice name)
     luaL_pushresult(&b);
 }
 
-/* headers[lower(name)] = value, joined to what is there; for Set-Cookie,
-** which must not be joined (RFC 9110 5.3), the first one stays. */
+static void push_slice(lua_State *L, struct ws_slice s)
+{
+    lua_pushlstring(L, s.n == 0 ? "" : (const char *)s.p, s.n);
+}
+
+/* headers[place] = {name, value}; headers[lower(name)] = value, joined to
+** what is there; for Set-Cookie, which must not be joined (RFC 9110 5.3), the
+** first one stays.  A peer's header "all" must not hide the method: it is
+** found by headers:all("all") only. */
 static void add_header(lua_State *L, const struct ws_field *f, int place)
 {
     int t = lua_gettop(L);
 
     lua_createtable(L, 2, 0);
-    lua_pushlstring(L, (const char *)f->name.p, f->name.n);
+    push_slice(L, f->name);
     lua_rawseti(L, -2, 1);
-    lua_pushlstring(L, f->value.n == 0 ? "" : (const char *)f->value.p,
-                    f->value.n);
+    push_slice(L, f->value);
     lua_rawseti(L, -2, 2);
     lua_rawseti(L, t, place);
+    if (ws_slice_same(f->name, ws_slice_str("all")))
+        return;
     lower_key(L, f->name);
     lua_pushvalue(L, -1);
     if (lua_rawget(L, t) == LUA_TNIL) {
         lua_pop(L, 1);
-        lua_pushlstring(L, f->value.n == 0 ? "" : (const char *)f->value.p,
-                        f->value.n);
+        push_slice(L, f->value);
         lua_rawset(L, t);
     } else if (!ws_slice_same(f->name, ws_slice_str("set-cookie"))) {
         lua_pushliteral(L, ", ");
-        lua_pushlstring(L, f->value.n == 0 ? "" : (const char *)f->value.p,
-                        f->value.n);
+        push_slice(L, f->value);
         lua_concat(L, 3);
         lua_rawset(L, t);
     }
@@ -120,17 +126,17 @@ int ws_parse_head(struct ws_lsocket *k, struct ws_head *h,
 
 static void set_slice(lua_State *L, int t, const char *key, struct ws_slice s)
 {
-    lua_pushlstring(L, s.n == 0 ? "" : (const char *)s.p, s.n);
+    push_slice(L, s);
     lua_setfield(L, t, key);
 }
 
-/* method, target, path, query, headers into the table at t. */
 void ws_bind_request(lua_State *L, int t, int idx)
 {
     lua_pushvalue(L, idx);
     lua_rawsetp(L, t, &socket_key);
 }
 
+/* method, target, path, query, headers into the table at t. */
 static void fill_request(lua_State *L, int t, struct ws_lsocket *k)
 {
     struct ws_field fields[WS_HEAD_LINES_MAX];

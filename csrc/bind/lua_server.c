@@ -1,9 +1,9 @@
-/* bind/lua_server.c -- the server object: listening, clients, closing. */
+/* bind/lua_server.c -- the server object: arrivals, clients, closing.
+**
+** How it comes to listen is in lua_listen.c; what it says to requests, in
+** lua_upgrade.c.
+*/
 #include "bind/lua_server.h"
-
-#include <errno.h>
-
-enum { CONNECTIONS = 10000, HANDSHAKES = 1000, BACKLOG = 511 };
 
 struct ws_lserver *ws_check_server(lua_State *L, int idx)
 {
@@ -51,27 +51,51 @@ static void limit_opening(struct ws_lserver *sv)
     ws_serve_pause(&sv->serve, sv->nopening >= sv->opening_max);
 }
 
+/* (loop, server) -> socket */
+static int make_socket(lua_State *L)
+{
+    ws_new_socket(L, lua_touserdata(L, 1), 2);
+    return 1;
+}
+
+/* Pushes a new socket; without memory for it the descriptor is closed. */
+static struct ws_lsocket *push_socket(lua_State *L, struct ws_lserver *sv,
+                                      int idx, int fd)
+{
+    struct ws_sock sock;
+
+    lua_pushcfunction(L, make_socket);
+    lua_pushlightuserdata(L, sv->loop);
+    lua_pushvalue(L, idx);
+    if (lua_pcall(L, 2, 1, 0) != LUA_OK) {
+        ws_sock_init(&sock);
+        ws_sock_adopt(&sock, fd);
+        ws_stream_close(&sock.stream);
+        lua_error(L);
+    }
+    return lua_touserdata(L, -1);
+}
+
 /* A socket for an accepted descriptor; server userdata at idx. */
 static void welcome(lua_State *L, struct ws_lserver *sv, int idx, int fd,
                     const struct ws_addr *peer)
 {
-    struct ws_lsocket *k = ws_new_socket(L, sv->loop, idx);
+    struct ws_lsocket *k = push_socket(L, sv, idx, fd);
 
     k->server = sv;
     k->peer_len = (uint8_t)ws_addr_save(peer, k->peer);
     ws_session_init(&k->s, &sv->loop->peers, &sv->conf);
+    if (ws_session_adopt(&k->s, fd) != WS_OK) {
+        ws_sock_adopt(&k->s.sock, fd);
+        ws_conn_terminate(&k->s.conn);
+    } else if (sv->no_delay && k->peer_len > 0) {
+        ws_sock_nodelay(&k->s.sock, 1);
+    }
     ws_anchor(L, WS_IX_LOOP, k, -1);
     k->anchored = 1;
     ws_link_append(&sv->opening, &k->peers);
     sv->nopening++;
     k->place = WS_AMONG_OPENING;
-    if (ws_session_adopt(&k->s, fd) != WS_OK) {
-        ws_sock_adopt(&k->s.sock, fd);
-        ws_conn_terminate(&k->s.conn);
-        ws_session_touch(&k->s);
-    } else if (sv->no_delay && k->peer_len > 0) {
-        ws_sock_nodelay(&k->s.sock, 1);
-    }
     ws_session_touch(&k->s);
 }
 
@@ -89,18 +113,24 @@ void ws_serve_ready(lua_State *L, struct ws_lserver *sv)
     }
 }
 
-void ws_server_opened(lua_State *L, struct ws_lsocket *k, int idx)
+void ws_server_admit(struct ws_lsocket *k)
 {
     struct ws_lserver *sv = k->server;
 
-    ws_link_remove(&k->peers);
+    if (k->place == WS_AMONG_OPENING) {
+        ws_link_remove(&k->peers);
+        sv->nopening--;
+    }
     ws_link_append(&sv->clients, &k->peers);
-    sv->nopening--;
     sv->nclients++;
     k->place = WS_AMONG_CLIENTS;
     k->exposed = 1;
     limit_opening(sv);
-    if ((sv->mask >> WS_ON_CONNECTION & 1) == 0)
+}
+
+void ws_server_opened(lua_State *L, struct ws_lsocket *k, int idx)
+{
+    if ((k->server->mask >> WS_ON_CONNECTION & 1) == 0)
         return;
     ws_push_request(L, k, idx);
     if (ws_server_fire(L, k, idx, WS_ON_CONNECTION, 1) != 0)
@@ -143,42 +173,84 @@ void ws_server_left(struct ws_lsocket *k)
     closed_if_empty(sv);
 }
 
-static void end_all(struct ws_link *list, int code, const char *reason)
+static void drop_all(struct ws_link *list)
 {
     struct ws_link *l;
 
     for (l = list->next; l != list; l = l->next) {
         struct ws_lsocket *k = ws_container(l, struct ws_lsocket, peers);
-        if (code == 0)
-            ws_conn_terminate(&k->s.conn);
-        else
-            ws_conn_end(&k->s.conn, code, reason);
+        ws_conn_terminate(&k->s.conn);
         ws_session_touch(&k->s);
     }
+}
+
+static void say_goodbye(struct ws_lserver *sv, int code,
+                        struct ws_slice reason)
+{
+    struct ws_link *l;
+
+    for (l = sv->clients.next; l != &sv->clients; l = l->next) {
+        struct ws_lsocket *k = ws_container(l, struct ws_lsocket, peers);
+        if (ws_conn_close(&k->s.conn, code, reason) == WS_ERR_NOMEM)
+            ws_conn_terminate(&k->s.conn);
+        ws_session_touch(&k->s);
+    }
+}
+
+/* Who has not asked yet is dropped, who asks for WebSocket comes too late.
+** An answer on its way, and one the application still owes to a plain
+** request, have the time that closing has. */
+static void turn_away(struct ws_lserver *sv)
+{
+    struct ws_link *l;
+
+    for (l = sv->opening.next; l != &sv->opening; l = l->next) {
+        struct ws_lsocket *k = ws_container(l, struct ws_lsocket, peers);
+        if (k->s.conn.stage == WS_IN_ANSWER && !k->s.conn.plain)
+            ws_server_answer(k, 503, "the server is closing\n");
+        else if (k->s.conn.stage < WS_IN_ANSWER)
+            ws_conn_terminate(&k->s.conn);
+        ws_session_touch(&k->s);
+    }
+}
+
+static int check_code(lua_State *L, int idx)
+{
+    lua_Integer code = luaL_optinteger(L, idx, WS_STATUS_GOING_AWAY);
+
+    if (code < 0 || code > 65535 || !ws_status_may_send((int)code, 1))
+        return luaL_error(L, "InvalidAccessError: close code %I is not one "
+                             "that may be sent", code);
+    return (int)code;
+}
+
+static struct ws_slice check_reason(lua_State *L, int idx)
+{
+    struct ws_slice reason = ws_slice_of(NULL, 0);
+
+    if (!lua_isnoneornil(L, idx))
+        reason = ws_check_slice(L, idx, "reason");
+    if (reason.n > WS_REASON_MAX || !ws_utf8_valid(reason))
+        luaL_error(L, "SyntaxError: the close reason must be at most 123 "
+                      "bytes of UTF-8");
+    return reason;
 }
 
 /* server:close([code = 1001 [, reason [, timeout]]]) -> true */
 static int server_close(lua_State *L)
 {
     struct ws_lserver *sv = ws_check_server(L, 1);
-    int code = (int)luaL_optinteger(L, 2, WS_STATUS_GOING_AWAY);
-    const char *reason = luaL_optstring(L, 3, "");
-    int64_t ms = sv->conf.close_ms;
+    int code = check_code(L, 2);
+    struct ws_slice reason = check_reason(L, 3);
+    int64_t ms = sv->conf.close_ms > 0 ? sv->conf.close_ms : -1;
 
-    if (!ws_status_may_send(code, 1))
-        return luaL_error(L, "InvalidAccessError: close code %d is not one "
-                             "that may be sent", code);
-    if (strlen(reason) > WS_REASON_MAX ||
-        !ws_utf8_valid(ws_slice_str(reason)))
-        return luaL_error(L, "SyntaxError: the close reason must be at most "
-                             "123 bytes of UTF-8");
     if (!lua_isnoneornil(L, 4))
         ms = ws_check_seconds(L, 4, "timeout");
     if (sv->open && !sv->closing) {
         sv->closing = 1;
         ws_serve_close(&sv->serve);
-        end_all(&sv->clients, code, reason);
-        end_all(&sv->opening, 0, NULL);
+        say_goodbye(sv, code, reason);
+        turn_away(sv);
         if (ms >= 0)
             ws_loop_arm(&sv->loop->loop, &sv->timer, ws_clock_ms() + ms);
         closed_if_empty(sv);
@@ -212,8 +284,8 @@ void ws_server_timeout(lua_State *L, struct ws_lserver *sv)
     if (!sv->closing)
         return;
     if (sv->nclients > 0 || sv->nopening > 0) {
-        end_all(&sv->clients, 0, NULL);
-        end_all(&sv->opening, 0, NULL);
+        drop_all(&sv->clients);
+        drop_all(&sv->opening);
         return;
     }
     if (!sv->open)
@@ -224,170 +296,6 @@ void ws_server_timeout(lua_State *L, struct ws_lserver *sv)
         ws_unanchor(L, WS_IX_LOOP, sv);
     }
     fire_own(L, sv, idx, WS_ON_CLOSED);
-}
-
-/* -- making -- */
-
-static void read_options(lua_State *L, struct ws_lserver *sv, int idx)
-{
-    struct ws_conf *conf = &sv->conf;
-    const char *slow;
-
-    conf->role = WS_SERVER;
-    conf->mem = &sv->loop->mem;
-    conf->pool = &sv->loop->peers.pool;
-    conf->random = ws_peers_random;
-    conf->random_ud = &sv->loop->peers;
-    ws_read_conf(L, idx, conf);
-    sv->no_delay = ws_get_boolean(L, idx, "noDelay", 1) != 0;
-    sv->clients_max = (size_t)ws_get_integer(L, idx, "maxConnections",
-                                             CONNECTIONS, 1, 0x7FFFFFFF);
-    sv->opening_max = (size_t)ws_get_integer(L, idx, "handshakesMax",
-                                             HANDSHAKES, 1, 0x7FFFFFFF);
-    ws_get_field(L, idx, "slowConsumer", LUA_TSTRING);
-    slow = lua_isnil(L, -1) ? "skip" : lua_tostring(L, -1);
-    if (strcmp(slow, "skip") != 0 && strcmp(slow, "close") != 0)
-        luaL_error(L, "option 'slowConsumer' must be \"skip\" or \"close\"");
-    sv->slow_close = strcmp(slow, "close") == 0;
-    lua_pop(L, 1);
-}
-
-/* Options that are asked again at each handshake are checked now. */
-static void check_hooks(lua_State *L, int idx)
-{
-    unsigned n;
-
-    if (lua_getfield(L, idx, "verify") != LUA_TNIL)
-        ws_check_callable(L, -1, "option 'verify'");
-    lua_getfield(L, idx, "origins");
-    if (!lua_isnil(L, -1) && !lua_isstring(L, -1) && !lua_istable(L, -1) &&
-        !lua_isfunction(L, -1))
-        luaL_error(L, "option 'origins' must be \"*\", a list or a function");
-    if (lua_getfield(L, idx, "protocols") == LUA_TTABLE)
-        ws_read_protocols(L, lua_gettop(L));
-    else if (!lua_isnil(L, -1) && !lua_isfunction(L, -1))
-        luaL_error(L, "option 'protocols' must be a list or a function");
-    lua_getfield(L, idx, "headers");
-    ws_read_fields(L, lua_gettop(L), &n, ws_hello_reserved);
-}
-
-/* The on... keys become the server's handlers; stack: options, loop, server. */
-static void take_handlers(lua_State *L, int options, int server)
-{
-    int event, base = lua_gettop(L);
-
-    for (event = 1; event < WS_ON_COUNT; event++) {
-        lua_pushfstring(L, "on%s", ws_event_name(event));
-        lua_pushvalue(L, -1);
-        if (lua_gettable(L, options) != LUA_TNIL) {
-            /* as server.on<name> = fn, with the server at 1 */
-            lua_pushcfunction(L, ws_server_set_handler);
-            lua_pushvalue(L, server);
-            lua_pushvalue(L, base + 1);
-            lua_pushvalue(L, base + 2);
-            lua_call(L, 3, 0);
-        }
-        lua_settop(L, base);
-    }
-}
-
-static void read_address(lua_State *L, int idx, struct ws_addr *a)
-{
-    const char *host = "127.0.0.1";
-    int port;
-
-    if (ws_get_field(L, idx, "path", LUA_TSTRING)) {
-        host = lua_tostring(L, -1);
-        if (ws_addr_unix(a, host) != WS_OK)
-            luaL_error(L, "option 'path' is empty or too long");
-        return;
-    }
-    port = (int)ws_get_integer(L, idx, "port", -1, -1, 65535);
-    if (port < 0)
-        luaL_error(L, "option 'port' or 'path' is needed");
-    if (ws_get_field(L, idx, "host", LUA_TSTRING))
-        host = lua_tostring(L, -1);
-    if (strcmp(host, "localhost") == 0)
-        host = "127.0.0.1";
-    else if (strcmp(host, "*") == 0)
-        host = "0.0.0.0";
-    if (ws_addr_parse(a, host, port) != WS_OK)
-        luaL_error(L, "option 'host' must be an IP address, got '%s'", host);
-}
-
-static int listen_failed(lua_State *L, struct ws_lserver *sv,
-                         const struct ws_addr *a)
-{
-    char text[WS_ADDR_TEXT_MAX];
-    int port, err = sv->serve.errnum;
-
-    ws_addr_format(a, text, sizeof text, &port);
-    lua_pushnil(L);
-    if (port > 0)
-        lua_pushfstring(L, "listen %s:%d: %s", text, port,
-                        ws_errno_text(err));
-    else
-        lua_pushfstring(L, "listen %s: %s", text, ws_errno_text(err));
-    lua_pushstring(L, ws_errno_word(err));
-    return 3;
-}
-
-static struct ws_lserver *new_server(lua_State *L, struct ws_lloop *ll,
-                                     int loop)
-{
-    struct ws_lserver *sv = lua_newuserdatauv(L, sizeof *sv, 3);
-
-    memset(sv, 0, sizeof *sv);
-    ws_link_init(&sv->clients);
-    ws_link_init(&sv->opening);
-    ws_timer_init(&sv->timer, WS_TAG_SERVER_TIMER);
-    sv->loop = ll;
-    ws_serve_init(&sv->serve, &ll->peers);
-    luaL_setmetatable(L, WS_SERVER_NAME);
-    lua_pushvalue(L, loop);
-    lua_setiuservalue(L, -2, WS_UV_OWNER);
-    return sv;
-}
-
-/* wsock.listen(options) -> server | nil, message, code */
-static int make_server(lua_State *L)
-{
-    struct ws_lserver *sv;
-    struct ws_lloop *ll;
-    struct ws_addr a;
-    int backlog, err;
-
-    lua_settop(L, 1);
-    luaL_checktype(L, 1, LUA_TTABLE);
-    ws_check_options(L, 1, 1);
-    check_hooks(L, 1);
-    lua_settop(L, 1);
-    if (lua_getfield(L, 1, "loop") == LUA_TNIL) {
-        lua_pop(L, 1);
-        ll = ws_push_default_loop(L);
-    } else {
-        ll = ws_check_loop(L, 2);
-    }
-    sv = new_server(L, ll, 2);
-    read_options(L, sv, 1);
-    read_address(L, 1, &a);
-    backlog = (int)ws_get_integer(L, 1, "backlog", BACKLOG, 1, 65535);
-    lua_settop(L, 3);
-    lua_pushvalue(L, 1);
-    lua_setiuservalue(L, 3, WS_UV_OPTIONS);
-    take_handlers(L, 1, 3);
-    err = ws_serve_open(&sv->serve, &a, backlog,
-                        ws_get_boolean(L, 1, "reusePort", 0));
-    if (err == WS_ERR_NOMEM)
-        return luaL_error(L, "out of memory");
-    if (err != WS_OK)
-        return listen_failed(L, sv, &a);
-    sv->open = 1;
-    ws_anchor(L, 2, sv, 3);
-    sv->anchored = 1;
-    ws_loop_arm(&ll->loop, &sv->timer, ws_clock_ms());
-    lua_settop(L, 3);
-    return 1;
 }
 
 /* -- the object -- */
@@ -402,6 +310,8 @@ void ws_server_drop(struct ws_lserver *sv)
     sv->block = NULL;
     sv->open = 0;
     sv->anchored = 0;
+    sv->nclients = 0; /* its sockets went with the loop, unseen */
+    sv->nopening = 0;
 }
 
 static int server_gc(lua_State *L)
@@ -440,15 +350,27 @@ static struct ws_emitter emitter_of(lua_State *L)
     return t;
 }
 
+/* A server's sockets are open when it hears of them: "open" would never
+** come, and "connection" is meant. */
+static void check_name(lua_State *L)
+{
+    static const char *const names[] = {"connection", NULL};
+
+    if (strcmp(luaL_checkstring(L, 2), "open") == 0)
+        ws_unknown_key(L, "event of a server", "open", names);
+}
+
 static int server_on(lua_State *L)
 {
     struct ws_emitter t = emitter_of(L);
+    check_name(L);
     return ws_emitter_on(L, &t, 0);
 }
 
 static int server_once(lua_State *L)
 {
     struct ws_emitter t = emitter_of(L);
+    check_name(L);
     return ws_emitter_on(L, &t, 1);
 }
 
@@ -478,59 +400,6 @@ static int server_tostring(lua_State *L)
     return 1;
 }
 
-static int next_pair(lua_State *L)
-{
-    lua_settop(L, 2);
-    return lua_next(L, 1) ? 2 : 0;
-}
-
-/* pairs(server.clients): a list of its own, so closing inside is safe. */
-static int clients_pairs(lua_State *L)
-{
-    struct ws_lserver *sv;
-    struct ws_link *l;
-
-    lua_settop(L, 1);
-    lua_rawgeti(L, 1, 1);
-    sv = ws_check_server(L, 2);
-    lua_pushcfunction(L, next_pair);
-    lua_createtable(L, 0, (int)sv->nclients);
-    lua_getiuservalue(L, 2, WS_UV_OWNER);
-    lua_getiuservalue(L, -1, WS_UV_LIVE);
-    for (l = sv->clients.next; l != &sv->clients; l = l->next) {
-        lua_rawgetp(L, 6, ws_container(l, struct ws_lsocket, peers));
-        lua_pushboolean(L, 1);
-        if (lua_isnil(L, -2))
-            lua_pop(L, 2);
-        else
-            lua_rawset(L, 4);
-    }
-    lua_settop(L, 4);
-    lua_pushnil(L);
-    return 3;
-}
-
-static int clients_len(lua_State *L)
-{
-    lua_rawgeti(L, 1, 1);
-    lua_pushinteger(L, (lua_Integer)ws_check_server(L, -1)->nclients);
-    return 1;
-}
-
-static void push_clients(lua_State *L)
-{
-    lua_createtable(L, 1, 0);
-    lua_pushvalue(L, 1);
-    lua_rawseti(L, -2, 1);
-    if (luaL_newmetatable(L, "wsock.clients")) {
-        lua_pushcfunction(L, clients_pairs);
-        lua_setfield(L, -2, "__pairs");
-        lua_pushcfunction(L, clients_len);
-        lua_setfield(L, -2, "__len");
-    }
-    lua_setmetatable(L, -2);
-}
-
 static int server_index(lua_State *L)
 {
     struct ws_lserver *sv = ws_check_server(L, 1);
@@ -542,13 +411,13 @@ static int server_index(lua_State *L)
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
         return 1;
     if (strcmp(key, "clients") == 0) {
-        push_clients(L);
+        ws_push_clients(L);
     } else if (strcmp(key, "clientCount") == 0) {
         lua_pushinteger(L, (lua_Integer)sv->nclients);
     } else {
         struct ws_emitter t = {1, &sv->mask, 1};
         event = ws_event_number(key, 1, 1);
-        if (event == 0)
+        if (event <= WS_ON_OPEN)
             return 0;
         ws_emitter_get(L, &t, event);
     }
@@ -560,12 +429,12 @@ static int server_newindex(lua_State *L)
     static const char *const names[] = {
         "onconnection", "onmessage", "onclose",     "onerror",   "onping",
         "onpong",       "ondrain",   "onrequest",   "onupgrade", "onlistening",
-        "onclosed",     "onrefused", "onopen",      NULL};
+        "onclosed",     "onrefused", NULL};
     const char *key;
 
     ws_check_server(L, 1);
     key = luaL_checkstring(L, 2);
-    if (ws_event_number(key, 1, 1) == 0)
+    if (ws_event_number(key, 1, 1) <= WS_ON_OPEN)
         return ws_unknown_key(L, "field of a server", key, names);
     return ws_server_set_handler(L);
 }
@@ -598,6 +467,6 @@ void ws_open_server(lua_State *L)
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");
     lua_pop(L, 1);
-    lua_pushcfunction(L, make_server);
+    lua_pushcfunction(L, ws_listen);
     lua_setfield(L, -2, "listen");
 }

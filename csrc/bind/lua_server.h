@@ -15,11 +15,24 @@ int ws_server_fire(lua_State *L, struct ws_lsocket *k, int idx, int event,
 /* (server, "on...", fn): as server.on... = fn. */
 int ws_server_set_handler(lua_State *L);
 
+/* A request of k's was accepted: it is a client from here on. */
+void ws_server_admit(struct ws_lsocket *k);
+
+/* wsock.listen(options), lua_listen.c. */
+int ws_listen(lua_State *L);
+
+/* Pushes server.clients for the server at 1; lua_clients.c. */
+void ws_push_clients(lua_State *L);
+
 /* server:broadcast(data [, kind [, options]]), lua_broadcast.c. */
 int ws_server_broadcast(lua_State *L);
 
-/* -- lua_upgrade.c: called as handlers, so that they may raise -- */
+/* -- lua_upgrade.c -- */
 
+/* Answers k's request with a plain text; nothing if it was answered. */
+void ws_server_answer(struct ws_lsocket *k, int status, const char *text);
+
+/* Called as handlers, so that they may raise. */
 int ws_raise_protocol(lua_State *L);
 int ws_answer_call(lua_State *L);
 

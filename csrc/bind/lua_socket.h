@@ -1,13 +1,14 @@
-/* bind/lua_socket.h -- what the three files of the socket object share. */
+/* bind/lua_socket.h -- what the files of the socket object share. */
 #ifndef WS_BIND_LUA_SOCKET_H
 #define WS_BIND_LUA_SOCKET_H
 
 #include "bind/lua_bind.h"
 
-#include "base/base64.h"
-
 /* Pushes the loop userdata of the socket userdata at idx. */
 void ws_push_loop_of(lua_State *L, const struct ws_lsocket *k, int idx);
+
+/* wsock.WebSocket(url [, protocols [, options]]), lua_client.c. */
+int ws_new_client(lua_State *L);
 
 /* -- lua_props.c -- */
 

@@ -274,8 +274,7 @@ static int watch_wake(struct ws_lloop *ll)
 {
     if (ll->signals.want != 0)
         return WS_OK;
-    return ws_loop_watch(&ll->loop, &ll->signals, ll->loop.wake.rd,
-                         WS_IO_READ);
+    return ws_loop_watch(&ll->loop, &ll->signals, ll->loop.wake.rd, WS_IO_READ);
 }
 
 /* loop:signal(name, fn) -> handle with cancel(); does not keep run() going */

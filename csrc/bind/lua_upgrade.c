@@ -17,7 +17,7 @@ static struct ws_slice string_at(lua_State *L, int idx)
 
 /* -- answers -- */
 
-static void answer_plain(struct ws_lsocket *k, int status, const char *text)
+void ws_server_answer(struct ws_lsocket *k, int status, const char *text)
 {
     static const struct ws_field plain = {
         {(const uint8_t *)"Content-Type", 12},
@@ -29,33 +29,42 @@ static void answer_plain(struct ws_lsocket *k, int status, const char *text)
     a.fields = &plain;
     a.nfields = 1;
     a.body = ws_slice_str(text);
-    k->decided = 1;
     if (ws_conn_respond(&k->s.conn, &a) == WS_ERR_NOMEM)
         ws_conn_terminate(&k->s.conn);
     ws_session_touch(&k->s);
 }
 
+static void internal_error(struct ws_lsocket *k)
+{
+    ws_server_answer(k, 500, "internal error\n");
+}
+
+static int answered_already(lua_State *L)
+{
+    return ws_push_fail(L, "the request was answered already, or its "
+                           "connection is gone", "CLOSED");
+}
+
 /* Answers with status, headers and body at idx and the two behind it. */
 static int answer_from(lua_State *L, struct ws_lsocket *k, int idx)
 {
+    lua_Integer status = 200;
     struct ws_answer a;
     int exact = 1, err;
 
     memset(&a, 0, sizeof a);
-    a.status = 200;
     if (!lua_isnoneornil(L, idx))
-        a.status = (int)lua_tointegerx(L, idx, &exact);
-    if (!exact || a.status < 200 || a.status > 599)
+        status = lua_tointegerx(L, idx, &exact);
+    if (!exact || status < 200 || status > 599)
         return luaL_error(L, "status must be an integer from 200 to 599");
+    a.status = (int)status;
     if (!lua_isnoneornil(L, idx + 2))
         a.body = ws_check_data(L, idx + 2);
     a.fields = ws_read_fields(L, idx + 1, &a.nfields, NULL);
     err = ws_conn_respond(&k->s.conn, &a);
-    k->decided = 1;
     ws_session_touch(&k->s);
     if (err == WS_ERR_STATE)
-        return ws_push_fail(L, "the request was answered already, or its "
-                               "connection is gone", "CLOSED");
+        return answered_already(L);
     if (err != WS_OK)
         return luaL_error(L, "answer: %s", ws_err_text(err));
     lua_pushboolean(L, 1);
@@ -64,20 +73,16 @@ static int answer_from(lua_State *L, struct ws_lsocket *k, int idx)
 
 /* -- the origin -- */
 
-static int same_text(lua_State *L, int idx, struct ws_slice s)
+/* The list at the top has the origin, in any letter case: scheme and host
+** have none (RFC 6454 4). */
+static int in_list(lua_State *L, struct ws_slice origin)
 {
-    return lua_type(L, idx) == LUA_TSTRING &&
-           ws_slice_same(string_at(L, idx), s);
-}
-
-static int in_list(lua_State *L, int list, struct ws_slice origin)
-{
-    lua_Integer i, n = luaL_len(L, list);
+    lua_Integer i, n = (lua_Integer)lua_rawlen(L, -1);
     int found = 0;
 
     for (i = 1; i <= n && !found; i++) {
-        lua_geti(L, list, i);
-        found = same_text(L, lua_gettop(L), origin);
+        lua_rawgeti(L, -1, i);
+        found = ws_slice_same(string_at(L, -1), origin);
         lua_pop(L, 1);
     }
     return found;
@@ -112,17 +117,17 @@ static int origin_ok(lua_State *L, struct ws_lsocket *k, int idx,
     lua_getiuservalue(L, idx, WS_UV_OWNER);
     lua_getiuservalue(L, -1, WS_UV_OPTIONS);
     type = lua_getfield(L, -1, "origins");
-    if (type == LUA_TFUNCTION)
+    if (type == LUA_TSTRING)
+        ok = 1; /* "*" */
+    else if (origin != NULL && ws_head_find(h, "Origin", origin) != NULL)
+        ok = 0; /* no browser sends two */
+    else if (type == LUA_TFUNCTION)
         ok = ask_origin(L, k, idx, origin);
     else if (origin == NULL)
         ok = 1;
-    else if (type == LUA_TNIL)
-        ok = ws_welcome_same_host(h);
-    else if (type == LUA_TSTRING)
-        ok = same_text(L, -1, ws_slice_str("*")) ||
-             same_text(L, -1, origin->value);
     else
-        ok = in_list(L, lua_gettop(L), origin->value);
+        ok = type == LUA_TNIL ? ws_welcome_same_host(h)
+                              : in_list(L, origin->value);
     lua_settop(L, top);
     return ok;
 }
@@ -193,11 +198,10 @@ static void pick_protocol(lua_State *L, struct ws_slice offered)
     int list = lua_gettop(L);
 
     while (ws_token_list_next(&offered, &token) == WS_OK) {
-        lua_Integer i, n = luaL_len(L, list);
+        lua_Integer i, n = (lua_Integer)lua_rawlen(L, list);
         for (i = 1; i <= n; i++) {
-            lua_geti(L, list, i);
-            if (lua_type(L, -1) == LUA_TSTRING &&
-                string_at(L, -1).n == token.n &&
+            lua_rawgeti(L, list, i);
+            if (string_at(L, -1).n == token.n &&
                 memcmp(string_at(L, -1).p, token.p, token.n) == 0)
                 return;
             lua_pop(L, 1);
@@ -244,7 +248,7 @@ int ws_raise_protocol(lua_State *L)
 /* -- accepting -- */
 
 /* 101 with the subprotocol at `protocol` (nil: none), and the headers of the
-** table or nil at `headers` and those of every 101. */
+** table or nil at `headers` and those of every 101.  On WS_OK k is a client. */
 static int accept_with(lua_State *L, struct ws_lsocket *k, int idx,
                        int protocol, int headers)
 {
@@ -252,6 +256,7 @@ static int accept_with(lua_State *L, struct ws_lsocket *k, int idx,
     struct ws_answer extra;
     struct ws_slice name = ws_slice_of(NULL, 0);
     unsigned n;
+    int err;
 
     memset(&extra, 0, sizeof extra);
     extra.fields = fields;
@@ -268,8 +273,11 @@ static int accept_with(lua_State *L, struct ws_lsocket *k, int idx,
     if (n > 0)
         memcpy(fields + extra.nfields, f, n * sizeof *f);
     extra.nfields += n;
-    k->decided = 1;
-    return ws_conn_accept(&k->s.conn, name, &extra);
+    err = ws_conn_accept(&k->s.conn, name, &extra);
+    if (err == WS_OK)
+        ws_server_admit(k);
+    ws_session_touch(&k->s);
+    return err;
 }
 
 static void accept_now(lua_State *L, struct ws_lsocket *k, int idx,
@@ -278,13 +286,13 @@ static void accept_now(lua_State *L, struct ws_lsocket *k, int idx,
     int protocol;
 
     if (push_protocol(L, k, idx, h) != 0) {
-        answer_plain(k, 500, "internal error\n");
+        internal_error(k);
         return;
     }
     protocol = lua_gettop(L);
     lua_pushnil(L);
     if (accept_with(L, k, idx, protocol, protocol + 1) != WS_OK)
-        answer_plain(k, 500, "internal error\n");
+        internal_error(k);
 }
 
 /* -- the gates -- */
@@ -302,24 +310,22 @@ static int verified(lua_State *L, struct ws_lsocket *k, int idx)
     }
     ws_push_request(L, k, idx);
     if (ws_handler_call(L, 1, 4, idx) != WS_OK) {
-        answer_plain(k, 500, "internal error\n");
+        internal_error(k);
         return 0;
     }
     if (lua_toboolean(L, -4)) {
         lua_settop(L, top);
         return 1;
     }
-    if (k->s.conn.stage != WS_IN_ANSWER)
-        return 0;
     if (lua_isnil(L, -3)) {
-        answer_plain(k, 403, "forbidden\n");
+        ws_server_answer(k, 403, "forbidden\n");
     } else {
         lua_pushcfunction(L, ws_answer_call);
         lua_insert(L, -4);
         lua_pushvalue(L, idx);
         lua_insert(L, -4);
         if (ws_handler_call(L, 4, 0, idx) != WS_OK)
-            answer_plain(k, 500, "internal error\n");
+            internal_error(k);
     }
     return 0;
 }
@@ -330,33 +336,55 @@ int ws_answer_call(lua_State *L)
     return answer_from(L, ws_check_socket(L, 1), 2);
 }
 
+/* Whether there is room; else that is the answer. */
+static int has_room(struct ws_lsocket *k)
+{
+    const struct ws_lserver *sv = k->server;
+
+    if (!sv->closing && sv->nclients < sv->clients_max)
+        return 1;
+    ws_server_answer(k, 503, sv->closing ? "the server is closing\n"
+                                         : "too many connections\n");
+    return 0;
+}
+
+static int still_asked(const struct ws_lsocket *k)
+{
+    return k->s.conn.stage == WS_IN_ANSWER;
+}
+
+/* A handler raised: who has no answer yet gets one, and a socket it was given
+** by accept is closed like any other (S66). */
+static void upgrade_failed(struct ws_lsocket *k)
+{
+    if (still_asked(k))
+        internal_error(k);
+    else
+        ws_conn_end(&k->s.conn, WS_STATUS_INTERNAL_ERROR, "internal error");
+}
+
 void ws_server_upgrade(lua_State *L, struct ws_lsocket *k, int idx)
 {
     struct ws_field fields[WS_HEAD_LINES_MAX];
-    struct ws_lserver *sv = k->server;
     struct ws_head h;
     int ok;
 
-    if (sv->closing || sv->nclients >= sv->clients_max ||
-        ws_parse_head(k, &h, fields) != WS_OK) {
-        answer_plain(k, 503, "too many connections\n");
+    if (!has_room(k) || ws_parse_head(k, &h, fields) != WS_OK)
         return;
-    }
     ok = origin_ok(L, k, idx, &h);
-    if (ok != 1) {
-        answer_plain(k, ok == 0 ? 403 : 500,
-                     ok == 0 ? "origin not allowed\n" : "internal error\n");
+    if (ok == 0)
+        ws_server_answer(k, 403, "origin not allowed\n");
+    else if (ok < 0)
+        internal_error(k);
+    if (ok != 1 || !verified(L, k, idx) || !still_asked(k))
+        return;
+    if ((k->server->mask >> WS_ON_UPGRADE & 1) == 0) {
+        accept_now(L, k, idx, &h);
         return;
     }
-    if (!verified(L, k, idx))
-        return;
-    if ((sv->mask >> WS_ON_UPGRADE & 1) != 0) {
-        ws_push_request(L, k, idx);
-        if (ws_server_fire(L, k, idx, WS_ON_UPGRADE, 1) != 0 && !k->decided)
-            answer_plain(k, 500, "internal error\n");
-        return;
-    }
-    accept_now(L, k, idx, &h);
+    ws_push_request(L, k, idx);
+    if (ws_server_fire(L, k, idx, WS_ON_UPGRADE, 1) != 0)
+        upgrade_failed(k);
 }
 
 void ws_server_request(lua_State *L, struct ws_lsocket *k, int idx,
@@ -365,7 +393,7 @@ void ws_server_request(lua_State *L, struct ws_lsocket *k, int idx,
     struct ws_lserver *sv = k->server;
 
     if ((sv->mask >> WS_ON_REQUEST & 1) == 0) {
-        answer_plain(k, 426, "this is a WebSocket server\n");
+        ws_server_answer(k, 426, "this is a WebSocket server\n");
         return;
     }
     ws_push_request(L, k, idx);
@@ -374,8 +402,8 @@ void ws_server_request(lua_State *L, struct ws_lsocket *k, int idx,
     lua_createtable(L, 0, 1);
     ws_bind_request(L, lua_gettop(L), idx);
     luaL_setmetatable(L, WS_RESPONSE_NAME);
-    if (ws_server_fire(L, k, idx, WS_ON_REQUEST, 2) != 0 && !k->decided)
-        answer_plain(k, 500, "internal error\n");
+    if (ws_server_fire(L, k, idx, WS_ON_REQUEST, 2) != 0)
+        internal_error(k); /* no harm if it was answered */
 }
 
 /* -- by hand -- */
@@ -408,10 +436,8 @@ static int request_accept(lua_State *L)
         luaL_checktype(L, 2, LUA_TTABLE);
         ws_check_keys(L, 2, "option of accept", names);
     }
-    if (k->s.conn.stage != WS_IN_ANSWER ||
-        ws_parse_head(k, &h, fields) != WS_OK)
-        return ws_push_fail(L, "the request was answered already, or its "
-                               "connection is gone", "CLOSED");
+    if (!still_asked(k) || ws_parse_head(k, &h, fields) != WS_OK)
+        return answered_already(L);
     ws_get_field(L, lua_isnil(L, 2) ? 0 : 2, "protocol", LUA_TSTRING);
     if (lua_isstring(L, 4) &&
         !is_offered(push_offered(L, &h), string_at(L, 4)))
@@ -419,11 +445,12 @@ static int request_accept(lua_State *L)
                           lua_tostring(L, 4));
     lua_settop(L, 4);
     ws_get_field(L, lua_isnil(L, 2) ? 0 : 2, "headers", LUA_TTABLE);
+    if (!has_room(k))
+        return ws_push_fail(L, "too many connections, or the server is "
+                               "closing", "HANDSHAKE");
     err = accept_with(L, k, 3, 4, 5);
     if (err != WS_OK)
         return luaL_error(L, "accept: %s", ws_err_text(err));
-    k->exposed = 1;
-    ws_session_touch(&k->s);
     lua_pushvalue(L, 3);
     return 1;
 }

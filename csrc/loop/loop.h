@@ -61,7 +61,7 @@ struct ws_loop {
     struct ws_link posted;     /* waits for the next turn */
     struct ws_watcher **by_fd; /* fd to watcher, nfds places */
     size_t nfds;
-    uint32_t serial;           /* of the last watcher */
+    uint32_t serial; /* of the last watcher */
 };
 
 static inline void ws_watcher_init(struct ws_watcher *w, int tag)

@@ -113,7 +113,7 @@ static int is_signal(int signo)
     return signo > 0 && signo < SIGNALS_MAX;
 }
 
-static int catch(int signo)
+static int catch (int signo)
 {
     struct sigaction act;
 
@@ -135,7 +135,7 @@ int ws_signal_watch(int signo, struct ws_wake *w)
         return owner == w ? WS_OK : WS_ERR_SYSTEM;
     }
     atomic_store(&table[signo].pending, 0);
-    if (catch(signo) == 0)
+    if (catch (signo) == 0)
         return WS_OK;
     atomic_store(&table[signo].wake, NULL);
     return WS_ERR_SYSTEM;

@@ -37,10 +37,10 @@ struct ws_lookup_job {
 /* What the owner and the threads share.  Everything under the lock. */
 struct ws_resolver_shared {
     pthread_mutex_t lock;
-    int rd, wr;           /* a byte while `done` is not empty; -1: freed */
-    unsigned refs;        /* the resolver, and each thread */
+    int rd, wr;    /* a byte while `done` is not empty; -1: freed */
+    unsigned refs; /* the resolver, and each thread */
     unsigned threads;
-    unsigned waiting;     /* jobs in the line */
+    unsigned waiting; /* jobs in the line */
     struct ws_link line;
     struct ws_link done;
 };
@@ -182,8 +182,7 @@ static void finish(struct ws_resolver_shared *h, struct ws_lookup_job *job)
 }
 
 /* When none is left the byte is read away. */
-static void remove_done(struct ws_resolver_shared *h,
-                        struct ws_lookup_job *job)
+static void remove_done(struct ws_resolver_shared *h, struct ws_lookup_job *job)
 {
     char byte;
     ssize_t n;
@@ -414,8 +413,7 @@ struct ws_lookup *ws_resolver_next(struct ws_resolver *r)
 
     pthread_mutex_lock(&h->lock);
     if (!ws_link_empty(&h->done)) {
-        job = ws_container(ws_link_first(&h->done), struct ws_lookup_job,
-                           link);
+        job = ws_container(ws_link_first(&h->done), struct ws_lookup_job, link);
         remove_done(h, job);
     }
     pthread_mutex_unlock(&h->lock);
@@ -458,8 +456,7 @@ static const struct row {
 ** which nobody wants to tell apart. */
 static const struct row *row_of(int status)
 {
-    static const struct row other = {0, "EAI_NONAME",
-                                     "Name has no address"};
+    static const struct row other = {0, "EAI_NONAME", "Name has no address"};
     size_t i;
 
     for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -33,8 +33,7 @@ struct ws_stream {
     int err; /* errno of the last failure */
 };
 
-static inline ptrdiff_t ws_stream_read(struct ws_stream *s,
-                                       struct ws_span room)
+static inline ptrdiff_t ws_stream_read(struct ws_stream *s, struct ws_span room)
 {
     return s->ops->read(s, room);
 }

@@ -12,8 +12,8 @@
 #include "peer/session.h"
 
 enum {
-    WS_DIAL_ADDRS_MAX = 16,  /* addresses tried of one name */
-    WS_DIAL_DELAY_MS = 250   /* head start of each (RFC 8305 8) */
+    WS_DIAL_ADDRS_MAX = 16, /* addresses tried of one name */
+    WS_DIAL_DELAY_MS = 250  /* head start of each (RFC 8305 8) */
 };
 
 /* Where to; the strings are needed only during ws_dial_open. */
@@ -42,7 +42,7 @@ struct ws_dial {
     struct ws_attempt attempts[WS_DIAL_ADDRS_MAX];
     unsigned naddrs, next; /* addresses, and the next to try */
     unsigned running;      /* attempts under way */
-    char host[256]; /* for the error's words */
+    char host[256];        /* for the error's words */
     int port;
     int last_errno; /* of the last attempt that failed */
     unsigned last;  /* and which it was */

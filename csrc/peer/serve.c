@@ -42,8 +42,7 @@ static void rest(struct ws_serve *v)
     struct ws_loop *loop = v->peers->loop;
 
     ws_spare_shed(&v->sock, &v->spare);
-    if (ws_loop_arm(loop, &v->timer, loop->now_ms + WS_SERVE_REST_MS) ==
-        WS_OK)
+    if (ws_loop_arm(loop, &v->timer, loop->now_ms + WS_SERVE_REST_MS) == WS_OK)
         set_watch(v);
 }
 

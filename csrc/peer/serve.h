@@ -22,11 +22,11 @@ struct ws_serve {
     struct ws_timer timer;
     struct ws_peers *peers;
     /* private */
-    int spare;           /* a descriptor to give up */
-    int errnum;          /* of the last failure */
-    const char *call;    /* and what failed */
-    unsigned accepted;   /* in this go */
-    uint8_t paused;      /* ws_serve_pause */
+    int spare;         /* a descriptor to give up */
+    int errnum;        /* of the last failure */
+    const char *call;  /* and what failed */
+    unsigned accepted; /* in this go */
+    uint8_t paused;    /* ws_serve_pause */
 };
 
 void ws_serve_init(struct ws_serve *v, struct ws_peers *p);

@@ -9,8 +9,7 @@
 
 /* -- what they share -- */
 
-int ws_peers_init(struct ws_peers *p, struct ws_loop *loop,
-                  struct ws_mem *mem)
+int ws_peers_init(struct ws_peers *p, struct ws_loop *loop, struct ws_mem *mem)
 {
     memset(p, 0, sizeof *p);
     p->loop = loop;
@@ -216,8 +215,7 @@ void ws_session_touch(struct ws_session *s)
 /* Until the next turn what is shown only grows. */
 static int is_current(const struct ws_session *s)
 {
-    return s->peers != NULL && s->mark != 0 &&
-           s->mark == s->peers->loop->turn;
+    return s->peers != NULL && s->mark != 0 && s->mark == s->peers->loop->turn;
 }
 
 static void sync_shown(struct ws_session *s)
@@ -255,8 +253,8 @@ static void stash(struct ws_session *s)
     if (p->reading != s)
         return;
     p->reading = NULL;
-    if (p->in.n > 0 && ws_buf_append(&s->rest, p->mem,
-                                     ws_slice_of(p->in.p, p->in.n)) != WS_OK)
+    if (p->in.n > 0 &&
+        ws_buf_append(&s->rest, p->mem, ws_slice_of(p->in.p, p->in.n)) != WS_OK)
         ws_conn_fail(&s->conn, WS_ERR_NOMEM);
     p->in.n = 0;
 }
@@ -421,6 +419,6 @@ int ws_session_next(struct ws_session *s, struct ws_event *ev)
     }
     if (s->readable && s->reads == 0)
         s->reads = WS_READS_MAX; /* the rest when the loop says so again */
-    ws_link_remove(&s->work); /* whatever it was touched for is done */
+    ws_link_remove(&s->work);    /* whatever it was touched for is done */
     return WS_MORE;
 }

@@ -84,8 +84,7 @@ struct ws_session {
 
 /* -- what they share -- */
 
-int ws_peers_init(struct ws_peers *p, struct ws_loop *loop,
-                  struct ws_mem *mem);
+int ws_peers_init(struct ws_peers *p, struct ws_loop *loop, struct ws_mem *mem);
 /* Every session must have been freed. */
 void ws_peers_free(struct ws_peers *p);
 

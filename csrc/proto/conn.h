@@ -108,10 +108,10 @@ int ws_conn_send(struct ws_conn *c, enum ws_opcode op, struct ws_slice data,
 int ws_conn_send_pinned(struct ws_conn *c, enum ws_opcode op,
                         struct ws_slice data, unsigned flags, int pin);
 
-/* Queues bytes [off, off+n) of b: one whole unmasked frame with `payload`
-** bytes of checked payload.  Servers only; refused with WS_ERR_STATE while a
+/* Queues bytes of b: one whole unmasked frame with `payload` bytes of checked
+** payload.  Servers only; refused with WS_ERR_STATE while a
 ** fragmented message is being sent. */
-int ws_conn_share(struct ws_conn *c, struct ws_block *b, size_t off, size_t n,
+int ws_conn_share(struct ws_conn *c, struct ws_block *b, struct ws_slice frame,
                   size_t payload);
 
 /* Queues a ping or pong of at most 125 bytes: WS_OK, WS_ERR_STATE,

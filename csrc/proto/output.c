@@ -221,7 +221,7 @@ int ws_conn_send_pinned(struct ws_conn *c, enum ws_opcode op,
     return WS_OK;
 }
 
-int ws_conn_share(struct ws_conn *c, struct ws_block *b, size_t off, size_t n,
+int ws_conn_share(struct ws_conn *c, struct ws_block *b, struct ws_slice frame,
                   size_t payload)
 {
     size_t before = c->chain.size;
@@ -231,7 +231,7 @@ int ws_conn_share(struct ws_conn *c, struct ws_block *b, size_t off, size_t n,
         return WS_ERR_STATE;
     if (too_much(c, payload))
         return WS_ERR_BUFFER;
-    err = ws_chain_share(&c->chain, c->conf->pool, b, off, n, payload);
+    err = ws_chain_share(&c->chain, c->conf->pool, b, frame, payload);
     if (err != WS_OK)
         return err;
     queued(c, before);

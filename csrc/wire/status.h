@@ -48,8 +48,7 @@ int ws_status_may_send(int code, int is_server);
 /* Reads the payload of a close frame.  An empty one gives WS_STATUS_NONE.
 ** *reason points into payload.  WS_OK, WS_ERR_CLOSE_BODY, WS_ERR_CLOSE_CODE
 ** or WS_ERR_CLOSE_UTF8. */
-int ws_status_read(struct ws_slice payload, int *code,
-                   struct ws_slice *reason);
+int ws_status_read(struct ws_slice payload, int *code, struct ws_slice *reason);
 
 /* Writes code and reason (at most WS_REASON_MAX bytes) at out and returns
 ** the length; code 0 writes nothing, whatever the reason. */

@@ -249,9 +249,11 @@ static int chain_uncommit(lua_State *L)
 static int chain_share(lua_State *L)
 {
     struct tested_chain *t = check_chain(L);
-    return probe_result(L, ws_chain_share(&t->c, t->pool, check_block(L, 2),
-                                          probe_size(L, 3), probe_size(L, 4),
-                                          probe_size(L, 5)));
+    struct ws_block *b = check_block(L, 2);
+    struct ws_slice s =
+        ws_slice_of(b->data + probe_size(L, 3), probe_size(L, 4));
+    return probe_result(L,
+                        ws_chain_share(&t->c, t->pool, b, s, probe_size(L, 5)));
 }
 
 /* chain:pin(text, number) -> true or nil, code; the caller keeps the text */

@@ -293,7 +293,7 @@ static int conn_share(lua_State *L)
         return probe_result(L, WS_ERR_NOMEM);
     memcpy(b->data, s.p, s.n);
     b->len = s.n;
-    err = ws_conn_share(&t->c, b, 0, s.n, payload);
+    err = ws_conn_share(&t->c, b, ws_slice_of(b->data, s.n), payload);
     ws_block_drop(b);
     return probe_result(L, err);
 }

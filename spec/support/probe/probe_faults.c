@@ -27,16 +27,30 @@
 /* -- which calls fail -- */
 
 static const char *const names[] = {
-    "recv",        "send",          "sendmsg",  "accept4",   "socket",
-    "getsockopt",  "setsockopt",    "pipe",     "eventfd",   "epoll_create1",
-    "epoll_wait",  "epoll_ctl",     "poll",     "realloc",   "pthread_create",
-    "read",        "write",         NULL,
+    "recv",       "send",       "sendmsg", "accept4", "socket",
+    "getsockopt", "setsockopt", "pipe",    "eventfd", "epoll_create1",
+    "epoll_wait", "epoll_ctl",  "poll",    "realloc", "pthread_create",
+    "read",       "write",      NULL,
 };
 
 enum {
-    RECV, SEND, SENDMSG, ACCEPT4, SOCKET, GETSOCKOPT, SETSOCKOPT, PIPE,
-    EVENTFD, EPOLL_CREATE1, EPOLL_WAIT, EPOLL_CTL, POLL, REALLOC,
-    PTHREAD_CREATE, READ, WRITE,
+    RECV,
+    SEND,
+    SENDMSG,
+    ACCEPT4,
+    SOCKET,
+    GETSOCKOPT,
+    SETSOCKOPT,
+    PIPE,
+    EVENTFD,
+    EPOLL_CREATE1,
+    EPOLL_WAIT,
+    EPOLL_CTL,
+    POLL,
+    REALLOC,
+    PTHREAD_CREATE,
+    READ,
+    WRITE,
     COUNT
 };
 
@@ -71,7 +85,6 @@ static int set_fault(lua_State *L)
     lua_pushinteger(L, atomic_load(&faults[which].calls));
     return 1;
 }
-
 
 /* The system's function of that name, into the function pointer at fn. */
 static void find(void *fn, const char *name)
@@ -195,8 +208,7 @@ void *realloc(void *p, size_t n)
 int pthread_create(pthread_t *thread, const pthread_attr_t *attr,
                    void *(*fn)(void *), void *arg)
 {
-    int (*next)(pthread_t *, const pthread_attr_t *, void *(*)(void *),
-                void *);
+    int (*next)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
     find(&next, "pthread_create");
     return fails(PTHREAD_CREATE) ? errno : next(thread, attr, fn, arg);
 }

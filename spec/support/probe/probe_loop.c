@@ -248,9 +248,9 @@ static int heap_free(lua_State *L)
 
 static int heap_add(lua_State *L)
 {
-    return probe_result(L, ws_heap_add(get_heap(L), heap_mem(L),
-                                       get_timer(L, 2),
-                                       luaL_checkinteger(L, 3)));
+    return probe_result(L,
+                        ws_heap_add(get_heap(L), heap_mem(L), get_timer(L, 2),
+                                    luaL_checkinteger(L, 3)));
 }
 
 static int heap_remove(lua_State *L)
@@ -389,12 +389,10 @@ static int clock_now(lua_State *L)
 }
 
 static const luaL_Reg loop_methods[] = {
-    {"free", loop_free},       {"watch", loop_watch},
-    {"unwatch", loop_unwatch}, {"arm", loop_arm},
-    {"disarm", loop_disarm},   {"post", loop_post},
-    {"turn", loop_turn},       {"next", loop_next},
-    {"timeout", loop_timeout}, {"fd", loop_fd},
-    {"state", loop_state},     {NULL, NULL},
+    {"free", loop_free}, {"watch", loop_watch},   {"unwatch", loop_unwatch},
+    {"arm", loop_arm},   {"disarm", loop_disarm}, {"post", loop_post},
+    {"turn", loop_turn}, {"next", loop_next},     {"timeout", loop_timeout},
+    {"fd", loop_fd},     {"state", loop_state},   {NULL, NULL},
 };
 
 static const luaL_Reg watcher_methods[] = {
@@ -415,17 +413,18 @@ static const luaL_Reg heap_methods[] = {
 };
 
 static const luaL_Reg wake_methods[] = {
-    {"free", wake_free},       {"fd", wake_fd},     {"send", wake_send},
-    {"drain", wake_drain},     {"thread", wake_thread},
-    {"join", wake_join},       {"watch", wake_watch},
-    {"unwatch", wake_unwatch}, {"next", wake_next}, {NULL, NULL},
+    {"free", wake_free},   {"fd", wake_fd},           {"send", wake_send},
+    {"drain", wake_drain}, {"thread", wake_thread},   {"join", wake_join},
+    {"watch", wake_watch}, {"unwatch", wake_unwatch}, {"next", wake_next},
+    {NULL, NULL},
 };
 
 int ws_probe_loop(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"new", loop_new},   {"watcher", watcher_new}, {"timer", timer_new},
-        {"bare", bare_new},  {"heap", heap_new},       {"wake", wake_new},
+        {"new", loop_new},    {"watcher", watcher_new},
+        {"timer", timer_new}, {"bare", bare_new},
+        {"heap", heap_new},   {"wake", wake_new},
         {"clock", clock_now}, {NULL, NULL},
     };
     probe_class(L, LOOP, loop_methods, loop_free);

@@ -30,10 +30,18 @@ static void open_errno(lua_State *L)
         const char *name;
         int number;
     } rows[] = {
-        {"EINTR", EINTR},       {"EAGAIN", EAGAIN},   {"EMFILE", EMFILE},
-        {"ENFILE", ENFILE},     {"ENOBUFS", ENOBUFS}, {"ENOMEM", ENOMEM},
-        {"EPERM", EPERM},       {"EPIPE", EPIPE},     {"EIO", EIO},
-        {"EINVAL", EINVAL},     {"EBADF", EBADF},     {"EPROTO", EPROTO},
+        {"EINTR", EINTR},
+        {"EAGAIN", EAGAIN},
+        {"EMFILE", EMFILE},
+        {"ENFILE", ENFILE},
+        {"ENOBUFS", ENOBUFS},
+        {"ENOMEM", ENOMEM},
+        {"EPERM", EPERM},
+        {"EPIPE", EPIPE},
+        {"EIO", EIO},
+        {"EINVAL", EINVAL},
+        {"EBADF", EBADF},
+        {"EPROTO", EPROTO},
         {"ECONNABORTED", ECONNABORTED},
         {"ECONNREFUSED", ECONNREFUSED},
         {"ECONNRESET", ECONNRESET},
@@ -72,8 +80,8 @@ static int push_addr(lua_State *L, int rc, const struct ws_addr *a)
 static int addr_parse(lua_State *L)
 {
     struct ws_addr a;
-    int rc = ws_addr_parse(&a, luaL_checkstring(L, 1),
-                           (int)luaL_checkinteger(L, 2));
+    int rc =
+        ws_addr_parse(&a, luaL_checkstring(L, 1), (int)luaL_checkinteger(L, 2));
     return push_addr(L, rc, &a);
 }
 
@@ -215,8 +223,10 @@ static int sock_listen(lua_State *L)
     struct ws_addr a;
 
     get_addr(L, 2, &a);
-    return sock_result(L, ws_sock_listen(s, &a, (int)luaL_optinteger(L, 3, 0),
-                                         lua_toboolean(L, 4)), s);
+    return sock_result(L,
+                       ws_sock_listen(s, &a, (int)luaL_optinteger(L, 3, 0),
+                                      lua_toboolean(L, 4)),
+                       s);
 }
 
 /* sock:accept() -> fd, address */
@@ -459,12 +469,18 @@ static void open_eai(lua_State *L)
 /* -- the table -- */
 
 static const luaL_Reg sock_methods[] = {
-    {"connect", sock_connect}, {"connected", sock_connected},
-    {"listen", sock_listen},   {"accept", sock_accept},
-    {"read", sock_read},       {"write", sock_write},
-    {"shutdown", sock_shutdown}, {"close", sock_close},
-    {"fd", sock_fd},           {"nodelay", sock_nodelay},
-    {"ends", sock_ends},       {NULL, NULL},
+    {"connect", sock_connect},
+    {"connected", sock_connected},
+    {"listen", sock_listen},
+    {"accept", sock_accept},
+    {"read", sock_read},
+    {"write", sock_write},
+    {"shutdown", sock_shutdown},
+    {"close", sock_close},
+    {"fd", sock_fd},
+    {"nodelay", sock_nodelay},
+    {"ends", sock_ends},
+    {NULL, NULL},
 };
 
 static const luaL_Reg resolver_methods[] = {
@@ -480,15 +496,15 @@ static const luaL_Reg lookup_methods[] = {
 };
 
 static const luaL_Reg functions[] = {
-    {"errno", errno_row},       {"parse", addr_parse},
-    {"unix", addr_unix},        {"none", addr_none},
-    {"path", addr_path},        {"format", addr_format},
-    {"family", addr_family},    {"equal", addr_equal},
-    {"small", addr_small},      {"sock", sock_new},
+    {"errno", errno_row},          {"parse", addr_parse},
+    {"unix", addr_unix},           {"none", addr_none},
+    {"path", addr_path},           {"format", addr_format},
+    {"family", addr_family},       {"equal", addr_equal},
+    {"small", addr_small},         {"sock", sock_new},
     {"exhausted", sock_exhausted}, {"spare_open", spare_open},
-    {"spare_shed", spare_shed}, {"spare_close", spare_close},
-    {"resolver", resolver_new}, {"lookup", lookup_new},
-    {"resolve_row", resolve_row}, {NULL, NULL},
+    {"spare_shed", spare_shed},    {"spare_close", spare_close},
+    {"resolver", resolver_new},    {"lookup", lookup_new},
+    {"resolve_row", resolve_row},  {NULL, NULL},
 };
 
 int ws_probe_net(lua_State *L)

@@ -61,8 +61,8 @@ static int sys_pipe(lua_State *L)
 static int sys_pair(lua_State *L)
 {
     int fd[2];
-    return push_pair(
-        L, socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), fd);
+    return push_pair(L, socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd),
+                     fd);
 }
 
 /* open(path) -> fd, for reading */
@@ -133,8 +133,8 @@ static int sys_flags(lua_State *L)
 /* block(fd, on): blocking or not */
 static int sys_block(lua_State *L)
 {
-    return result(L, fcntl(get_fd(L, 1), F_SETFL,
-                           lua_toboolean(L, 2) ? 0 : O_NONBLOCK));
+    return result(
+        L, fcntl(get_fd(L, 1), F_SETFL, lua_toboolean(L, 2) ? 0 : O_NONBLOCK));
 }
 
 /* option(fd, name) -> value of a socket's option */
@@ -157,8 +157,8 @@ static int sys_option(lua_State *L)
 static int sys_linger(lua_State *L)
 {
     struct linger l = {1, 0};
-    return result(L, setsockopt(get_fd(L, 1), SOL_SOCKET, SO_LINGER, &l,
-                                sizeof l));
+    return result(
+        L, setsockopt(get_fd(L, 1), SOL_SOCKET, SO_LINGER, &l, sizeof l));
 }
 
 /* wait(fd, events, seconds) -> "r", "w", "rw", "e" among them, or "" */
@@ -249,16 +249,16 @@ static int sys_cpu(lua_State *L)
 void probe_open_sys(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"pipe", sys_pipe},         {"pair", sys_pair},
-        {"open", sys_open},         {"close", sys_close},
-        {"dup", sys_dup},           {"read", sys_read},
-        {"write", sys_write},       {"shutdown", sys_shutdown},
-        {"flags", sys_flags},       {"block", sys_block},
-        {"option", sys_option},     {"linger", sys_linger},
-        {"wait", sys_wait},         {"limit", sys_limit},
-        {"alarms", sys_alarms},     {"raise", sys_raise},
-        {"ignore", sys_ignore},     {"disposition", sys_disposition},
-        {"cpu", sys_cpu},           {NULL, NULL},
+        {"pipe", sys_pipe},     {"pair", sys_pair},
+        {"open", sys_open},     {"close", sys_close},
+        {"dup", sys_dup},       {"read", sys_read},
+        {"write", sys_write},   {"shutdown", sys_shutdown},
+        {"flags", sys_flags},   {"block", sys_block},
+        {"option", sys_option}, {"linger", sys_linger},
+        {"wait", sys_wait},     {"limit", sys_limit},
+        {"alarms", sys_alarms}, {"raise", sys_raise},
+        {"ignore", sys_ignore}, {"disposition", sys_disposition},
+        {"cpu", sys_cpu},       {NULL, NULL},
     };
     static const struct {
         const char *name;

@@ -1,0 +1,59 @@
+/* bind/lua_clients.c -- server.clients: the open sockets of a server as a set.
+**
+** The sockets hang in a list of the server's own; what Lua sees is a proxy
+** that makes a table of them when somebody iterates.
+*/
+#include "bind/lua_server.h"
+
+static int next_pair(lua_State *L)
+{
+    lua_settop(L, 2);
+    return lua_next(L, 1) ? 2 : 0;
+}
+
+/* pairs(server.clients): a list of its own, so closing inside is safe. */
+static int clients_pairs(lua_State *L)
+{
+    struct ws_lserver *sv;
+    struct ws_link *l;
+
+    lua_settop(L, 1);
+    lua_rawgeti(L, 1, 1);
+    sv = ws_check_server(L, 2);
+    lua_pushcfunction(L, next_pair);
+    lua_createtable(L, 0, (int)sv->nclients);
+    lua_getiuservalue(L, 2, WS_UV_OWNER);
+    lua_getiuservalue(L, -1, WS_UV_LIVE);
+    for (l = sv->clients.next; l != &sv->clients; l = l->next) {
+        lua_rawgetp(L, 6, ws_container(l, struct ws_lsocket, peers));
+        lua_pushboolean(L, 1);
+        if (lua_isnil(L, -2))
+            lua_pop(L, 2);
+        else
+            lua_rawset(L, 4);
+    }
+    lua_settop(L, 4);
+    lua_pushnil(L);
+    return 3;
+}
+
+static int clients_len(lua_State *L)
+{
+    lua_rawgeti(L, 1, 1);
+    lua_pushinteger(L, (lua_Integer)ws_check_server(L, -1)->nclients);
+    return 1;
+}
+
+void ws_push_clients(lua_State *L)
+{
+    lua_createtable(L, 1, 0);
+    lua_pushvalue(L, 1);
+    lua_rawseti(L, -2, 1);
+    if (luaL_newmetatable(L, "wsock.clients")) {
+        lua_pushcfunction(L, clients_pairs);
+        lua_setfield(L, -2, "__pairs");
+        lua_pushcfunction(L, clients_len);
+        lua_setfield(L, -2, "__len");
+    }
+    lua_setmetatable(L, -2);
+}

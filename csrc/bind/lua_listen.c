@@ -1,0 +1,281 @@
+/* bind/lua_listen.c -- wsock.listen: options, the address, a server object.
+**
+** What is asked again at each handshake (origins, protocols, headers, verify)
+** is checked and copied here, once: whatever the caller does to the tables
+** later, no handshake meets a bad one.
+*/
+#include "bind/lua_server.h"
+
+#include "wire/field.h"
+
+enum { CONNECTIONS = 10000, HANDSHAKES = 1000, BACKLOG = 511 };
+
+/* -- options -- */
+
+static void read_options(lua_State *L, struct ws_lserver *sv, int idx)
+{
+    struct ws_conf *conf = &sv->conf;
+    const char *slow;
+
+    conf->role = WS_SERVER;
+    conf->mem = &sv->loop->mem;
+    conf->pool = &sv->loop->peers.pool;
+    conf->random = ws_peers_random;
+    conf->random_ud = &sv->loop->peers;
+    ws_read_conf(L, idx, conf);
+    sv->no_delay = ws_get_boolean(L, idx, "noDelay", 1) != 0;
+    sv->clients_max = (size_t)ws_get_integer(L, idx, "maxConnections", WS_RANGE(CONNECTIONS, 1, 0x7FFFFFFF));
+    sv->opening_max = (size_t)ws_get_integer(L, idx, "handshakesMax", WS_RANGE(HANDSHAKES, 1, 0x7FFFFFFF));
+    ws_get_field(L, idx, "slowConsumer", LUA_TSTRING);
+    slow = lua_isnil(L, -1) ? "skip" : lua_tostring(L, -1);
+    if (strcmp(slow, "skip") != 0 && strcmp(slow, "close") != 0)
+        luaL_error(L, "option 'slowConsumer' must be \"skip\" or \"close\"");
+    sv->slow_close = strcmp(slow, "close") == 0;
+    lua_pop(L, 1);
+}
+
+/* -- what handshakes ask -- */
+
+/* Replaces the list at the top by a plain one with the same values. */
+static void copy_list(lua_State *L)
+{
+    lua_Integer i, n = luaL_len(L, -1);
+
+    lua_createtable(L, 0, 0);
+    for (i = 1; i <= n; i++) {
+        lua_geti(L, -2, i);
+        lua_rawseti(L, -2, i);
+    }
+    lua_replace(L, -2);
+}
+
+/* One that no browser sends would silently let nobody in. */
+static void check_origin(lua_State *L)
+{
+    struct ws_slice s, scheme, host;
+    int port;
+
+    if (lua_type(L, -1) != LUA_TSTRING)
+        luaL_error(L, "option 'origins' must hold strings, got a %s",
+                   luaL_typename(L, -1));
+    s = ws_slice_of(lua_tostring(L, -1), lua_rawlen(L, -1));
+    if (!ws_slice_is(s, "null") &&
+        ws_origin_host(s, &scheme, &host, &port) != WS_OK)
+        luaL_error(L, "option 'origins': '%s' is no origin like "
+                      "\"https://example.com\" or \"null\"",
+                   lua_tostring(L, -1));
+}
+
+/* "*", a function, or a list; one origin becomes a list. */
+static void take_origins(lua_State *L)
+{
+    lua_Integer i, n;
+
+    if (lua_type(L, -1) == LUA_TSTRING) {
+        if (strcmp(lua_tostring(L, -1), "*") == 0)
+            return;
+        lua_createtable(L, 1, 0);
+        lua_insert(L, -2);
+        lua_rawseti(L, -2, 1);
+    } else if (lua_istable(L, -1)) {
+        copy_list(L);
+    } else {
+        if (!lua_isnil(L, -1) && !lua_isfunction(L, -1))
+            luaL_error(L, "option 'origins' must be \"*\", a list or a "
+                          "function");
+        return;
+    }
+    n = (lua_Integer)lua_rawlen(L, -1);
+    for (i = 1; i <= n; i++) {
+        lua_rawgeti(L, -1, i);
+        check_origin(L);
+        lua_pop(L, 1);
+    }
+}
+
+static void take_protocols(lua_State *L)
+{
+    if (lua_istable(L, -1)) {
+        copy_list(L);
+        ws_read_protocols(L, -1);
+        lua_pop(L, 1);
+    } else if (!lua_isnil(L, -1) && !lua_isfunction(L, -1)) {
+        luaL_error(L, "option 'protocols' must be a list or a function");
+    }
+}
+
+/* Header lines as a list of {name, value}. */
+static void take_headers(lua_State *L)
+{
+    struct ws_field *fields;
+    unsigned i, n;
+    int list;
+
+    if (lua_isnil(L, -1))
+        return;
+    fields = ws_read_fields(L, lua_gettop(L), &n, ws_hello_reserved);
+    lua_createtable(L, (int)n, 0);
+    list = lua_gettop(L);
+    for (i = 0; i < n; i++) {
+        lua_createtable(L, 2, 0);
+        lua_pushlstring(L, (const char *)fields[i].name.p, fields[i].name.n);
+        lua_rawseti(L, -2, 1);
+        lua_pushlstring(L, (const char *)fields[i].value.p,
+                        fields[i].value.n);
+        lua_rawseti(L, -2, 2);
+        lua_rawseti(L, list, (lua_Integer)i + 1);
+    }
+    lua_replace(L, list - 2);
+    lua_pop(L, 1);
+}
+
+/* Pushes a table of the server's own with what handshakes ask. */
+static void push_hooks(lua_State *L, int options)
+{
+    lua_createtable(L, 0, 4);
+    if (lua_getfield(L, options, "verify") != LUA_TNIL)
+        ws_check_callable(L, -1, "option 'verify'");
+    lua_setfield(L, -2, "verify");
+    lua_getfield(L, options, "origins");
+    take_origins(L);
+    lua_setfield(L, -2, "origins");
+    lua_getfield(L, options, "protocols");
+    take_protocols(L);
+    lua_setfield(L, -2, "protocols");
+    lua_getfield(L, options, "headers");
+    take_headers(L);
+    lua_setfield(L, -2, "headers");
+}
+
+/* The on... keys become the server's handlers. */
+static void take_handlers(lua_State *L, int options, int server)
+{
+    int event, base = lua_gettop(L);
+
+    for (event = WS_ON_OPEN + 1; event < WS_ON_COUNT; event++) {
+        lua_pushfstring(L, "on%s", ws_event_name(event));
+        lua_pushvalue(L, -1);
+        if (lua_gettable(L, options) != LUA_TNIL) {
+            /* as server.on<name> = fn, with the server at 1 */
+            lua_pushcfunction(L, ws_server_set_handler);
+            lua_pushvalue(L, server);
+            lua_pushvalue(L, base + 1);
+            lua_pushvalue(L, base + 2);
+            lua_call(L, 3, 0);
+        }
+        lua_settop(L, base);
+    }
+}
+
+/* -- the address -- */
+
+static void read_path(lua_State *L, struct ws_addr *a)
+{
+    size_t n;
+    const char *path = lua_tolstring(L, -1, &n);
+
+    if (strlen(path) != n)
+        luaL_error(L, "option 'path' has a zero byte");
+    if (ws_addr_unix(a, path) != WS_OK)
+        luaL_error(L, "option 'path' is empty or too long");
+}
+
+static void read_address(lua_State *L, int idx, struct ws_addr *a)
+{
+    const char *host = "127.0.0.1";
+    int port;
+
+    if (ws_get_field(L, idx, "path", LUA_TSTRING)) {
+        read_path(L, a);
+        return;
+    }
+    if (!ws_get_field(L, idx, "port", LUA_TNUMBER))
+        luaL_error(L, "option 'port' or 'path' is needed");
+    port = (int)ws_get_integer(L, idx, "port", WS_RANGE(0, 0, 65535));
+    if (ws_get_field(L, idx, "host", LUA_TSTRING))
+        host = lua_tostring(L, -1);
+    if (strcmp(host, "localhost") == 0)
+        host = "127.0.0.1";
+    else if (strcmp(host, "*") == 0)
+        host = "0.0.0.0";
+    if (strlen(host) == 0 || ws_addr_parse(a, host, port) != WS_OK)
+        luaL_error(L, "option 'host' must be an IP address, got '%s'", host);
+}
+
+static int listen_failed(lua_State *L, struct ws_lserver *sv,
+                         const struct ws_addr *a)
+{
+    char text[WS_ADDR_TEXT_MAX];
+    int port, err = sv->serve.errnum;
+
+    ws_addr_format(a, text, sizeof text, &port);
+    lua_pushnil(L);
+    if (ws_addr_family(a) != AF_UNIX)
+        lua_pushfstring(L, "listen %s:%d: %s", text, port,
+                        ws_errno_text(err));
+    else
+        lua_pushfstring(L, "listen %s: %s", text, ws_errno_text(err));
+    lua_pushstring(L, ws_errno_word(err));
+    return 3;
+}
+
+/* -- the server -- */
+
+static struct ws_lserver *new_server(lua_State *L, struct ws_lloop *ll,
+                                     int loop)
+{
+    struct ws_lserver *sv = lua_newuserdatauv(L, sizeof *sv, 3);
+
+    memset(sv, 0, sizeof *sv);
+    ws_link_init(&sv->clients);
+    ws_link_init(&sv->opening);
+    ws_timer_init(&sv->timer, WS_TAG_SERVER_TIMER);
+    sv->loop = ll;
+    ws_serve_init(&sv->serve, &ll->peers);
+    luaL_setmetatable(L, WS_SERVER_NAME);
+    lua_pushvalue(L, loop);
+    lua_setiuservalue(L, -2, WS_UV_OWNER);
+    return sv;
+}
+
+/* Stack positions while a server is made. */
+enum { OPTIONS = 1, LOOP, SERVER };
+
+/* wsock.listen(options) -> server | nil, message, code */
+int ws_listen(lua_State *L)
+{
+    struct ws_lserver *sv;
+    struct ws_lloop *ll;
+    struct ws_addr a;
+    int backlog, err;
+
+    luaL_checktype(L, OPTIONS, LUA_TTABLE);
+    lua_settop(L, OPTIONS);
+    ws_check_options(L, OPTIONS, 1);
+    if (ws_get_field(L, OPTIONS, "loop", LUA_TUSERDATA)) {
+        ll = ws_check_loop(L, LOOP);
+    } else {
+        lua_pop(L, 1);
+        ll = ws_push_default_loop(L);
+    }
+    sv = new_server(L, ll, LOOP);
+    push_hooks(L, OPTIONS);
+    lua_setiuservalue(L, SERVER, WS_UV_OPTIONS);
+    read_options(L, sv, OPTIONS);
+    read_address(L, OPTIONS, &a);
+    backlog = (int)ws_get_integer(L, OPTIONS, "backlog", WS_RANGE(BACKLOG, 1, 65535));
+    lua_settop(L, SERVER);
+    take_handlers(L, OPTIONS, SERVER);
+    err = ws_serve_open(&sv->serve, &a, backlog,
+                        ws_get_boolean(L, OPTIONS, "reusePort", 0));
+    if (err == WS_ERR_NOMEM)
+        return luaL_error(L, "out of memory");
+    if (err != WS_OK)
+        return listen_failed(L, sv, &a);
+    sv->open = 1;
+    ws_anchor(L, LOOP, sv, SERVER);
+    sv->anchored = 1;
+    ws_loop_arm(&ll->loop, &sv->timer, ws_clock_ms());
+    lua_settop(L, SERVER);
+    return 1;
+}
