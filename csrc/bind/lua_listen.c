@@ -24,8 +24,10 @@ static void read_options(lua_State *L, struct ws_lserver *sv, int idx)
     conf->random_ud = &sv->loop->peers;
     ws_read_conf(L, idx, conf);
     sv->no_delay = ws_get_boolean(L, idx, "noDelay", 1) != 0;
-    sv->clients_max = (size_t)ws_get_integer(L, idx, "maxConnections", WS_RANGE(CONNECTIONS, 1, 0x7FFFFFFF));
-    sv->opening_max = (size_t)ws_get_integer(L, idx, "handshakesMax", WS_RANGE(HANDSHAKES, 1, 0x7FFFFFFF));
+    sv->clients_max = (size_t)ws_get_integer(
+        L, idx, "maxConnections", WS_RANGE(CONNECTIONS, 1, 0x7FFFFFFF));
+    sv->opening_max = (size_t)ws_get_integer(
+        L, idx, "handshakesMax", WS_RANGE(HANDSHAKES, 1, 0x7FFFFFFF));
     ws_get_field(L, idx, "slowConsumer", LUA_TSTRING);
     slow = lua_isnil(L, -1) ? "skip" : lua_tostring(L, -1);
     if (strcmp(slow, "skip") != 0 && strcmp(slow, "close") != 0)
@@ -61,8 +63,9 @@ static void check_origin(lua_State *L)
     s = ws_slice_of(lua_tostring(L, -1), lua_rawlen(L, -1));
     if (!ws_slice_is(s, "null") &&
         ws_origin_host(s, &scheme, &host, &port) != WS_OK)
-        luaL_error(L, "option 'origins': '%s' is no origin like "
-                      "\"https://example.com\" or \"null\"",
+        luaL_error(L,
+                   "option 'origins': '%s' is no origin like "
+                   "\"https://example.com\" or \"null\"",
                    lua_tostring(L, -1));
 }
 
@@ -120,8 +123,7 @@ static void take_headers(lua_State *L)
         lua_createtable(L, 2, 0);
         lua_pushlstring(L, (const char *)fields[i].name.p, fields[i].name.n);
         lua_rawseti(L, -2, 1);
-        lua_pushlstring(L, (const char *)fields[i].value.p,
-                        fields[i].value.n);
+        lua_pushlstring(L, (const char *)fields[i].value.p, fields[i].value.n);
         lua_rawseti(L, -2, 2);
         lua_rawseti(L, list, (lua_Integer)i + 1);
     }
@@ -211,8 +213,7 @@ static int listen_failed(lua_State *L, struct ws_lserver *sv,
     ws_addr_format(a, text, sizeof text, &port);
     lua_pushnil(L);
     if (ws_addr_family(a) != AF_UNIX)
-        lua_pushfstring(L, "listen %s:%d: %s", text, port,
-                        ws_errno_text(err));
+        lua_pushfstring(L, "listen %s:%d: %s", text, port, ws_errno_text(err));
     else
         lua_pushfstring(L, "listen %s: %s", text, ws_errno_text(err));
     lua_pushstring(L, ws_errno_word(err));
@@ -263,7 +264,8 @@ int ws_listen(lua_State *L)
     lua_setiuservalue(L, SERVER, WS_UV_OPTIONS);
     read_options(L, sv, OPTIONS);
     read_address(L, OPTIONS, &a);
-    backlog = (int)ws_get_integer(L, OPTIONS, "backlog", WS_RANGE(BACKLOG, 1, 65535));
+    backlog =
+        (int)ws_get_integer(L, OPTIONS, "backlog", WS_RANGE(BACKLOG, 1, 65535));
     lua_settop(L, SERVER);
     take_handlers(L, OPTIONS, SERVER);
     err = ws_serve_open(&sv->serve, &a, backlog,

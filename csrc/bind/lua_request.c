@@ -98,8 +98,8 @@ static int headers_all(lua_State *L)
     for (i = 1; i <= n; i++) {
         lua_rawgeti(L, 1, i);
         lua_rawgeti(L, -1, 1);
-        if (ws_slice_same(want, ws_slice_of(lua_tostring(L, -1),
-                                            lua_rawlen(L, -1)))) {
+        if (ws_slice_same(
+                want, ws_slice_of(lua_tostring(L, -1), lua_rawlen(L, -1)))) {
             lua_rawgeti(L, -2, 2);
             lua_rawseti(L, 3, ++found);
         }
@@ -165,8 +165,9 @@ static void fill_response(lua_State *L, int t, struct ws_lsocket *k)
     lua_pushinteger(L, h.status);
     lua_setfield(L, t, "status");
     set_slice(L, t, "reason", h.reason);
-    set_slice(L, t, "body", h.status == 101 ? ws_slice_of(NULL, 0)
-                                            : ws_conn_body(&k->s.conn));
+    set_slice(L, t, "body",
+              h.status == 101 ? ws_slice_of(NULL, 0)
+                              : ws_conn_body(&k->s.conn));
     ws_push_headers(L, &h);
     lua_setfield(L, t, "headers");
 }

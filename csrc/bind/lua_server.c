@@ -184,8 +184,7 @@ static void drop_all(struct ws_link *list)
     }
 }
 
-static void say_goodbye(struct ws_lserver *sv, int code,
-                        struct ws_slice reason)
+static void say_goodbye(struct ws_lserver *sv, int code, struct ws_slice reason)
 {
     struct ws_link *l;
 
@@ -219,8 +218,10 @@ static int check_code(lua_State *L, int idx)
     lua_Integer code = luaL_optinteger(L, idx, WS_STATUS_GOING_AWAY);
 
     if (code < 0 || code > 65535 || !ws_status_may_send((int)code, 1))
-        return luaL_error(L, "InvalidAccessError: close code %I is not one "
-                             "that may be sent", code);
+        return luaL_error(L,
+                          "InvalidAccessError: close code %I is not one "
+                          "that may be sent",
+                          code);
     return (int)code;
 }
 
@@ -394,8 +395,9 @@ static int server_tostring(lua_State *L)
 {
     struct ws_lserver *sv = ws_check_server(L, 1);
     lua_pushfstring(L, "wsock.server (%s, %d clients)",
-                    !sv->open ? "closed" : sv->closing ? "closing"
-                                                       : "listening",
+                    !sv->open     ? "closed"
+                    : sv->closing ? "closing"
+                                  : "listening",
                     (int)sv->nclients);
     return 1;
 }
@@ -427,8 +429,8 @@ static int server_index(lua_State *L)
 static int server_newindex(lua_State *L)
 {
     static const char *const names[] = {
-        "onconnection", "onmessage", "onclose",     "onerror",   "onping",
-        "onpong",       "ondrain",   "onrequest",   "onupgrade", "onlistening",
+        "onconnection", "onmessage", "onclose",   "onerror",   "onping",
+        "onpong",       "ondrain",   "onrequest", "onupgrade", "onlistening",
         "onclosed",     "onrefused", NULL};
     const char *key;
 

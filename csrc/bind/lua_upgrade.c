@@ -41,8 +41,10 @@ static void internal_error(struct ws_lsocket *k)
 
 static int answered_already(lua_State *L)
 {
-    return ws_push_fail(L, "the request was answered already, or its "
-                           "connection is gone", "CLOSED");
+    return ws_push_fail(L,
+                        "the request was answered already, or its "
+                        "connection is gone",
+                        "CLOSED");
 }
 
 /* Answers with status, headers and body at idx and the two behind it. */
@@ -343,8 +345,9 @@ static int has_room(struct ws_lsocket *k)
 
     if (!sv->closing && sv->nclients < sv->clients_max)
         return 1;
-    ws_server_answer(k, 503, sv->closing ? "the server is closing\n"
-                                         : "too many connections\n");
+    ws_server_answer(k, 503,
+                     sv->closing ? "the server is closing\n"
+                                 : "too many connections\n");
     return 0;
 }
 
@@ -439,15 +442,16 @@ static int request_accept(lua_State *L)
     if (!still_asked(k) || ws_parse_head(k, &h, fields) != WS_OK)
         return answered_already(L);
     ws_get_field(L, lua_isnil(L, 2) ? 0 : 2, "protocol", LUA_TSTRING);
-    if (lua_isstring(L, 4) &&
-        !is_offered(push_offered(L, &h), string_at(L, 4)))
+    if (lua_isstring(L, 4) && !is_offered(push_offered(L, &h), string_at(L, 4)))
         return luaL_error(L, "subprotocol '%s' was not offered",
                           lua_tostring(L, 4));
     lua_settop(L, 4);
     ws_get_field(L, lua_isnil(L, 2) ? 0 : 2, "headers", LUA_TTABLE);
     if (!has_room(k))
-        return ws_push_fail(L, "too many connections, or the server is "
-                               "closing", "HANDSHAKE");
+        return ws_push_fail(L,
+                            "too many connections, or the server is "
+                            "closing",
+                            "HANDSHAKE");
     err = accept_with(L, k, 3, 4, 5);
     if (err != WS_OK)
         return luaL_error(L, "accept: %s", ws_err_text(err));

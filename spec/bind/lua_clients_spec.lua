@@ -1,0 +1,107 @@
+-- bind/lua_clients: server.clients and server.clientCount.
+
+local lu = require "luaunit"
+local rigs = require "support.rig"
+local visitors = require "support.visitors"
+local wsock = require "wsock"
+
+local T = {}
+
+function T:setUp() self.rig = rigs.new() end
+
+function T:tearDown() self.rig:close() end
+
+local function listen(rig, options)
+  options.loop = rig.loop
+  local server, message, code = wsock.listen(options)
+  if server then rig:keep(server) end
+  return server, message, code
+end
+
+local function port_of(server)
+  local _, port = server:address()
+  return port
+end
+
+function T:test_clients_and_their_number()
+  local server = listen(self.rig, { port = 0 })
+  local port = port_of(server)
+  lu.assertEquals({ server.clientCount, #server.clients }, { 0, 0 })
+  local peers = {}
+  for i = 1, 5 do
+    peers[i] = visitors.knock(self.rig, port)
+    lu.assertEquals({ server.clientCount, #server.clients }, { i, i })
+  end
+  local seen = {}
+  for socket in pairs(server.clients) do seen[socket] = (seen[socket] or 0) + 1 end
+  local n = 0
+  for socket, times in pairs(seen) do
+    n = n + 1
+    lu.assertEquals({ socket.readyState, times }, { 1, 1 })
+  end
+  lu.assertEquals(n, 5)
+  peers[1]:say_close(1000)
+  lu.assertEquals(peers[1]:take_close(), 1000)
+  lu.assertEquals(server.clientCount, 5) -- until its connection has ended
+  peers[1]:close()
+  peers[2]:reset()
+  peers[3]:close()
+  self.rig:wait(function() return server.clientCount == 2 end)
+end
+
+-- A plain request, or one that is not answered yet, is no client.
+function T:test_only_open_sockets_are_clients()
+  local server = listen(self.rig, { port = 0, onupgrade = function() end, onrequest = function() end })
+  local port = port_of(server)
+  visitors.visit(self.rig, port, visitors.plain())
+  visitors.visit(self.rig, port, visitors.upgrade())
+  visitors.visit(self.rig, port, "GET /")
+  self.rig:idle(10)
+  lu.assertEquals(server.clientCount, 0)
+  for _ in pairs(server.clients) do lu.fail "a client" end
+end
+
+function T:test_closing_while_iterating()
+  local server = listen(self.rig, { port = 0 })
+  local port = port_of(server)
+  for _, how in ipairs { "close", "terminate" } do
+    for _ = 1, 8 do visitors.knock(self.rig, port) end
+    local n = 0
+    for socket in pairs(server.clients) do
+      n = n + 1
+      if n == 3 then -- the rest, in one go
+        for other in pairs(server.clients) do
+          other[how](other)
+          collectgarbage()
+        end
+      end
+      socket[how](socket)
+      collectgarbage()
+    end
+    lu.assertEquals(n, 8)
+    if how == "close" then
+      for socket in pairs(server.clients) do socket:terminate() end
+    end
+    self.rig:wait(function() return server.clientCount == 0 end)
+  end
+end
+
+-- S82: sending to all while some leave, in the loop and inside the iteration.
+function T:test_a_chat_by_hand()
+  local server
+  server = listen(self.rig, { port = 0, onmessage = function(_, data)
+    for socket in pairs(server.clients) do
+      if data == "leave" then socket:close(4000) end
+      socket:send(data)
+    end
+  end })
+  local port = port_of(server)
+  local peers = {}
+  for i = 1, 3 do peers[i] = visitors.knock(self.rig, port) end
+  peers[1]:frame { "hello" }
+  for i = 1, 3 do lu.assertEquals(peers[i]:take().payload, "hello") end
+  peers[2]:frame { "leave" }
+  for i = 1, 3 do lu.assertEquals({ peers[i]:take_close() }, { 4000, "" }) end
+end
+
+return T

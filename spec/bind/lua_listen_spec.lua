@@ -1,0 +1,166 @@
+-- bind/lua_listen: where a server listens, and what it refuses to begin with.
+
+local lu = require "luaunit"
+local process = require "support.process"
+local rigs = require "support.rig"
+local visitors = require "support.visitors"
+local wsock = require "wsock"
+
+local T = {}
+
+function T:setUp() self.rig = rigs.new() end
+
+function T:tearDown()
+  self.rig:close()
+  if self.remove then self.remove() end
+end
+
+local function listen(rig, options)
+  options.loop = rig.loop
+  local server, message, code = wsock.listen(options)
+  if server then rig:keep(server) end
+  return server, message, code
+end
+
+local function port_of(server)
+  local _, port = server:address()
+  return port
+end
+
+-- ---- where it listens ------------------------------------------------------------
+
+function T:test_any_free_port()
+  local one, two = listen(self.rig, { port = 0 }), listen(self.rig, { port = 0 })
+  local host, port = one:address()
+  lu.assertEquals(host, "127.0.0.1")
+  lu.assertEquals(math.type(port), "integer")
+  lu.assertTrue(port > 0 and port ~= port_of(two))
+end
+
+function T:test_hosts()
+  for _, row in ipairs {
+    { nil, "127.0.0.1" }, { "localhost", "127.0.0.1" }, { "127.0.0.1", "127.0.0.1" }, { "127.0.0.2", "127.0.0.2" },
+    { "0.0.0.0", "0.0.0.0" }, { "*", "0.0.0.0" }, { "::1", "::1" }, { "::", "::" },
+  } do
+    local server = listen(self.rig, { port = 0, host = row[1] })
+    local host, port = server:address()
+    lu.assertEquals(host, row[2])
+    local reached = host == "0.0.0.0" and "127.0.0.1" or host:find ":" and "[::1]" or host
+    local socket = self.rig:client(("ws://%s:%d/"):format(reached, port))
+    self.rig:wait(function() return socket.readyState == 1 end, "not open: " .. host)
+    socket:terminate()
+  end
+end
+
+function T:test_bad_hosts_raise()
+  for _, host in ipairs { "example.com", "", "[::1]", "127.0.0.1:80", "256.0.0.1", "a b", "ws://127.0.0.1" } do
+    lu.assertErrorMsgContains("'host' must be an IP address", listen, self.rig, { port = 0, host = host })
+  end
+  lu.assertErrorMsgContains("'host' must be a string", listen, self.rig, { port = 0, host = 1 })
+end
+
+function T:test_bad_ports_raise()
+  lu.assertErrorMsgContains("'port' or 'path' is needed", listen, self.rig, {})
+  for _, port in ipairs { -1, -2, 65536, 1.5, 2 ^ 53 } do
+    lu.assertErrorMsgContains("'port' must be an integer", listen, self.rig, { port = port })
+  end
+  for _, port in ipairs { "80", true, {} } do
+    lu.assertErrorMsgContains("'port' must be a number", listen, self.rig, { port = port })
+  end
+end
+
+function T:test_port_in_use()
+  local port = port_of(listen(self.rig, { port = 0 }))
+  local server, message, code = listen(self.rig, { port = port })
+  lu.assertEquals({ server, message, code },
+    { nil, ("listen 127.0.0.1:%d: Address already in use"):format(port), "EADDRINUSE" })
+  server, message, code = listen(self.rig, { port = port, reusePort = true })
+  lu.assertNil(server, message)
+  lu.assertEquals(code, "EADDRINUSE")
+end
+
+function T:test_address_of_somebody_else()
+  local server, message, code = listen(self.rig, { port = 7, host = "192.0.2.1" })
+  lu.assertNil(server)
+  lu.assertEquals({ message, code }, { "listen 192.0.2.1:7: Address not available", "EADDRNOTAVAIL" })
+end
+
+function T:test_a_port_is_free_again_after_close()
+  local one = listen(self.rig, { port = 0 })
+  local port = port_of(one)
+  local peer = visitors.bystander(self.rig, port)
+  peer:check()
+  one:close(1001, "", 0)
+  self.rig:settle()
+  lu.assertNotNil(listen(self.rig, { port = port }))
+end
+
+function T:test_sharing_a_port()
+  local counts = { 0, 0 }
+  local one = listen(self.rig, { port = 0, reusePort = true, onconnection = function() counts[1] = counts[1] + 1 end })
+  local port = port_of(one)
+  lu.assertNotNil(listen(self.rig, { port = port, reusePort = true,
+    onconnection = function() counts[2] = counts[2] + 1 end }))
+  for _ = 1, 64 do -- the kernel deals them out by their ports: none for one of them is 2 ^ -63
+    visitors.knock(self.rig, port)
+  end
+  lu.assertEquals(counts[1] + counts[2], 64)
+  lu.assertTrue(counts[1] > 0 and counts[2] > 0)
+end
+
+-- ---- unix sockets ------------------------------------------------------------------
+
+function T:test_unix_path()
+  local dir
+  dir, self.remove = process.directory()
+  local path = dir .. "/sock"
+  local heard
+  local server = listen(self.rig, { path = path, onmessage = function(socket, data)
+    heard = socket.remoteAddress
+    socket:send(data)
+  end })
+  lu.assertEquals({ server:address() }, { path })
+  local socket = self.rig:client("ws+unix:" .. path .. ":/")
+  local record = rigs.record(socket)
+  socket:on("open", function() socket:send "hi" end)
+  self.rig:events(record, 2)
+  lu.assertEquals(tostring(record), "open text:hi")
+  lu.assertEquals(heard, "unix")
+
+  local second, message, code = listen(self.rig, { path = path })
+  lu.assertEquals({ second, message, code }, { nil, ("listen %s: Address already in use"):format(path), "EADDRINUSE" })
+end
+
+function T:test_unix_path_left_behind()
+  local dir
+  dir, self.remove = process.directory()
+  local path = dir .. "/sock"
+  listen(self.rig, { path = path }):close()
+  self.rig:settle()
+  local child = process.start_lua { "-e", ([[
+    local wsock = require "wsock"
+    assert(wsock.listen{ path = %q })
+    print "ready"
+    wsock.run()]]):format(path .. 2) }
+  child:expect "ready"
+  child:kill "KILL"
+  child:wait()
+  child:stop()
+  for _, name in ipairs { path, path .. 2 } do
+    local server, message = listen(self.rig, { path = name })
+    lu.assertNotNil(server, message)
+  end
+end
+
+function T:test_unix_paths_that_cannot_be()
+  local dir
+  dir, self.remove = process.directory()
+  lu.assertErrorMsgContains("'path' is empty or too long", listen, self.rig, { path = "" })
+  lu.assertErrorMsgContains("'path' is empty or too long", listen, self.rig, { path = ("x"):rep(108) })
+  lu.assertErrorMsgContains("'path'", listen, self.rig, { path = dir .. "/a\0b" })
+  local server, message, code = listen(self.rig, { path = dir .. "/none/sock" })
+  lu.assertNil(server)
+  lu.assertEquals({ message, code }, { ("listen %s/none/sock: No such file or directory"):format(dir), "ENOENT" })
+end
+
+return T

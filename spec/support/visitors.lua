@@ -1,0 +1,184 @@
+-- spec/support/visitors.lua -- who comes to a server: HTTP clients by hand,
+-- bystanders whom nothing may disturb, crowds.
+--
+-- They are raw peers of a rig (support/rig.lua) and move whenever it waits.
+
+local lu = require "luaunit"
+local luasocket = require "socket"
+local bytes = require "support.bytes"
+local clock = require "support.clock"
+local sys = require "wsock.probe".sys
+
+local M = {}
+
+--- RFC 6455 1.3: a key and the token that answers it.
+M.KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+M.ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+
+-- ---- HTTP by hand --------------------------------------------------------------
+
+--- A plain request; start is "GET / HTTP/1.1" unless given, further lines
+--- follow Host, body is what stands behind the head.
+function M.plain(start, lines, body)
+  local list = { start or "GET / HTTP/1.1", "Host: h" }
+  for _, line in ipairs(lines or {}) do list[#list + 1] = line end
+  return table.concat(list, "\r\n") .. "\r\n\r\n" .. (body or "")
+end
+
+--- A request for WebSocket. change maps names to values: false drops the
+--- line, a string replaces it, a list makes several of it, and names that are
+--- not among the usual lines are added. start as in M.plain.
+function M.upgrade(change, start)
+  local list = { start or "GET / HTTP/1.1" }
+  local usual = { Host = "h", Upgrade = "websocket", Connection = "Upgrade",
+    ["Sec-WebSocket-Key"] = M.KEY, ["Sec-WebSocket-Version"] = "13" }
+  for name, value in pairs(change or {}) do usual[name] = value end
+  for name, values in pairs(usual) do
+    if type(values) ~= "table" then values = { values or nil } end
+    for _, value in ipairs(values) do list[#list + 1] = name .. ": " .. value end
+  end
+  return table.concat(list, "\r\n") .. "\r\n\r\n"
+end
+
+--- The parts of an HTTP answer: status, reason, headers (by lower-case name,
+--- repeated ones joined by "|"), body; nil when text holds no whole head.
+function M.parse(text)
+  local head, body = text:match "^(.-\r\n)\r\n(.*)$"
+  local status, reason = (head or ""):match "^HTTP/1%.1 (%d%d%d) ([^\r\n]*)\r\n"
+  if not status then return nil end
+  local answer = { status = tonumber(status), reason = reason, headers = {}, body = body, text = text }
+  for name, value in head:gmatch "\r\n([^:\r\n]+): ([^\r\n]*)" do
+    name = name:lower()
+    local before = answer.headers[name]
+    answer.headers[name] = before and before .. "|" .. value or value
+  end
+  return answer
+end
+
+--- A connection that has sent `text` (nil: nothing yet).
+function M.visit(rig, port, text)
+  local peer = rig:raw_client(port, true)
+  if text then peer:send(text) end
+  return peer
+end
+
+--- The whole answer up to the connection's end; nil when there is none.
+function M.answer(peer)
+  peer:take_end()
+  return M.parse(peer.got)
+end
+
+--- Sends text and returns the whole answer.
+function M.ask(rig, port, text)
+  local answer = M.answer(M.visit(rig, port, text))
+  lu.assertNotNil(answer, "an answer to " .. text:sub(1, 200))
+  return answer
+end
+
+--- Sends text, which is a request for WebSocket, and returns the peer and the
+--- answer's head, whatever it says.
+function M.knock(rig, port, text)
+  local peer = M.visit(rig, port, text or M.upgrade())
+  return peer, M.parse(peer:head())
+end
+
+-- ---- bystanders ----------------------------------------------------------------
+
+local Bystander = {}
+Bystander.__index = Bystander
+
+--- A WebSocket connection that must not be disturbed. `request` is what it
+--- sends to get in.
+function M.bystander(rig, port, request)
+  local peer, answer = M.knock(rig, port, request)
+  lu.assertEquals(answer.status, 101)
+  return setmetatable({ peer = peer, pings = 0 }, Bystander)
+end
+
+--- Fails unless it is still served: a ping is answered by its own pong, and
+--- nothing else has come but what the test expects (frames with op text and
+--- binary are skipped).
+function Bystander:check()
+  self.pings = self.pings + 1
+  local payload = "still here? " .. self.pings
+  self.peer:frame { op = "ping", payload }
+  local frame
+  repeat frame = self.peer:take() until frame.op ~= bytes.OP.text and frame.op ~= bytes.OP.binary
+  lu.assertEquals({ frame.op, frame.payload }, { bytes.OP.pong, payload })
+end
+
+-- ---- crowds --------------------------------------------------------------------
+
+--- Makes room for n descriptors more than the usual ones if the system lets
+--- us; returns how many of them there are, and a function that takes it back.
+function M.room(n)
+  local before = assert(sys.limit("fds", 256))
+  local got = before
+  if before < n + 256 and sys.limit("fds", n + 256) then got = n + 256 end
+  if got == before then assert(sys.limit("fds", before)) end
+  return math.min(n, got - 256), function() assert(sys.limit("fds", before)) end
+end
+
+--- n connections to a port, each having sent text; in steps, so that the
+--- backlog is never full.
+function M.crowd(rig, port, n, text)
+  local list = {}
+  for i = 1, n do
+    local sock = luasocket.tcp4()
+    sock:settimeout(5)
+    assert(sock:connect("127.0.0.1", port))
+    sock:settimeout(0)
+    if text then assert(sock:send(text)) end
+    list[i] = sock
+    rig:keep(sock)
+    if i % 32 == 0 then rig.loop:step(0) end
+  end
+  return list
+end
+
+--- Reads and forgets the 101 of each of a crowd, and checks it.
+function M.admitted(rig, list)
+  for i, sock in ipairs(list) do
+    local got = ""
+    rig:wait(function()
+      local data, _, part = sock:receive(8192)
+      got = got .. (data or part or "")
+      return got:find("\r\n\r\n", 1, true)
+    end, "no answer to visitor " .. i)
+    lu.assertStrContains(got, "HTTP/1.1 101 ")
+  end
+end
+
+--- All that has come on a socket by now, and whether it has ended.
+function M.read(sock)
+  local data, why, part = sock:receive(1 << 22)
+  return data or part or "", why == "closed"
+end
+
+-- ---- what it costs --------------------------------------------------------------
+
+--- Bytes of memory this process has in use (resident).
+function M.resident()
+  local f = assert(io.open "/proc/self/statm")
+  local _, pages = f:read("n", "n")
+  f:close()
+  return pages * 4096
+end
+
+--- Whether figures of memory mean anything: not under a sanitizer or valgrind.
+M.measurable = not os.getenv "SPEC_SLOW"
+
+--- Fails when fn() takes more than `seconds` of processor time.
+function M.cheap(seconds, what, fn)
+  local start = sys.cpu()
+  fn()
+  local took = sys.cpu() - start
+  seconds = seconds * (tonumber(os.getenv "SPEC_SLOW") or 1)
+  if took > seconds then
+    lu.fail(("%s: %.3f s of processor time, at most %.3f are allowed"):format(what, took, seconds))
+  end
+end
+
+M.wait = clock.wait
+
+return M
