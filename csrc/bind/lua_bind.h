@@ -109,7 +109,6 @@ int ws_open_protocol(lua_State *L); /* wsock.protocol */
 void ws_open_loop(lua_State *L);    /* fields of the table at the top */
 void ws_open_socket(lua_State *L);
 void ws_open_server(lua_State *L);
-void ws_open_request(lua_State *L);
 
 /* Stack indices during a turn: the loop, its live table, the coroutine that
 ** handlers run on, and the two kinds of message. */
@@ -122,25 +121,6 @@ enum {
     WS_IX_TOP = WS_IX_BINARY
 };
 
-struct ws_ltimer {
-    struct ws_timer timer; /* first: the key in `live` */
-    struct ws_lloop *loop;
-    int64_t every_ms; /* 0: once */
-    uint8_t anchored;
-};
-
-struct ws_lwatch {
-    struct ws_watcher watcher; /* first: the key in `live` */
-    struct ws_lloop *loop;
-    uint8_t anchored;
-};
-
-struct ws_lsignal {
-    struct ws_lloop *loop;
-    struct ws_link link; /* in the loop's list */
-    int signo;           /* 0: cancelled */
-};
-
 /* -- lua_loop.c -- */
 
 /* The loop userdata at idx, or a Lua error; the default one is pushed. */
@@ -150,27 +130,6 @@ struct ws_lloop *ws_push_default_loop(lua_State *L);
 /* live[key] = the value at idx, and the reverse.  The loop is at loop_idx. */
 void ws_anchor(lua_State *L, int loop_idx, const void *key, int idx);
 void ws_unanchor(lua_State *L, int loop_idx, const void *key);
-
-/* -- lua_timer.c -- */
-
-void ws_open_timer(lua_State *L); /* fields of the table at the top */
-int ws_loop_after(lua_State *L);
-int ws_loop_every(lua_State *L);
-int ws_loop_set_timeout(lua_State *L);
-int ws_loop_set_interval(lua_State *L);
-int ws_loop_clear(lua_State *L);
-int ws_loop_watch_fd(lua_State *L);
-int ws_loop_signal(lua_State *L);
-
-/* A source of ours was ready.  Stack as in a turn. */
-void ws_timer_ready(lua_State *L, struct ws_ltimer *t);
-void ws_watch_ready(lua_State *L, struct ws_lwatch *w);
-void ws_signals_ready(lua_State *L, struct ws_lloop *ll);
-
-/* The loop goes: let go of it. */
-void ws_timer_drop(struct ws_ltimer *t);
-void ws_watch_drop(struct ws_lwatch *w);
-void ws_signals_drop(struct ws_lloop *ll);
 
 /* -- lua_socket.c -- */
 
@@ -189,9 +148,6 @@ void ws_pump(lua_State *L, struct ws_session *s);
 
 struct ws_lsocket *ws_check_socket(lua_State *L, int idx);
 
-/* Drops the socket from its loop: it is closed and told so. */
-void ws_release_socket(lua_State *L, struct ws_lsocket *k, int loop_idx);
-
 /* -- lua_server.c -- */
 
 void ws_serve_ready(lua_State *L, struct ws_lserver *sv);
@@ -201,73 +157,6 @@ void ws_server_timeout(lua_State *L, struct ws_lserver *sv);
 void ws_server_opened(lua_State *L, struct ws_lsocket *k, int idx);
 void ws_server_refused(lua_State *L, struct ws_lsocket *k, int idx, int err);
 void ws_server_left(struct ws_lsocket *k);
-
-/* -- lua_upgrade.c -- */
-
-/* The request of the socket at idx wants an answer. */
-void ws_server_upgrade(lua_State *L, struct ws_lsocket *k, int idx);
-void ws_server_request(lua_State *L, struct ws_lsocket *k, int idx,
-                       struct ws_slice body);
-
-/* Adds accept and reject to the table at the top. */
-void ws_upgrade_methods(lua_State *L);
-void ws_open_upgrade(lua_State *L);
-
-/* -- lua_request.c -- */
-
-/* Pushes the header lines of h as a headers table. */
-void ws_push_headers(lua_State *L, const struct ws_head *h);
-
-/* Pushes the head of a socket as a table {method, target, path, query,
-** headers} or {status, reason, headers, body}. */
-void ws_push_request(lua_State *L, struct ws_lsocket *k, int idx);
-void ws_push_response(lua_State *L, struct ws_lsocket *k, int idx);
-
-/* The socket of the request or response table at idx, which is pushed, or
-** NULL. */
-struct ws_lsocket *ws_request_socket(lua_State *L, int idx);
-
-/* Parses a socket's kept head; fields has WS_HEAD_LINES_MAX places. */
-int ws_parse_head(struct ws_lsocket *k, struct ws_head *h,
-                  struct ws_field *fields);
-
-/* -- lua_emitter.c -- */
-
-/* The number of an event by name, 0: there is none.  With `on` the name
-** starts with "on". */
-int ws_event_number(const char *name, int on, int server);
-const char *ws_event_name(int number);
-
-/* Who has listeners: the userdata at idx, its own table in WS_UV_OWN. */
-struct ws_emitter {
-    int idx;
-    uint16_t *mask; /* kept in step */
-    int server;     /* 1: a server, all of whose listeners take plain
-                       arguments */
-};
-
-/* on, once, off, addEventListener, removeEventListener; object at 1. */
-int ws_emitter_on(lua_State *L, const struct ws_emitter *t, int once);
-int ws_emitter_off(lua_State *L, const struct ws_emitter *t);
-int ws_emitter_add(lua_State *L, const struct ws_emitter *t);
-int ws_emitter_remove(lua_State *L, const struct ws_emitter *t);
-
-/* obj.on<name> for reading (pushes) and writing (name at 2, value at 3). */
-void ws_emitter_get(lua_State *L, const struct ws_emitter *t, int event);
-void ws_emitter_set(lua_State *L, const struct ws_emitter *t, int event);
-
-struct ws_firing {
-    struct ws_emitter emitter;
-    int passed; /* index of what is passed before the arguments, 0: none */
-    int event;  /* enum ws_listen */
-    int nargs;  /* arguments at the top of the stack; left there */
-};
-
-/* Calls the listeners; 1 if one of them raised. */
-int ws_emitter_fire(lua_State *L, const struct ws_firing *f);
-
-/* Pushes the own table of the userdata at idx, making it if need be. */
-void ws_push_own(lua_State *L, int idx);
 
 /* -- lua_options.c -- */
 

@@ -1,6 +1,7 @@
 /* bind/lua_conn.c -- see lua_conn.h. */
 #include "bind/lua_conn.h"
 #include "bind/lua_bind.h"
+#include "bind/lua_request.h"
 
 #include "wire/target.h"
 

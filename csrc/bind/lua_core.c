@@ -4,6 +4,8 @@
 ** for specs, and for whoever needs a piece of the library.
 */
 #include "bind/lua_bind.h"
+#include "bind/lua_request.h"
+#include "bind/lua_timer.h"
 
 #include "wire/status.h"
 

@@ -8,6 +8,8 @@
 ** disturbed: what is added meanwhile waits for the next event, and what is
 ** removed is marked and not called any more (DOM 2.9; W-60 to W-65).
 */
+#include "bind/lua_emitter.h"
+
 #include "bind/lua_handler.h"
 
 /* An entry: {function, kind, once = bool, removed = bool}. */

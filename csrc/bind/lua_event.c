@@ -6,6 +6,8 @@
 ** a server's socket its connection (1011).
 */
 #include "bind/lua_handler.h"
+#include "bind/lua_emitter.h"
+#include "bind/lua_request.h"
 
 static void push_slice(lua_State *L, struct ws_slice s)
 {

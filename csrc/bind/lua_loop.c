@@ -5,6 +5,7 @@
 ** user's code and the caller of run, so an error, or Ctrl-C, may unwind it.
 */
 #include "bind/lua_handler.h"
+#include "bind/lua_timer.h"
 
 #include "net/addr.h"
 

@@ -15,6 +15,7 @@
 */
 #include "bind/lua_conn.h"
 #include "bind/lua_bind.h"
+#include "bind/lua_request.h"
 #include "bind/lua_verbs.h"
 
 #include <math.h>

@@ -3,6 +3,8 @@
 #define WS_BIND_LUA_SERVER_H
 
 #include "bind/lua_handler.h"
+#include "bind/lua_emitter.h"
+#include "bind/lua_request.h"
 
 /* The server userdata at idx, or a Lua error. */
 struct ws_lserver *ws_check_server(lua_State *L, int idx);

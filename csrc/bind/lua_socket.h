@@ -3,6 +3,8 @@
 #define WS_BIND_LUA_SOCKET_H
 
 #include "bind/lua_bind.h"
+#include "bind/lua_emitter.h"
+#include "bind/lua_request.h"
 
 /* Pushes the loop userdata of the socket userdata at idx. */
 void ws_push_loop_of(lua_State *L, const struct ws_lsocket *k, int idx);

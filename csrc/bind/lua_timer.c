@@ -1,4 +1,6 @@
 /* bind/lua_timer.c -- timers, foreign descriptors and signals in Lua. */
+#include "bind/lua_timer.h"
+
 #include "bind/lua_handler.h"
 
 #include "loop/wake.h"

@@ -1,0 +1,41 @@
+/* bind/lua_request.h -- the handshake's heads as tables, and answering them.
+**
+** lua_request.c shows them; lua_upgrade.c decides what a server answers.
+*/
+#ifndef WS_BIND_LUA_REQUEST_H
+#define WS_BIND_LUA_REQUEST_H
+
+#include "bind/lua_bind.h"
+
+/* -- lua_upgrade.c -- */
+
+/* The request of the socket at idx wants an answer. */
+void ws_server_upgrade(lua_State *L, struct ws_lsocket *k, int idx);
+void ws_server_request(lua_State *L, struct ws_lsocket *k, int idx,
+                       struct ws_slice body);
+
+/* Adds accept and reject to the table at the top. */
+void ws_upgrade_methods(lua_State *L);
+void ws_open_upgrade(lua_State *L);
+
+/* -- lua_request.c -- */
+
+void ws_open_request(lua_State *L); /* registers the classes */
+
+/* Pushes the header lines of h as a headers table. */
+void ws_push_headers(lua_State *L, const struct ws_head *h);
+
+/* Pushes the head of a socket as a table {method, target, path, query,
+** headers} or {status, reason, headers, body}. */
+void ws_push_request(lua_State *L, struct ws_lsocket *k, int idx);
+void ws_push_response(lua_State *L, struct ws_lsocket *k, int idx);
+
+/* The socket of the request or response table at idx, which is pushed, or
+** NULL. */
+struct ws_lsocket *ws_request_socket(lua_State *L, int idx);
+
+/* Parses a socket's kept head; fields has WS_HEAD_LINES_MAX places. */
+int ws_parse_head(struct ws_lsocket *k, struct ws_head *h,
+                  struct ws_field *fields);
+
+#endif
