@@ -9,7 +9,8 @@
 # prints the command to run and fails.
 
 node_dir=build/node
-node_modules="ws@8 playwright-core@1"
+# playwright-core: the last ones want a newer Node than Debian 12 has
+node_modules="ws@8 playwright-core@1.52.0"
 
 # Group, how to see that it is there, Debian package.
 #   c NAME  a command      p NAME  a pkg-config package   f FILE  a file
@@ -99,7 +100,8 @@ install() { # packages...
 
 install_node() {
     for module in $node_modules; do
-        [ -e "$node_dir/node_modules/${module%@*}/package.json" ] || absent=1
+        grep -q "\"version\": \"${module#*@}" \
+            "$node_dir/node_modules/${module%@*}/package.json" 2>/dev/null || absent=1
     done
     [ -z "$absent" ] && return 0
     command -v npm >/dev/null || install npm || return 1
