@@ -151,6 +151,12 @@ void ws_server_refused(lua_State *L, struct ws_lsocket *k, int idx, int err)
 
 /* -- departures -- */
 
+/* ws_lserver.closing: 0, then what its end waits for. */
+enum {
+    CLOSING = 1, /* the clients' Close, or the end of patience */
+    DROPPING     /* one more turn, then all are dropped */
+};
+
 static void closed_if_empty(struct ws_lserver *sv)
 {
     struct ws_loop *loop = &sv->loop->loop;
@@ -248,7 +254,7 @@ static int server_close(lua_State *L)
     if (!lua_isnoneornil(L, 4))
         ms = ws_check_seconds(L, 4, "timeout");
     if (sv->open && !sv->closing) {
-        sv->closing = 1;
+        sv->closing = CLOSING;
         ws_serve_close(&sv->serve);
         say_goodbye(sv, code, reason);
         turn_away(sv);
@@ -285,6 +291,12 @@ void ws_server_timeout(lua_State *L, struct ws_lserver *sv)
     if (!sv->closing)
         return;
     if (sv->nclients > 0 || sv->nopening > 0) {
+        if (sv->closing == CLOSING) {
+            /* what was said in the turn before this one is not out yet */
+            sv->closing = DROPPING;
+            ws_loop_arm(&sv->loop->loop, &sv->timer, sv->loop->loop.now_ms);
+            return;
+        }
         drop_all(&sv->clients);
         drop_all(&sv->opening);
         return;

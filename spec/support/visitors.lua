@@ -65,6 +65,7 @@ end
 --- The whole answer up to the connection's end; nil when there is none.
 function M.answer(peer)
   peer:take_end()
+  peer:close()
   return M.parse(peer.got)
 end
 
