@@ -6,7 +6,8 @@
 ** entries.
 ** A list is never changed, only replaced, so that whoever walks one is not
 ** disturbed: what is added meanwhile waits for the next event, and what is
-** removed is marked and not called any more (DOM 2.9; W-60 to W-65).
+** removed is marked and not called any more (DOM 2.9; W-60 to W-65).  Only an
+** attribute's entry takes its new function in place (HTML 8.1.8.1).
 */
 #include "bind/lua_emitter.h"
 
@@ -115,25 +116,41 @@ static void push_copy(lua_State *L, const struct ws_emitter *t, int own,
     lua_remove(L, -2);
 }
 
+/* Whether the list at the top may become a lone function: not when there was
+** a list before, since somebody may be walking it and must see its entries
+** marked when they are removed. */
+static int can_be_lone(lua_State *L, const struct ws_emitter *t, int own,
+                       int event)
+{
+    int list = lua_gettop(L), can;
+
+    if (lua_rawlen(L, list) != 1)
+        return 0;
+    lua_rawgeti(L, list, 1);
+    can = lua_rawgeti(L, own, event) != LUA_TTABLE &&
+          entry_kind(L, list + 1) == fast_kind(t) &&
+          !entry_flag(L, list + 1, E_ONCE) &&
+          lua_rawgeti(L, list + 1, E_FN) == LUA_TFUNCTION;
+    lua_settop(L, list);
+    return can;
+}
+
 /* Stores the list at the top (popped) in its simplest form. */
 static void store(lua_State *L, const struct ws_emitter *t, int own, int event)
 {
     int list = lua_gettop(L);
-    size_t n = lua_rawlen(L, list);
 
-    if (n == 0) {
+    if (lua_rawlen(L, list) == 0) {
         lua_pushnil(L);
         lua_replace(L, list);
-        *t->mask &= (uint16_t) ~(1u << event);
+        *t->mask &= (uint16_t)~(1u << event);
     } else {
         *t->mask |= (uint16_t)(1u << event);
     }
-    if (n == 1) {
+    if (!lua_isnil(L, list) && can_be_lone(L, t, own, event)) {
         lua_rawgeti(L, list, 1);
-        if (entry_kind(L, list + 1) == fast_kind(t) &&
-            !entry_flag(L, list + 1, E_ONCE) &&
-            lua_rawgeti(L, list + 1, E_FN) == LUA_TFUNCTION)
-            lua_replace(L, list);
+        lua_rawgeti(L, -1, E_FN);
+        lua_replace(L, list);
         lua_settop(L, list);
     }
     lua_rawseti(L, own, event);
@@ -290,6 +307,20 @@ void ws_emitter_get(lua_State *L, const struct ws_emitter *t, int event)
     lua_settop(L, top + 1);
 }
 
+/* Gives the attribute's entry `at`, 0: none yet, the function at 3. */
+static void set_attribute(lua_State *L, int at)
+{
+    if (at != 0) { /* it keeps its place (W-61) */
+        lua_rawgeti(L, LIST, at);
+        lua_pushvalue(L, 3);
+        lua_rawseti(L, -2, E_FN);
+        lua_pop(L, 1);
+        return;
+    }
+    push_entry(L, 3, ATTRIBUTE, 0);
+    lua_rawseti(L, LIST, (lua_Integer)lua_rawlen(L, LIST) + 1);
+}
+
 void ws_emitter_set(lua_State *L, const struct ws_emitter *t, int event)
 {
     int at;
@@ -298,15 +329,10 @@ void ws_emitter_set(lua_State *L, const struct ws_emitter *t, int event)
         ws_check_callable(L, 3, lua_tostring(L, 2));
     open_list(L, t, event);
     at = find(L, LIST, 0, ATTRIBUTE);
-    if (lua_isnil(L, 3)) {
-        if (at != 0)
-            take_out(L, at);
-    } else {
-        if (at == 0) /* a replaced one keeps its place (W-61) */
-            at = (int)lua_rawlen(L, LIST) + 1;
-        push_entry(L, 3, ATTRIBUTE, 0);
-        lua_rawseti(L, LIST, at);
-    }
+    if (!lua_isnil(L, 3))
+        set_attribute(L, at);
+    else if (at != 0)
+        take_out(L, at);
     store(L, t, OWN, event);
 }
 
@@ -382,16 +408,28 @@ static int call_plain(lua_State *L, const struct ws_firing *f, int args)
     return ws_handler_call(L, n, 0, about(f));
 }
 
-/* Calls the function, or the object with handleEvent (W-65), at the top. */
+/* (object, event): an object that listens; looked at only now, when what it
+** raises is a handler's error (W-65). */
+static int call_object(lua_State *L)
+{
+    if (luaL_getmetafield(L, 1, "__call") == LUA_TNIL) {
+        if (lua_getfield(L, 1, "handleEvent") == LUA_TNIL)
+            return luaL_error(L, "the listener has no handleEvent");
+    }
+    lua_insert(L, 1);
+    lua_call(L, 2, 0);
+    return 0;
+}
+
+/* Calls the function or object at the top. */
 static int call_event(lua_State *L, const struct ws_firing *f, int event)
 {
     int n = 1;
 
-    if (lua_istable(L, -1) && lua_getfield(L, -1, "handleEvent") != LUA_TNIL) {
+    if (lua_istable(L, -1)) {
+        lua_pushcfunction(L, call_object);
         lua_insert(L, -2);
         n = 2;
-    } else if (lua_istable(L, -1)) {
-        lua_pop(L, 1); /* callable itself, or an error the call reports */
     }
     lua_pushvalue(L, event);
     return ws_handler_call(L, n, 0, about(f));
