@@ -1,31 +1,54 @@
 /* bind/lua_handler.c -- see lua_handler.h. */
 #include "bind/lua_handler.h"
 
-static void to_stderr(lua_State *L, const char *traceback)
+/* (error value, its coroutine) -> what happened, where */
+static int describe(lua_State *L)
 {
-    (void)L;
-    lua_writestringerror("wsock: %s\n", traceback);
+    const char *message = luaL_tolstring(L, 1, NULL);
+
+    luaL_traceback(L, lua_tothread(L, 2), message, 0);
+    return 1;
+}
+
+/* Pushes the traceback of the error value at idx.  Its __tostring is the
+** user's code and may fail as well; then the type has to do. */
+static void push_traceback(lua_State *L, int idx)
+{
+    lua_pushcfunction(L, describe);
+    lua_pushvalue(L, idx);
+    lua_pushvalue(L, WS_IX_THREAD);
+    if (lua_pcall(L, 2, 1, 0) == LUA_OK)
+        return;
+    lua_pushfstring(L, "(error object is a %s value that cannot be shown)",
+                    luaL_typename(L, idx));
+    luaL_traceback(L, lua_tothread(L, WS_IX_THREAD), lua_tostring(L, -1), 0);
+}
+
+static void to_stderr(lua_State *L, int idx)
+{
+    lua_writestringerror("wsock: %s\n", lua_isstring(L, idx)
+                                            ? lua_tostring(L, idx)
+                                            : luaL_typename(L, idx));
 }
 
 void ws_handler_report(lua_State *L, lua_State *co, int about)
 {
-    const char *message;
-    int top = lua_gettop(L);
+    int top = lua_gettop(L), value = top + 1, text;
 
     if (about != 0)
         about = lua_absindex(L, about);
-    message = luaL_tolstring(co, -1, NULL);
-    luaL_traceback(L, co, message, 0);
+    lua_xmove(co, L, 1);
+    push_traceback(L, value);
+    text = lua_gettop(L);
     if (lua_getiuservalue(L, WS_IX_LOOP, WS_UV_ONERROR) == LUA_TNIL) {
-        to_stderr(L, lua_tostring(L, top + 1));
+        to_stderr(L, text);
     } else {
-        lua_pushvalue(co, -2); /* the error value itself */
-        lua_xmove(co, L, 1);
-        lua_pushvalue(L, top + 1);
+        lua_pushvalue(L, value);
+        lua_pushvalue(L, text);
         if (about != 0)
             lua_pushvalue(L, about);
         if (lua_pcall(L, about != 0 ? 3 : 2, 0, 0) != LUA_OK)
-            to_stderr(L, luaL_tolstring(L, -1, NULL));
+            to_stderr(L, -1);
     }
     lua_settop(L, top);
 }

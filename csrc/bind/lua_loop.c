@@ -120,6 +120,13 @@ static int nothing(lua_State *L)
     return 0;
 }
 
+/* Any call lets a hook run that a signal handler has set: Ctrl-C. */
+static void run_hook(lua_State *L)
+{
+    lua_pushcfunction(L, nothing);
+    lua_call(L, 0, 0);
+}
+
 static void dispatch(lua_State *L, struct ws_lloop *ll, struct ws_source *src)
 {
     struct ws_session *s;
@@ -162,12 +169,13 @@ static void turn(lua_State *L, struct ws_lloop *ll, int64_t timeout_ms)
     ws_peers_recover(&ll->peers);
     if (ws_peers_busy(&ll->peers))
         timeout_ms = 0;
+    if (lua_gethook(L) != NULL)
+        run_hook(L); /* set while a handler ran: it is not that thread's */
     if (ws_loop_turn(&ll->loop, timeout_ms) != WS_OK) {
         if (errno != EINTR)
             luaL_error(L, "%s: %s", ll->loop.backend->name,
                        ws_errno_text(errno));
-        lua_pushcfunction(L, nothing); /* lets a pending hook run: Ctrl-C */
-        lua_call(L, 0, 0);
+        run_hook(L);
     }
     for (;;) {
         src = ws_loop_next(&ll->loop);
