@@ -40,6 +40,7 @@ local function libraries()
   if text:find "include <openssl/ssl" then libs[#libs + 1] = "ssl" end
   if text:find "include <zlib" then libs[#libs + 1] = "z" end
   if text:find "include <pthread" then libs[#libs + 1] = "pthread" end
+  if text:find "include <math" then libs[#libs + 1] = "m" end
   return libs
 end
 

@@ -28,7 +28,8 @@ M.headers = {
   { "^poll%.h", "^loop/" },
   { "^sys/epoll", "^loop/" },
   { "^sys/eventfd", "^loop/", "^net/resolve%.c$" },
-  { "^signal%.h", "^loop/", "^bind/lua_timer%.c$" }, -- bind: names to numbers
+  -- bind: names to numbers; resolve: its threads block them
+  { "^signal%.h", "^loop/", "^bind/lua_timer%.c$", "^net/resolve%.c$" },
   { "^time%.h", "^loop/" },
   { "^sys/time", "^loop/" },
   { "^openssl/ssl", "^net/tls%.c$" },
