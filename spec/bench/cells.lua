@@ -1,0 +1,120 @@
+-- spec/bench/cells.lua -- what is measured, and what it must reach.
+--
+-- A cell has a name, one or more runs of the load against a server, and a
+-- measure of what a run gave.  With two runs the figure judged is the ratio
+-- first : second, else the measure itself.  `least` must be reached, `aim` is
+-- where we want to be; with `most` in place of `least` smaller is better.
+-- A run is {server, "options of load"}; with fresh = true its server is
+-- started for it alone.
+
+local M = {}
+
+-- ---- measures: of what one run of the load printed -----------------------------
+
+local measure = {
+  rate = { "thousand messages per second of server CPU", function(r) return r.messages / r.cpu / 1000 end },
+  cost = { "microseconds of server CPU", function(r) return r.cpu / r.messages * 1e6 end },
+  each = { "bytes of server memory for each", function(r) return r.memory / r.conns end },
+  growth = { "KiB the server has grown", function(r) return r.memory / 1024 end },
+}
+
+local function size_name(n)
+  if n >= 1 << 20 then return (n >> 20) .. " MiB" end
+  return n >= 1024 and (n >> 10) .. " KiB" or n .. " B"
+end
+
+-- ---- groups: functions of (quick) that return cells ------------------------------
+
+--- connections x in flight x bytes, and the shares of the raw echo.
+local shapes = {
+  { 64, 1, 16, 0.90, 0.95 }, { 64, 1, 125, 0.90, 0.95 }, { 64, 1, 1 << 10, 0.90, 0.95 },
+  { 64, 1, 16 << 10, 0.80, 0.90 },
+  { 64, 1, 64 << 10, 0.65, 0.85 }, { 64, 1, 1 << 20, 0.65, 0.85 },
+  { 64, 16, 16, 0.50, 0.65 }, { 64, 16, 125, 0.50, 0.65 },
+  { 1000, 16, 16, 0.50, 0.65 }, { 1000, 16, 125, 0.50, 0.65 },
+  { 64, 16, 1 << 10, 0.40, 0.55 }, { 64, 16, 16 << 10, 0.75, 0.85 },
+}
+
+local function echo()
+  local cells = {}
+  for i, s in ipairs(shapes) do
+    local load = ("conns=%d depth=%d size=%d"):format(s[1], s[2], s[3])
+    cells[i] = {
+      name = ("%d x %d x %s"):format(s[1], s[2], size_name(s[3])),
+      runs = { { "echo", load }, { "raw", "mode=raw " .. load } },
+      peers = load, measure = measure.rate, least = s[4], aim = s[5],
+    }
+  end
+  return cells
+end
+
+local function text()
+  local cells = {}
+  for i, kind in ipairs { "ascii", "mixed", "dense" } do
+    cells[i] = {
+      name = kind .. " text, 64 x 1 x 16 KiB",
+      runs = { { "echo", "conns=64 size=16384 kind=" .. kind }, { "echo", "conns=64 size=16384" } },
+      measure = measure.rate, least = 0.80, aim = 0.95,
+    }
+  end
+  return cells
+end
+
+local function beside(_, most)
+  return { {
+    name = ("64 x 1 x 125 B beside %d idle ones"):format(most - 64),
+    runs = { { "echo", ("conns=%d active=64 size=125"):format(most) }, { "echo", "conns=64 size=125" } },
+    measure = measure.rate, least = 0.9,
+  } }
+end
+
+local function opening()
+  return { {
+    name = "opening and closing handshake",
+    runs = { { "echo", "mode=rate conns=16" } }, measure = measure.cost, most = 45, aim = 35,
+  } }
+end
+
+local function broadcast()
+  return { {
+    name = "broadcast to 1000, 125 B, 4 outstanding, a delivery",
+    runs = { { "broadcast", "mode=broadcast conns=1000 depth=4 size=125" } },
+    measure = measure.cost, most = 2.0, aim = 1.0,
+  } }
+end
+
+local function idle(_, most)
+  return { {
+    name = ("idle connection, %d of them"):format(most),
+    runs = { { "idle", ("mode=idle conns=%d"):format(most), fresh = true } },
+    once = true, measure = measure.each, most = 1024,
+  } }
+end
+
+local function flat(quick)
+  local millions = quick and 1 or 10
+  return { {
+    name = ("over %d million echoes"):format(millions),
+    runs = { { "echo", ("conns=64 depth=16 size=125 warm=1000 ms=0 limit=600 count=%d000000"):format(millions),
+      fresh = true } },
+    once = true, measure = measure.growth, most = 256,
+  } }
+end
+
+--- What `micro` prints: name, least GB/s.
+M.micro = {
+  { "mask-125" }, { "mask-16384", 5 }, { "mask-copy-16384" },
+  { "utf8-ascii-125" }, { "utf8-ascii-16384", 3 }, { "utf8-mixed-16384" }, { "utf8-dense-16384" },
+}
+
+M.groups = {
+  { "echo", "against a plain TCP echo", echo },
+  { "text", "against binary", text },
+  { "beside", "against the 64 alone", beside },
+  { "handshake", nil, opening },
+  { "broadcast", nil, broadcast },
+  { "idle", nil, idle },
+  { "memory", nil, flat },
+}
+
+return M

@@ -1,0 +1,500 @@
+/* spec/bench/load.c -- load for one server: echoes, openings, broadcasts.
+**
+**   load mode=echo port=N [pid=N] [name=value ...]      one line on stdout
+**
+** One thread, epoll, libc only.  Frames are masked beforehand and lie in a
+** ring, each with its own key and content; connections start at different
+** places in it.  So what a server must answer is known to the byte, also the
+** lengths of its frames and which connection gets which, and comparing takes
+** the place of parsing.  Long payload is dropped in the kernel, unseen, once
+** the warm-up has compared some of it.
+**
+** What counts is the CPU time of the server's process (pid=), not the wall's:
+** it stays the same when others use the machine.  Anything unexpected ends the
+** run with a message and code 1; so does time.
+**
+**   mode=echo       `active` of `conns` connections keep `depth` messages of
+**                   `size` bytes under way; kind=binary|ascii|mixed|dense (the
+**                   last two: text with some, with only, multi-byte characters)
+**   mode=raw        the same bytes through a plain TCP echo
+**   mode=rate       `conns` slots that open, shake hands, close and start over
+**   mode=broadcast  the first of `conns` sends, all of them receive
+**   mode=idle       opens `conns` connections and sees what memory they take
+**
+** `ms` of measuring after `warm` ms (echo: at least `count` messages), all of
+** it within `limit` seconds.
+*/
+#include "ring.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    SKIPPED = 8192, /* bytes of a message not worth copying to look at */
+    AT_ONCE = 64,   /* connections being opened */
+    FIRST = 16,     /* idlers opened before memory is looked at */
+    SOURCES = 32    /* addresses to connect from: ports in TIME_WAIT */
+};
+
+static const char *const modes[] = {"echo",      "raw",  "rate",
+                                    "broadcast", "idle", NULL};
+enum { ECHO, RAW, RATE, BROADCAST, IDLE };
+static const char *const kinds[] = {"binary", "ascii", "mixed", "dense", NULL};
+
+static long mode, kind, port, pid, conns = 1, active, depth = 1, size = 16;
+static long ms = 1000, warm = 200, count, limit = 60;
+
+/* What a connection waits for. */
+enum state {
+    UNUSED,     /* to be opened */
+    CONNECTING, /* the TCP handshake */
+    OPENING,    /* the whole 101 */
+    OPEN,       /* answers */
+    CLOSING     /* a Close, then the end */
+};
+
+struct conn {
+    int fd;
+    enum state state;
+    size_t first;   /* the frame of the ring it starts with */
+    size_t sent;    /* bytes, ever */
+    size_t owed;    /* bytes to send now */
+    size_t got;     /* bytes of answers */
+    size_t head_n;  /* of the head */
+    char head[512]; /* the 101, or the Close */
+};
+
+static struct ring ring;
+static struct conn *all;
+static int ep;
+static struct sockaddr_in server;
+static uint8_t buf[256 * 1024];
+static long opened;      /* connections that are open */
+static int64_t messages; /* came back, ever */
+static int measuring;
+
+static void die(const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    fputs("load: ", stderr);
+    vfprintf(stderr, format, ap);
+    fputs("\n", stderr);
+    va_end(ap);
+    exit(1);
+}
+
+/* -- clocks, memory -- */
+
+static double read_clock(clockid_t id)
+{
+    struct timespec t;
+
+    if (clock_gettime(id, &t) != 0)
+        die("the server's clock: %s", strerror(errno));
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static double now(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+/* CPU seconds the server has used, all of its threads, to the nanosecond. */
+static double server_cpu(void)
+{
+    clockid_t id;
+
+    if (pid == 0)
+        return 0;
+    if (clock_getcpuclockid((pid_t)pid, &id) != 0)
+        die("there is no process %ld", pid);
+    return read_clock(id);
+}
+
+/* Bytes of the server that are in memory and in no file. */
+static long server_memory(void)
+{
+    char name[64];
+    long whole, there = 0, shared = 0;
+    FILE *f;
+
+    if (pid == 0)
+        return 0;
+    snprintf(name, sizeof name, "/proc/%ld/statm", pid);
+    f = fopen(name, "r");
+    if (f == NULL || fscanf(f, "%ld %ld %ld", &whole, &there, &shared) != 3)
+        die("cannot read %s", name);
+    fclose(f);
+    return (there - shared) * sysconf(_SC_PAGESIZE);
+}
+
+/* -- sending -- */
+
+static void flush(struct conn *c)
+{
+    size_t n, at, all_n = ring.n * ring.frame_n;
+
+    while (c->owed > 0) {
+        ssize_t k;
+
+        at = (c->sent + c->first * ring.frame_n) % all_n;
+        n = c->owed < all_n - at ? c->owed : all_n - at;
+        k = send(c->fd, ring.frames + at, n, MSG_NOSIGNAL);
+
+        if (k < 0 && errno == EAGAIN)
+            return;
+        if (k < 0)
+            die("send: %s", strerror(errno));
+        c->sent += (size_t)k;
+        c->owed -= (size_t)k;
+    }
+}
+
+static void send_messages(struct conn *c, size_t n)
+{
+    c->owed += n * ring.frame_n;
+    flush(c);
+}
+
+/* Few bytes, to a connection that has sent nothing yet. */
+static void send_text(struct conn *c, const char *text, size_t n)
+{
+    if (send(c->fd, text, n, MSG_NOSIGNAL) != (ssize_t)n)
+        die("send: %s", strerror(errno));
+}
+
+/* -- opening and closing -- */
+
+static void dial(struct conn *c)
+{
+    static uint32_t source;
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLET,
+                             .data.ptr = c};
+    struct sockaddr_in from = {.sin_family = AF_INET};
+    int one = 1;
+
+    from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + source++ % SOURCES);
+    c->state = CONNECTING;
+    c->head_n = 0;
+    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (c->fd < 0)
+        die("socket: %s", strerror(errno));
+    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+    if (bind(c->fd, (struct sockaddr *)&from, sizeof from) != 0)
+        die("bind: %s", strerror(errno));
+    if (epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &ev) != 0)
+        die("epoll_ctl: %s", strerror(errno));
+    if (connect(c->fd, (struct sockaddr *)&server, sizeof server) != 0 &&
+        errno != EINPROGRESS)
+        die("connect: %s", strerror(errno));
+}
+
+/* The key and its answer are those of RFC 6455 1.3. */
+static void connected(struct conn *c)
+{
+    static const char request[] =
+        "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+    if (mode == RAW) {
+        c->state = OPEN;
+        opened++;
+    } else {
+        c->state = OPENING;
+        send_text(c, request, sizeof request - 1);
+    }
+}
+
+/* Part of the head has come: what if it is all? */
+static void opening(struct conn *c)
+{
+    static const char close_frame[] = "\x88\x82\x11\x22\x33\x44\x12\xca";
+
+    c->head[c->head_n] = '\0';
+    if (strstr(c->head, "\r\n\r\n") == NULL)
+        return;
+    if (strncmp(c->head, "HTTP/1.1 101 ", 13) != 0 ||
+        strstr(c->head, ": s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n") == NULL ||
+        strcmp(c->head + c->head_n - 4, "\r\n\r\n") != 0)
+        die("a bad answer to the handshake: %s", c->head);
+    c->state = OPEN;
+    opened++;
+    if (mode == RATE) {
+        send_text(c, close_frame, 8);
+        c->state = CLOSING;
+        c->head_n = 0;
+    }
+}
+
+/* The end of the stream: all is well if a Close came before it. */
+static void ended(struct conn *c)
+{
+    if (c->state != CLOSING || c->head_n != 4 ||
+        memcmp(c->head, "\x88\x02\x03\xe8", 4) != 0)
+        die("the server ended a connection");
+    close(c->fd);
+    opened--;
+    messages++;
+    dial(c);
+}
+
+/* -- receiving -- */
+
+/* n bytes of answers in buf, or unseen: compares, and sends as many again. */
+static void answered(struct conn *c, size_t n, int seen)
+{
+    size_t all_n = ring.n * ring.answer_n, done = 0;
+    size_t before = c->got / ring.answer_n, k;
+
+    while (seen && done < n) {
+        size_t at = (c->got + done + c->first * ring.answer_n) % all_n;
+        k = n - done < all_n - at ? n - done : all_n - at;
+        if (memcmp(buf + done, ring.answers + at, k) != 0)
+            die("an answer is wrong, in message %zu", before);
+        done += k;
+    }
+    c->got += n;
+    k = c->got / ring.answer_n - before;
+    messages += (int64_t)k;
+    if (mode != BROADCAST && k > 0)
+        send_messages(c, k);
+}
+
+static ssize_t receive(struct conn *c, size_t *room, int *seen)
+{
+    size_t left = ring.answer_n - c->got % ring.answer_n;
+
+    *seen = c->state != OPEN || !measuring || left <= SKIPPED;
+    *room = *seen ? sizeof buf : left;
+    if (c->state == OPEN)
+        return recv(c->fd, buf, *room, *seen ? 0 : MSG_TRUNC);
+    *room = sizeof c->head - 1 - c->head_n;
+    return recv(c->fd, c->head + c->head_n, *room, 0);
+}
+
+static void readable(struct conn *c)
+{
+    for (;;) {
+        int seen, fd = c->fd;
+        size_t room;
+        ssize_t n = receive(c, &room, &seen);
+
+        if (n < 0 && errno == EAGAIN)
+            return;
+        if (n < 0)
+            die("recv: %s", strerror(errno));
+        if (n == 0) {
+            ended(c);
+        } else if (c->state == OPEN) {
+            answered(c, (size_t)n, seen);
+        } else {
+            c->head_n += (size_t)n;
+            if (c->state == OPENING)
+                opening(c);
+        }
+        if (c->fd != fd || n == 0 || (c->state == OPEN && (size_t)n < room))
+            return;
+    }
+}
+
+static void turn(int wait_ms)
+{
+    static double end;
+    struct epoll_event ev[512];
+    int i, n = epoll_wait(ep, ev, 512, wait_ms);
+
+    if (end == 0)
+        end = now() + (double)limit;
+    if (now() > end)
+        die("time is over: %ld open, %lld messages", opened,
+            (long long)messages);
+    for (i = 0; i < n; i++) {
+        struct conn *c = ev[i].data.ptr;
+        if ((ev[i].events & EPOLLERR) == 0 && c->state == CONNECTING)
+            connected(c);
+        if ((ev[i].events & EPOLLOUT) != 0)
+            flush(c);
+        if ((ev[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
+            readable(c);
+    }
+}
+
+/* -- modes -- */
+
+static void open_up_to(long n)
+{
+    static long dialled;
+
+    while (opened < n) {
+        while (dialled < n && dialled - opened < AT_ONCE)
+            dial(&all[dialled++]);
+        turn(50);
+    }
+}
+
+/* Until the server has nothing left to do. */
+static void settle(void)
+{
+    double before, end;
+
+    do {
+        before = server_cpu();
+        for (end = now() + 0.1; now() < end;)
+            turn(100);
+    } while (server_cpu() - before > 0.0005);
+}
+
+static void begin(void)
+{
+    long i;
+
+    if (mode == RATE) {
+        for (i = 0; i < conns; i++)
+            dial(&all[i]);
+        return;
+    }
+    open_up_to(conns);
+    if (mode == BROADCAST)
+        send_messages(&all[0], (size_t)depth);
+    for (i = 0; i < conns && mode != BROADCAST; i++) {
+        all[i].first = (size_t)i * 7 % ring.n;
+        if ((i + 1) * active / conns != i * active / conns) /* evenly spread */
+            send_messages(&all[i], (size_t)depth);
+    }
+}
+
+/* Turns until then, and until there are so many messages.  The next broadcast
+** leaves when the receivers, together, have had enough of those before. */
+static void work(double end, int64_t enough)
+{
+    while (now() < end || messages < enough) {
+        int64_t sent;
+
+        turn(20);
+        sent = (int64_t)((all[0].sent + all[0].owed) / ring.frame_n);
+        sent -= messages / conns;
+        if (mode == BROADCAST && sent < depth)
+            send_messages(&all[0], (size_t)(depth - sent));
+    }
+}
+
+static void run(void)
+{
+    double start, cpu;
+    int64_t first;
+    long memory;
+
+    begin();
+    work(now() + (double)warm / 1000, 0);
+    measuring = 1;
+    memory = server_memory();
+    first = messages;
+    cpu = server_cpu();
+    start = now();
+    work(start + (double)ms / 1000, first + count);
+    cpu = server_cpu() - cpu;
+    printf("messages=%lld secs=%.6f cpu=%.6f memory=%ld conns=%ld\n",
+           (long long)(messages - first), now() - start, cpu,
+           server_memory() - memory, conns);
+}
+
+static void rest(void)
+{
+    long memory;
+
+    open_up_to(FIRST);
+    settle();
+    memory = server_memory();
+    open_up_to(conns);
+    settle();
+    printf("memory=%ld conns=%ld\n", server_memory() - memory, conns - FIRST);
+}
+
+/* -- options -- */
+
+static long word(const char *value, const char *const names[])
+{
+    long i;
+
+    for (i = 0; names[i] != NULL; i++) {
+        if (strcmp(value, names[i]) == 0)
+            return i;
+    }
+    return strtol(value, NULL, 10);
+}
+
+static void option(char *text)
+{
+    static const struct {
+        const char *name;
+        long *value;
+    } options[] = {{"mode", &mode},     {"kind", &kind},   {"port", &port},
+                   {"pid", &pid},       {"conns", &conns}, {"size", &size},
+                   {"active", &active}, {"depth", &depth}, {"ms", &ms},
+                   {"warm", &warm},     {"count", &count}, {"limit", &limit}};
+    char *value = strchr(text, '=');
+    size_t i;
+
+    for (i = 0; value != NULL && i < sizeof options / sizeof options[0]; i++) {
+        size_t n = strlen(options[i].name);
+        if ((size_t)(value - text) == n &&
+            memcmp(options[i].name, text, n) == 0) {
+            *options[i].value = word(value + 1, i == 0 ? modes : kinds);
+            return;
+        }
+    }
+    die("what is %s?", text);
+}
+
+/* As many descriptors as there may be; no more connections than that. */
+static void raise_limit(void)
+{
+    struct rlimit r;
+
+    getrlimit(RLIMIT_NOFILE, &r);
+    r.rlim_cur = r.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &r);
+    if ((unsigned long)conns + 32 > r.rlim_cur)
+        conns = (long)r.rlim_cur - 32;
+}
+
+int main(int argc, char **argv)
+{
+    int i;
+
+    for (i = 1; i < argc; i++)
+        option(argv[i]);
+    raise_limit();
+    if (active == 0 || active > conns)
+        active = conns;
+    server.sin_family = AF_INET;
+    server.sin_port = htons((uint16_t)port);
+    server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    all = calloc((size_t)conns, sizeof *all);
+    ep = epoll_create1(EPOLL_CLOEXEC);
+    if (port == 0 || size < 1 || conns < 1 || depth < 1)
+        die("port, or something else, is 0");
+    if (make_ring(&ring, (enum kind)kind, (size_t)size, mode == RAW) != 0 ||
+        all == NULL || ep < 0)
+        die("no memory");
+    if (mode == IDLE)
+        rest();
+    else
+        run();
+    return 0; /* the kernel closes the rest */
+}

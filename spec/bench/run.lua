@@ -1,0 +1,187 @@
+-- spec/bench/run.lua -- how fast, how small, and against what.
+--
+--   lua5.4 spec/bench/run.lua [options]       from the project's root, built
+--
+-- What counts is the CPU time of the server's process, and ratios of it within
+-- one run: wall time says little on a machine that others use.  The server has
+-- one core, the load another (one for both when there is only one).  Rounds
+-- are interleaved: ours, the raw echo, ours, ...; shown are medians, and as
+-- ratio the median of the rounds' ratios with half their spread.
+--
+--   --quick          a minute in place of several (also QUICK=1)
+--   --cell=PATTERN   only cells whose "group/name" matches (also CELL=)
+--   --rounds=N --seconds=N    per cell; default 5 and 1, quick 3 and 0.3
+--   --peers          also Node's ws and nginx with lua-nginx-websocket, if there
+--   --strict         exit code 1 when a cell stays under what it must reach
+--   --build=DIR      where wsock/core.so is; default build
+
+local root = arg[0]:match "^(.*)/spec/bench/[^/]*$" or "."
+package.path = ("R/lua/?.lua;R/lua/?/init.lua;R/spec/?.lua;"):gsub("R", (root:gsub("%%", "%%%%"))) .. package.path
+
+local cells = require "bench.cells"
+local servers = require "bench.servers"
+
+local option = { quick = os.getenv "QUICK", cell = os.getenv "CELL" }
+for _, a in ipairs(arg) do
+  local name, value = a:match "^%-%-(%w+)=?(.*)$"
+  option[assert(name, "what is " .. a .. "?")] = value
+end
+local quick = option.quick and option.quick ~= "0"
+local rounds = tonumber(option.rounds) or quick and 3 or 5
+local seconds = tonumber(option.seconds) or quick and 0.3 or 1
+local pattern = option.cell or ""
+local build = option.build or root .. "/build"
+io.stdout:setvbuf "line"
+
+-- ---- figures ---------------------------------------------------------------------
+
+local function median(list)
+  local sorted = table.move(list, 1, #list, 1, {})
+  table.sort(sorted)
+  local n = #sorted
+  return (sorted[(n + 1) // 2] + sorted[n // 2 + 1]) / 2
+end
+
+local function half_spread(list)
+  return (math.max(table.unpack(list)) - math.min(table.unpack(list))) / 2
+end
+
+local function number(v)
+  if not v then return "" end
+  local size = math.abs(v)
+  return (size >= 100 and "%.0f" or size >= 10 and "%.1f" or "%.2f"):format(v)
+end
+
+local count = { aim = 0, ok = 0, UNDER = 0, failed = 0 }
+
+-- "aim", "ok" or "UNDER"; "" when nothing is asked for.
+local function verdict(cell, value)
+  local sign, bound = 1, cell.least
+  if cell.most then
+    sign, bound = -1, cell.most
+  end
+  if not bound then return "" end
+  local word = cell.aim and sign * value >= sign * cell.aim and "aim"
+    or sign * value >= sign * bound and "ok" or "UNDER"
+  count[word] = count[word] + 1
+  return word
+end
+
+-- ---- the table -------------------------------------------------------------------
+
+local row_format = "%-52s %8s %8s %7s %6s %7s %7s  %s"
+
+local function row(...)
+  print((row_format:format(...):gsub("%s+$", "")))
+end
+
+local function bounds(cell)
+  local mark = cell.most and "<" or ""
+  return number(cell.least or cell.most), cell.aim and mark .. number(cell.aim) or ""
+end
+
+local function show(cell, values, ratios, others)
+  local bound, aim = bounds(cell)
+  if cell.most then bound = "<" .. bound end
+  local judged = ratios and median(ratios) or median(values[1])
+  row(cell.name, number(median(values[1])), values[2] and number(median(values[2])) or "",
+    ratios and ("%.2f"):format(judged) or "", "±" .. number(half_spread(ratios or values[1])),
+    bound, aim, verdict(cell, judged) .. (others or ""))
+end
+
+-- ---- running ---------------------------------------------------------------------
+
+local function run_load(run)
+  local server = servers.get(run[1], run.fresh)
+  local text = servers.load(server, ("ms=%d warm=%d %s"):format(seconds * 1000, seconds * 300, run[2]))
+  if run.fresh then server:stop() end
+  local result = {}
+  for name, value in text:gmatch "(%w+)=(%S+)" do result[name] = tonumber(value) end
+  if not result.conns then error(text, 0) end
+  return result
+end
+
+-- Values by run and round, ratios by round.
+local function measure(cell, runs)
+  local values, ratios = {}, #runs > 1 and {} or nil
+  for i = 1, #runs do values[i] = {} end
+  for round = 1, cell.once and quick and 1 or rounds do
+    for i, run in ipairs(runs) do values[i][round] = cell.measure[2](run_load(run)) end
+    if ratios then ratios[round] = values[1][round] / values[2][round] end
+  end
+  return values, ratios
+end
+
+-- The cell's own runs and, when asked for, those of other servers.
+local function all_runs(cell)
+  local runs = table.move(cell.runs, 1, #cell.runs, 1, {})
+  if option.peers and cell.peers then
+    for _, name in ipairs(servers.peers()) do runs[#runs + 1] = { name, cell.peers } end
+  end
+  return runs
+end
+
+local function run_cell(cell)
+  local runs = all_runs(cell)
+  local ok, values, ratios = pcall(measure, cell, runs)
+  if not ok then
+    count.failed = count.failed + 1
+    return print(("%-52s FAILED: %s"):format(cell.name, values))
+  end
+  local others = ""
+  for i = #cell.runs + 1, #runs do
+    others = ("%s  %s %s (ours x %.1f)"):format(others, runs[i][1], number(median(values[i])),
+      median(values[1]) / median(values[i]))
+  end
+  show(cell, values, ratios, others)
+end
+
+local function run_group(group)
+  local name, against, make = table.unpack(group)
+  local measured
+  for _, cell in ipairs(make(quick, servers.most_connections(10000))) do
+    if (name .. "/" .. cell.name):find(pattern) then
+      if measured ~= cell.measure then
+        print ""
+        row(name .. ": " .. cell.measure[1], "ours", against and name == "echo" and "raw" or against and "other" or "",
+          against and "ratio" or "", "", cell.most and "most" or "least", "aim", "")
+        if against then print("  " .. against) end
+        measured = cell.measure
+      end
+      run_cell(cell)
+    end
+  end
+end
+
+local function run_micro()
+  local heading
+  local results
+  for _, t in ipairs(cells.micro) do
+    if ("micro/" .. t[1]):find(pattern) then
+      results = results or servers.micro()
+      if not heading then
+        print ""
+        row("micro: GB per second of CPU", "ours", "", "", "", "least", "aim", "")
+        heading = true
+      end
+      local cell = { least = t[2] }
+      row(t[1], number(results[t[1]]), "", "", "", number(t[2]), "", verdict(cell, results[t[1]]))
+    end
+  end
+end
+
+-- ---- main ------------------------------------------------------------------------
+
+local function main()
+  print(("%d rounds of %g s; %s"):format(rounds, seconds, servers.describe()))
+  for _, group in ipairs(cells.groups) do run_group(group) end
+  run_micro()
+  print(("\n%d reach the aim, %d what they must, %d stay under it, %d failed"):format(
+    count.aim, count.ok, count.UNDER, count.failed))
+end
+
+servers.open(root, build)
+local ok, err = xpcall(main, debug.traceback)
+servers.close()
+if not ok then io.stderr:write(err, "\n") end
+os.exit(ok and count.failed == 0 and (not option.strict or count.UNDER == 0), true)
