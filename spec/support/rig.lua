@@ -140,6 +140,19 @@ function Rig:raw_server(host)
     peer:welcome(...)
     return peer
   end
+  --- Accepts and welcomes a client that lives in another rig.
+  function server:raw_accept(theirs)
+    local peer
+    theirs:wait(function()
+      local accepted = sock:accept()
+      peer = accepted and raw(theirs, accepted)
+      return peer
+    end, "no connection")
+    peer:welcome()
+    theirs:idle()
+    peer.rig = self.rig
+    return peer
+  end
   return self:keep(server)
 end
 
