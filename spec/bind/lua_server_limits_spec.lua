@@ -1,0 +1,209 @@
+-- bind/lua_server: how many, how long, and what the server hears of those it
+-- never let in.
+
+local lu = require "luaunit"
+local rigs = require "support.rig"
+local visitors = require "support.visitors"
+
+local T = {}
+
+function T:setUp() self.rig = rigs.new() end
+
+function T:tearDown() self.rig:close() end
+
+local function has_left(rig, server, n)
+  rig:wait(function() return server.clientCount == n end, "clients: " .. server.clientCount)
+end
+
+-- ---- maxConnections ----------------------------------------------------------------
+
+function T:test_max_connections_at_its_edge()
+  for _, max in ipairs { 1, 3 } do
+    local server, _, port = self.rig:listen { maxConnections = max }
+    local peers = {}
+    for i = 1, max do
+      local answer
+      peers[i], answer = visitors.knock(self.rig, port)
+      lu.assertEquals(answer.status, 101)
+    end
+    for _ = 1, 2 do
+      local answer = visitors.ask(self.rig, port, visitors.upgrade())
+      lu.assertEquals({ answer.status, answer.body }, { 503, "too many connections\n" })
+    end
+    lu.assertEquals(server.clientCount, max)
+    peers[1]:reset()
+    has_left(self.rig, server, max - 1)
+    local bystander = visitors.bystander(self.rig, port)
+    lu.assertEquals(visitors.ask(self.rig, port, visitors.upgrade()).status, 503)
+    bystander:check()
+  end
+end
+
+-- Plain requests are no connections in this sense.
+function T:test_max_connections_and_plain_requests()
+  local _, _, port = self.rig:listen { maxConnections = 1,
+    onrequest = function(_, response) response:send(200, nil, "hi") end }
+  local bystander = visitors.bystander(self.rig, port)
+  for _ = 1, 3 do lu.assertEquals(visitors.ask(self.rig, port, visitors.plain()).body, "hi") end
+  bystander:check()
+end
+
+-- The hooks are not asked when there is no room anyway.
+function T:test_max_connections_comes_first()
+  local asked = 0
+  local _, _, port = self.rig:listen { maxConnections = 1, verify = function()
+    asked = asked + 1
+    return true
+  end }
+  visitors.bystander(self.rig, port)
+  visitors.ask(self.rig, port, visitors.upgrade())
+  lu.assertEquals(asked, 1)
+end
+
+-- Accepted by hand, later, and several in one handler: still no more than max.
+function T:test_max_connections_when_accepting_by_hand()
+  local waiting, got = {}, {}
+  local server, _, port = self.rig:listen { maxConnections = 2,
+    onupgrade = function(request) waiting[#waiting + 1] = request end }
+  local peers = {}
+  for i = 1, 3 do peers[i] = visitors.visit(self.rig, port, visitors.upgrade()) end
+  self.rig:wait(function() return #waiting == 3 end)
+  self.rig.loop:after(0, function()
+    for i, request in ipairs(waiting) do got[i] = { request:accept() } end
+  end)
+  self.rig:wait(function() return #got == 3 end)
+  lu.assertEquals({ got[1][1].readyState, got[2][1].readyState }, { 1, 1 })
+  lu.assertEquals(got[3], { nil, "too many connections, or the server is closing", "HANDSHAKE" })
+  lu.assertEquals(server.clientCount, 2)
+  local statuses = {}
+  for i = 1, 3 do statuses[i] = visitors.parse(peers[i]:head()).status end
+  table.sort(statuses)
+  lu.assertEquals(statuses, { 101, 101, 503 })
+end
+
+-- ---- handshakesMax --------------------------------------------------------------------
+
+-- One more than may be opening waits in the system's queue, unharmed, and is
+-- served as soon as there is room; clients do not count.
+function T:test_handshakes_max_at_its_edge()
+  for _, max in ipairs { 1, 3 } do
+    local server, _, port = self.rig:listen { handshakesMax = max }
+    local bystander = visitors.bystander(self.rig, port)
+    local mute = {}
+    for i = 1, max - 1 do mute[i] = visitors.visit(self.rig, port) end
+    self.rig:idle()
+    visitors.bystander(self.rig, port):check() -- n-1 are opening, one is free
+    mute[max] = visitors.visit(self.rig, port, "GET")
+    self.rig:idle()
+    local late = visitors.visit(self.rig, port, visitors.upgrade())
+    self.rig:idle(20)
+    lu.assertEquals(late:look(), "")
+    lu.assertEquals(server.clientCount, 2)
+    bystander:check()
+    mute[1]:close()
+    lu.assertStrContains(late:head(), " 101 ")
+    has_left(self.rig, server, 3)
+  end
+end
+
+function T:test_handshakes_max_ends_by_the_clock()
+  local refused = {}
+  local _, _, port = self.rig:listen { handshakesMax = 1, handshakeTimeout = 0.1, closeTimeout = 0.1,
+    onrefused = function(_, code) refused[#refused + 1] = code end }
+  local mute = visitors.visit(self.rig, port)
+  self.rig:idle()
+  local late = visitors.visit(self.rig, port, visitors.upgrade())
+  lu.assertStrContains(late:head(), " 101 ")
+  lu.assertEquals(refused, { "TIMEOUT" })
+  mute:take_end()
+end
+
+-- A request the application has not answered holds its place.
+function T:test_handshakes_max_and_slow_handlers()
+  local asked = {}
+  local _, _, port = self.rig:listen { handshakesMax = 2,
+    onupgrade = function(request) asked[#asked + 1] = request end }
+  local peers = {}
+  for i = 1, 5 do peers[i] = visitors.visit(self.rig, port, visitors.upgrade()) end
+  self.rig:wait(function() return #asked == 2 end)
+  self.rig:idle(20)
+  lu.assertEquals(#asked, 2)
+  for i = 1, 5 do
+    self.rig:wait(function() return asked[i] end)
+    asked[i]:accept()
+  end
+  for i = 1, 5 do lu.assertStrContains(peers[i]:head(), " 101 ") end
+end
+
+-- ---- handshakeTimeout -------------------------------------------------------------------
+
+-- C4: one clock for the whole head, however it dribbles in, and for a body.
+function T:test_one_clock_for_all_of_a_request()
+  local _, _, port = self.rig:listen { handshakeTimeout = 0.3, closeTimeout = 0.2, onrequest = function() end }
+  local bystander = visitors.bystander(self.rig, port)
+  local post = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n"
+  for _, start in ipairs { "", "GET / HTTP/1.1\r\nX: ", post } do
+    local peer = visitors.visit(self.rig, port, start)
+    local over
+    self.rig.loop:after(0.25, function() over = true end)
+    while not over do -- a byte now and then does not help
+      if #start > 0 then peer:send "x" end
+      for _ = 1, 5 do self.rig:turn(0.01) end
+    end
+    lu.assertEquals(peer:look(), "")
+    local answer = visitors.answer(peer)
+    lu.assertEquals(answer and answer.status, 408, start)
+    bystander:check()
+  end
+end
+
+function T:test_no_handshake_timeout()
+  local _, _, port = self.rig:listen { handshakeTimeout = 0 }
+  local peer = visitors.visit(self.rig, port, "GET / HTTP/1.1\r\n")
+  self.rig:idle(20)
+  lu.assertNil(self.rig.loop:timeout())
+  lu.assertEquals(peer:look(), "")
+  lu.assertNil(peer.ended)
+end
+
+-- ---- refused ----------------------------------------------------------------------------
+
+function T:test_refused_is_told_with_its_reason()
+  local refused = {}
+  local _, _, port = self.rig:listen { maxHeaderSize = 256,
+    onrefused = function(...) refused[#refused + 1] = { ... } end }
+  local function is(code, message)
+    self.rig:wait(function() return #refused == 1 end, "nothing refused")
+    local got = table.remove(refused)
+    lu.assertEquals({ #got, got[2], got[3] }, { 3, code, "127.0.0.1" })
+    lu.assertIsString(got[1])
+    if message then lu.assertStrContains(got[1], message) end
+  end
+  visitors.visit(self.rig, port):close()
+  is "CLOSED"
+  visitors.visit(self.rig, port, "GET / HTTP/1.1\r\n"):reset()
+  is "ECONNRESET"
+  visitors.ask(self.rig, port, "\x16\x03\x01")
+  is "HANDSHAKE"
+  visitors.ask(self.rig, port, visitors.upgrade { ["Sec-WebSocket-Version"] = "12" })
+  is "HANDSHAKE"
+  visitors.ask(self.rig, port, visitors.upgrade { ["Sec-WebSocket-Key"] = false })
+  is "HANDSHAKE"
+  visitors.ask(self.rig, port, "GET / HTTP/1.1\r\nX: " .. ("x"):rep(256))
+  is "HANDSHAKE"
+end
+
+-- What the application itself turned down it knows already.
+function T:test_what_is_not_told_as_refused()
+  local refused = {}
+  local _, _, port = self.rig:listen { maxConnections = 1,
+    verify = function(request) return request.path == "/" end,
+    onrefused = function(...) refused[#refused + 1] = { ... } end }
+  visitors.ask(self.rig, port, visitors.plain())
+  visitors.ask(self.rig, port, visitors.upgrade(nil, "GET /other HTTP/1.1"))
+  visitors.bystander(self.rig, port):check()
+  self.rig:idle()
+  lu.assertEquals(refused, {})
+end
+
+return T

@@ -1,0 +1,429 @@
+-- bind/lua_upgrade: who is let in. Origins, verify, subprotocols, headers,
+-- and deciding by hand.
+
+local lu = require "luaunit"
+local bytes = require "support.bytes"
+local rigs = require "support.rig"
+local visitors = require "support.visitors"
+
+local T = {}
+
+function T:setUp() self.rig = rigs.new() end
+
+function T:tearDown() self.rig:close() end
+
+-- The status a server gives to a request with these headers.
+local function status(rig, port, change)
+  local peer, answer = visitors.knock(rig, port, visitors.upgrade(change))
+  peer:close()
+  return answer.status, answer
+end
+
+-- ---- the plain case ------------------------------------------------------------------
+
+-- S33 to S36: the answer, and frames directly behind it
+function T:test_101()
+  local _, _, port = self.rig:listen { onconnection = function(socket) socket:send "hi" end }
+  local peer = visitors.visit(self.rig, port, visitors.upgrade { ["Sec-WebSocket-Key"] = "Iv8io/9s+lYFgZWcXczP8Q==" })
+  local head = peer:head()
+  lu.assertEquals(head, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    .. "Sec-WebSocket-Accept: hsBlbuDTkk24srzEOTBUlZAlC2g=\r\n\r\n")
+  lu.assertEquals(peer:take().payload, "hi")
+end
+
+-- S15, S16, S31, S87, SC-05 and around
+function T:test_what_browsers_and_others_send()
+  local _, _, port = self.rig:listen {}
+  for _, row in ipairs {
+    { 101, { Connection = "keep-alive, Upgrade" } }, { 101, { Connection = "UPGRADE", Upgrade = "WebSocket" } },
+    { 101, { ["Sec-WebSocket-Extensions"] = "permessage-deflate; client_max_window_bits" } },
+    { 101, { ["Sec-WebSocket-Extensions"] = "deflate-frame" } },
+    { 101, { Cookie = "a=b", Pragma = "no-cache", ["User-Agent"] = "x", ["Cache-Control"] = "no-cache" } },
+    { 400, { Connection = "keep-alive" } }, { 400, { ["Sec-WebSocket-Key"] = "short" } }, { 400, { Host = false } },
+    { 426, { ["Sec-WebSocket-Version"] = "12" } }, { 426, { ["Sec-WebSocket-Version"] = false } },
+    { 426, { Upgrade = false } }, { 426, { Upgrade = "h2c" } }, { 400, { ["Content-Length"] = "5" } },
+  } do
+    local got, answer = status(self.rig, port, row[2])
+    lu.assertEquals({ got, row[2] }, row)
+    lu.assertNil(answer.headers["sec-websocket-extensions"])
+    if got == 426 then
+      lu.assertEquals({ answer.headers.upgrade, answer.headers["sec-websocket-version"], answer.headers.connection },
+        { "websocket", "13", "close, Upgrade" })
+    end
+  end
+end
+
+-- ---- origins (X1, S27, S89) -------------------------------------------------------------
+
+local function origins(rig, option, rows, host)
+  local _, _, port = rig:listen { origins = option }
+  for origin, want in pairs(rows) do
+    lu.assertEquals(status(rig, port, { Origin = origin, Host = host }), want, tostring(origin))
+  end
+end
+
+function T:test_same_host_is_the_default()
+  origins(self.rig, nil, {
+    [false] = 101, ["http://example.com"] = 101, ["https://example.com"] = 101, ["https://EXAMPLE.com:444"] = 101,
+    ["null"] = 403, ["http://evil-example.com"] = 403, ["http://example.com.evil"] = 403,
+    ["http://example.com."] = 403, ["http://example.com:80@evil"] = 403, ["http://evil@example.com"] = 403,
+    ["http://EXAMPLE.COM.evil"] = 403, ["http://ex\xc3\xa4mple.com"] = 403, ["http://xn--exmple-cua.com"] = 403,
+    ["example.com"] = 403, [""] = 403, ["http://"] = 403, ["http://example.co"] = 403, ["file://"] = 403,
+    ["http://www.example.com"] = 403, ["http://example.com/"] = 403, ["http://example.com http://evil"] = 403,
+  }, "example.com:8080")
+end
+
+function T:test_any_origin()
+  origins(self.rig, "*", { [false] = 101, ["http://evil"] = 101, ["null"] = 101, ["nonsense"] = 101 })
+end
+
+function T:test_listed_origins()
+  origins(self.rig, { "https://a.example", "http://b.example:8080", "null" }, {
+    [false] = 101, ["https://a.example"] = 101, ["http://b.example:8080"] = 101, ["null"] = 101,
+    ["HTTPS://A.example"] = 101, ["http://a.example"] = 403, ["https://a.example:444"] = 403,
+    ["http://b.example"] = 403, ["https://a.example.evil"] = 403, ["https://xa.example"] = 403,
+    ["https://a.example."] = 403, ["https://u@a.example"] = 403, ["*"] = 403, [""] = 403,
+    ["http://h"] = 403, -- the server's own host is not on the list
+  })
+  origins(self.rig, "https://a.example", { [false] = 101, ["https://a.example"] = 101, ["http://h"] = 403 })
+  origins(self.rig, {}, { [false] = 101, ["http://h"] = 403 })
+end
+
+function T:test_origins_by_a_function()
+  local seen = {}
+  local _, _, port = self.rig:listen { origins = function(origin, request)
+    seen[#seen + 1] = { origin or "none", request.path }
+    return origin == nil or origin:match "%.good$"
+  end }
+  lu.assertEquals(status(self.rig, port, { Origin = "http://x.good" }), 101)
+  lu.assertEquals(status(self.rig, port, { Origin = "http://x.bad" }), 403)
+  lu.assertEquals(status(self.rig, port), 101)
+  lu.assertEquals(seen, { { "http://x.good", "/" }, { "http://x.bad", "/" }, { "none", "/" } })
+end
+
+function T:test_two_origins()
+  for _, option in ipairs { "same host", { "http://h" }, function() return true end, "http://h" } do
+    local _, _, port = self.rig:listen { origins = option ~= "same host" and option or nil }
+    lu.assertEquals(status(self.rig, port, { Origin = { "http://h", "http://evil" } }), 403)
+    lu.assertEquals(status(self.rig, port, { Origin = { "http://h", "http://h" } }), 403)
+  end
+end
+
+function T:test_a_foreign_origin_is_told_so_and_asks_no_further()
+  local asked
+  local _, _, port = self.rig:listen { verify = function() asked = true end, onupgrade = function() asked = true end }
+  local answer = visitors.ask(self.rig, port, visitors.upgrade { Origin = "http://evil" })
+  lu.assertEquals({ answer.status, answer.body, answer.headers.connection }, { 403, "origin not allowed\n", "close" })
+  lu.assertNil(asked)
+end
+
+-- What the caller does to the list afterwards is no concern of the server's.
+function T:test_lists_are_copied()
+  local list, protocols, headers = { "http://a" }, { "x" }, { A = "1" }
+  local _, _, port = self.rig:listen { origins = list, protocols = protocols, headers = headers }
+  list[1], protocols[1], headers.A, headers["b\n"] = {}, 42, false, 1
+  local got, answer = status(self.rig, port, { Origin = "http://a", ["Sec-WebSocket-Protocol"] = "x" })
+  lu.assertEquals({ got, answer.headers["sec-websocket-protocol"], answer.headers.a }, { 101, "x", "1" })
+end
+
+-- ---- verify -------------------------------------------------------------------------------
+
+function T:test_verify_says_yes()
+  local seen
+  local server, _, port = self.rig:listen { verify = function(request)
+    seen = request
+    request.user = "somebody"
+    return true
+  end }
+  local peer, answer = visitors.knock(self.rig, port, visitors.upgrade({ Cookie = "k=v" }, "GET /a?b=c HTTP/1.1"))
+  lu.assertEquals(answer.status, 101)
+  lu.assertEquals({ seen.path, seen.query, seen.headers.cookie }, { "/a", "b=c", "k=v" })
+  for socket in pairs(server.clients) do lu.assertEquals(socket.request.user, "somebody") end
+  peer:close()
+end
+
+function T:test_verify_says_no()
+  local reply
+  local server, _, port = self.rig:listen { verify = function() return table.unpack(reply) end }
+  for _, row in ipairs {
+    { {}, 403, "forbidden\n" }, { { false }, 403, "forbidden\n" }, { { nil, nil, { A = "b" } }, 403, "forbidden\n" },
+    { { false, 401 }, 401, "" }, { { nil, 404, nil, "nothing here" }, 404, "nothing here" },
+    { { false, 401, { ["WWW-Authenticate"] = "Basic" }, "who?" }, 401, "who?" },
+    { { false, 302, { { "Location", "/x" }, { "Set-Cookie", "a=1" }, { "Set-Cookie", "b=2" } } }, 302, "" },
+    { { false, 200, nil, 42 }, 200, "42" },
+  } do
+    reply = row[1]
+    local answer = visitors.ask(self.rig, port, visitors.upgrade())
+    lu.assertEquals({ answer.status, answer.body }, { row[2], row[3] })
+    lu.assertEquals(answer.headers.connection, "close")
+    if row[2] == 401 and row[1][3] then lu.assertEquals(answer.headers["www-authenticate"], "Basic") end
+    if row[2] == 302 then lu.assertEquals(answer.headers["set-cookie"], "a=1|b=2") end
+  end
+  lu.assertEquals(server.clientCount, 0)
+end
+
+-- H9: no way around it, whatever else is set
+function T:test_verify_comes_before_every_101()
+  local order
+  local options = {
+    verify = function(request)
+      order[#order + 1] = "verify"
+      return request.path == "/in"
+    end,
+    protocols = function() order[#order + 1] = "protocols" end,
+    origins = function()
+      order[#order + 1] = "origins"
+      return true
+    end,
+    onconnection = function() order[#order + 1] = "connection" end,
+  }
+  local _, _, port = self.rig:listen(options)
+  options.onupgrade = function(request)
+    order[#order + 1] = "upgrade"
+    request:accept()
+  end
+  local _, _, by_hand = self.rig:listen(options)
+  for _, row in ipairs {
+    { port, "/in", 101, "origins verify protocols connection" }, { port, "/out", 403, "origins verify" },
+    { by_hand, "/in", 101, "origins verify upgrade connection" }, { by_hand, "/out", 403, "origins verify" },
+    { by_hand, "http://h/in", 101, "origins verify upgrade connection" },
+    { port, "/in/../out", 403, "origins verify" }, { port, "/%69n", 403, "origins verify" },
+  } do
+    order = {}
+    local peer, answer = visitors.knock(self.rig, row[1], visitors.upgrade(nil, "GET " .. row[2] .. " HTTP/1.1"))
+    lu.assertEquals({ answer.status, table.concat(order, " ") }, { row[3], row[4] })
+    peer:close()
+  end
+end
+
+-- verify may decide by itself; what it returns then does not count.
+function T:test_verify_that_decides_by_hand()
+  local act
+  local server, _, port = self.rig:listen {
+    verify = function(request) return act(request) end,
+    onupgrade = function() lu.fail "asked again" end,
+  }
+  act = function(request)
+    request:accept()
+    return true
+  end
+  lu.assertEquals(status(self.rig, port), 101)
+  act = function(request)
+    request:reject(404)
+    return true
+  end
+  lu.assertEquals(status(self.rig, port), 404)
+  act = function(request) request:accept() end
+  lu.assertEquals(status(self.rig, port), 101)
+  self.rig:wait(function() return server.clientCount == 0 end)
+end
+
+-- ---- subprotocols (S40 to S43) -----------------------------------------------------------
+
+local function protocol(rig, port, offer)
+  local got, answer = status(rig, port, { ["Sec-WebSocket-Protocol"] = offer })
+  return got == 101 and (answer.headers["sec-websocket-protocol"] or "none") or got
+end
+
+function T:test_listed_protocols()
+  local chosen
+  local _, _, port = self.rig:listen { protocols = { "soap", "wamp" },
+    onconnection = function(socket) chosen = socket.protocol end }
+  for _, row in ipairs {
+    { nil, "none" }, { "soap", "soap" }, { "wamp, soap", "wamp" }, { "x, wamp", "wamp" }, { "x", "none" },
+    { "SOAP", "none" }, { { "x", "soap" }, "soap" }, { ",wamp,", "wamp" }, { "soap,soap", 400 }, { "a b", 400 },
+    { "", 400 },
+  } do
+    lu.assertEquals(protocol(self.rig, port, row[1]), row[2])
+    if row[2] == "none" then lu.assertEquals(chosen, "") end
+    if row[2] == "soap" or row[2] == "wamp" then lu.assertEquals(chosen, row[2]) end
+  end
+  local _, _, none = self.rig:listen {}
+  lu.assertEquals(protocol(self.rig, none, "soap"), "none")
+end
+
+function T:test_protocols_by_a_function()
+  local seen, choice
+  local _, _, port = self.rig:listen { protocols = function(offered, request)
+    seen = table.concat(offered, "|") .. " " .. request.path
+    return choice
+  end }
+  choice = "b"
+  lu.assertEquals(protocol(self.rig, port, { "a, b", "c" }), "b")
+  lu.assertEquals(seen, "a|b|c /")
+  for _, nothing in ipairs { false, true } do
+    choice = nothing
+    lu.assertEquals(protocol(self.rig, port, "a"), "none")
+  end
+  choice = nil
+  lu.assertEquals(protocol(self.rig, port, "a"), "none")
+  lu.assertEquals(protocol(self.rig, port, nil), "none")
+  lu.assertEquals(seen, " /")
+end
+
+function T:test_a_protocol_that_was_not_offered_is_the_servers_fault()
+  local choice
+  local _, _, port = self.rig:listen { protocols = function() return choice end }
+  for _, value in ipairs { "x", "", "a, b", "A", 1, {} } do
+    choice = value
+    lu.assertEquals(protocol(self.rig, port, "a, b"), 500)
+    lu.assertEquals(#self.rig.errors, 1)
+    lu.assertStrContains(self.rig.errors[1][1], "which was not offered")
+    self.rig.errors = {}
+  end
+end
+
+-- ---- headers -------------------------------------------------------------------------------
+
+function T:test_headers_of_every_101()
+  local _, _, port = self.rig:listen { headers = { ["X-Version"] = "1", Server = "s" } }
+  local _, answer = status(self.rig, port)
+  lu.assertEquals({ answer.headers["x-version"], answer.headers.server }, { "1", "s" })
+  local _, _, listed = self.rig:listen { headers = { { "Set-Cookie", "a=1" }, { "Set-Cookie", "b=2" }, { "N", 3 } } }
+  _, answer = status(self.rig, listed)
+  lu.assertEquals({ answer.headers["set-cookie"], answer.headers.n }, { "a=1|b=2", "3" })
+end
+
+-- ---- by hand -------------------------------------------------------------------------------
+
+-- S17: nothing is accepted by itself
+function T:test_accept_now()
+  local socket, connected
+  local server, _, port = self.rig:listen {
+    protocols = { "a" }, headers = { A = "1" },
+    onupgrade = function(request)
+      socket = request:accept { protocol = "b", headers = { { "B", "2" } } }
+      socket:send "first"
+    end,
+    onconnection = function(s, request)
+      connected = s
+      lu.assertTrue(rawequal(s.request, request))
+      s:send "second"
+    end,
+  }
+  local peer, answer = visitors.knock(self.rig, port, visitors.upgrade { ["Sec-WebSocket-Protocol"] = "a, b" })
+  lu.assertEquals({ answer.headers["sec-websocket-protocol"], answer.headers.a, answer.headers.b }, { "b", "1", "2" })
+  lu.assertEquals({ peer:take().payload, peer:take().payload }, { "first", "second" })
+  lu.assertTrue(rawequal(socket, connected))
+  lu.assertEquals(server.clientCount, 1)
+end
+
+function T:test_accept_later()
+  local asked, got
+  local server, _, port = self.rig:listen { handshakeTimeout = 0.1,
+    onupgrade = function(request) asked = request end,
+    onmessage = function(_, data) got = data end }
+  -- frames directly behind the request wait for the answer (H8)
+  local peer = visitors.visit(self.rig, port, visitors.upgrade() .. bytes.frame { "early", mask = true })
+  self.rig:wait(function() return asked end)
+  local over
+  self.rig.loop:after(0.2, function() over = true end)
+  self.rig:wait(function() return over end) -- the peer's clock has stopped
+  lu.assertEquals({ peer:look(), server.clientCount }, { "", 0 })
+  collectgarbage()
+  local socket = asked:accept()
+  lu.assertEquals({ socket.readyState, server.clientCount }, { 1, 1 })
+  socket:send "hi"
+  lu.assertStrContains(peer:head(), " 101 ")
+  lu.assertEquals(peer:take().payload, "hi")
+  self.rig:wait(function() return got end)
+  lu.assertEquals(got, "early")
+end
+
+function T:test_reject_now_and_later()
+  local asked, reply
+  local server, _, port = self.rig:listen { onupgrade = function(request)
+    if request.path == "/now" then request:reject(table.unpack(reply)) else asked = request end
+  end }
+  for _, row in ipairs {
+    { {}, 403, "" }, { { 404 }, 404, "" }, { { 401, { ["WWW-Authenticate"] = "x" }, "no" }, 401, "no" },
+    { { nil, nil, "no" }, 403, "no" },
+  } do
+    reply, asked = row[1], nil
+    local answer = visitors.ask(self.rig, port, visitors.upgrade(nil, "GET /now HTTP/1.1"))
+    lu.assertEquals({ answer.status, answer.body }, { row[2], row[3] })
+    local peer = visitors.visit(self.rig, port, visitors.upgrade())
+    self.rig:wait(function() return asked end)
+    lu.assertTrue(asked:reject(table.unpack(row[1])))
+    answer = visitors.answer(peer)
+    lu.assertEquals({ answer.status, answer.body }, { row[2], row[3] })
+  end
+  lu.assertEquals(server.clientCount, 0)
+end
+
+function T:test_one_decision_only()
+  local asked
+  local _, _, port = self.rig:listen { onupgrade = function(request) asked = request end }
+  local too_late = { nil, "the request was answered already, or its connection is gone", "CLOSED" }
+  local peer = visitors.visit(self.rig, port, visitors.upgrade())
+  self.rig:wait(function() return asked end)
+  asked:accept()
+  lu.assertEquals({ asked:accept() }, too_late)
+  lu.assertEquals({ asked:reject() }, too_late)
+  lu.assertStrContains(peer:head(), " 101 ")
+  asked = nil
+  peer = visitors.visit(self.rig, port, visitors.upgrade())
+  self.rig:wait(function() return asked end)
+  asked:reject()
+  lu.assertEquals({ asked:reject() }, too_late)
+  lu.assertEquals({ asked:accept() }, too_late)
+  lu.assertEquals(visitors.answer(peer).status, 403)
+end
+
+function T:test_bad_decisions_raise_and_can_be_made_again()
+  local asked
+  local _, _, port = self.rig:listen { onupgrade = function(request) asked = request end }
+  local peer = visitors.visit(self.rig, port, visitors.upgrade { ["Sec-WebSocket-Protocol"] = "a" })
+  self.rig:wait(function() return asked end)
+  for _, row in ipairs {
+    { { protocol = "b" }, "'b' was not offered" }, { { protocol = "" }, "was not offered" },
+    { { protocol = 1 }, "'protocol' must be a string" }, { { protocl = "a" }, "did you mean 'protocol'?" },
+    { { headers = { ["Sec-WebSocket-Accept"] = "x" } }, "written by the handshake" },
+    { { headers = { Upgrade = "x" } }, "written by the handshake" }, { { headers = { X = "a\n" } }, "may not be sent" },
+    { { headers = "x" }, "'headers' must be a table" }, { "x", "table expected" },
+  } do
+    lu.assertErrorMsgContains(row[2], asked.accept, asked, row[1])
+  end
+  lu.assertErrorMsgContains("status must be", asked.reject, asked, 101)
+  lu.assertErrorMsgContains("not a request", asked.accept, {})
+  lu.assertErrorMsgContains("not a request", asked.reject, "x")
+  lu.assertEquals(asked:accept { protocol = "a" }.protocol, "a")
+  lu.assertStrContains(peer:head(), " 101 ")
+end
+
+function T:test_two_who_decide()
+  local server, _, port = self.rig:listen { onupgrade = function(request) request:reject(404) end }
+  local second
+  server:on("upgrade", function(request) second = { request:accept() } end)
+  lu.assertEquals(status(self.rig, port), 404)
+  lu.assertEquals(second[3], "CLOSED")
+end
+
+-- H7: the peer leaves while the application makes up its mind.
+function T:test_the_peer_has_gone_meanwhile()
+  for _, how in ipairs { "close", "reset" } do
+    local asked, closed
+    local server, _, port = self.rig:listen { onupgrade = function(request) asked = request end,
+      onclose = function(_, code) closed = code end }
+    local bystander_asked
+    local peer = visitors.visit(self.rig, port, visitors.upgrade())
+    self.rig:wait(function() return asked end)
+    bystander_asked, asked = asked, nil
+    local bystander = visitors.visit(self.rig, port, visitors.upgrade())
+    self.rig:wait(function() return asked end)
+    peer[how](peer)
+    self.rig:idle(10)
+    collectgarbage()
+    lu.assertNotNil(bystander_asked.headers)
+    local socket = bystander_asked:accept()
+    if socket then
+      self.rig:wait(function() return closed end)
+      lu.assertEquals({ socket.readyState, closed }, { 3, 1006 })
+    end
+    lu.assertEquals(server.clientCount, 0)
+    asked:accept()
+    lu.assertStrContains(bystander:head(), " 101 ")
+  end
+end
+
+return T
