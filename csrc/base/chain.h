@@ -24,7 +24,7 @@
 
 enum {
     WS_CHUNK_SIZE = 16384, /* room of a pooled chunk: one full TLS record */
-    WS_POOL_CHUNKS = 64,   /* spent chunks a pool keeps: 1 MiB */
+    WS_POOL_CHUNKS = 16,   /* spent chunks a pool keeps: 256 KiB */
     WS_POOL_HEADS = 4096   /* spent segment heads a pool keeps */
 };
 

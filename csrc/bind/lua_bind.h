@@ -91,7 +91,6 @@ struct ws_lsocket {
     struct ws_session s; /* first: its address is the key in `live` */
     struct ws_lloop *loop;
     struct ws_lserver *server; /* NULL: a client */
-    struct ws_conf *conf;      /* a client's own */
     struct ws_link peers;      /* in the server's clients or opening */
     uint16_t mask;             /* as in ws_lserver */
     uint8_t peer_len;

@@ -189,6 +189,7 @@ int ws_new_client(lua_State *L)
 {
     struct ws_lsocket *k;
     struct ws_lloop *ll;
+    struct ws_conf *conf;
     struct making *m;
     int err;
 
@@ -208,10 +209,10 @@ int ws_new_client(lua_State *L)
     ws_push_own(L, A_SOCKET);
     set_own_string(L, A_OWN, "url", m->uri.text);
     set_own_string(L, A_OWN, "origin", m->uri.origin);
-    k->conf = new_conf(L, ll, A_OPTIONS);
+    conf = new_conf(L, ll, A_OPTIONS);
     k->exposed = 1;
     ll->loop.now_ms = ws_clock_ms();
-    ws_session_init(&k->s, &ll->peers, k->conf);
+    ws_session_init(&k->s, &ll->peers, conf);
     err = queue_hello(L, k, &m->uri);
     if (err == WS_OK)
         err = start_dial(L, k, &m->uri);

@@ -18,8 +18,8 @@ static void push_slice(lua_State *L, struct ws_slice s)
 static void push_fault(lua_State *L, const struct ws_lsocket *k, int err)
 {
     if (k->s.failure != NULL) {
-        lua_pushstring(L, k->s.failure);
-        lua_pushstring(L, k->s.word);
+        lua_pushstring(L, ws_session_words(&k->s));
+        lua_pushstring(L, ws_session_word(&k->s));
     } else {
         lua_pushstring(L, ws_err_text(err));
         lua_pushstring(L, ws_err_word(err));

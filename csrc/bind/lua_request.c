@@ -4,6 +4,8 @@
 ** kept bytes of the head when somebody looks into it: a connection nobody
 ** asks about costs no table.
 */
+#include "bind/lua_request.h"
+
 #include "bind/lua_server.h"
 
 #include "wire/target.h"

@@ -143,8 +143,10 @@ void ws_server_refused(lua_State *L, struct ws_lsocket *k, int idx, int err)
 {
     if ((k->server->mask >> WS_ON_REFUSED & 1) == 0)
         return;
-    lua_pushstring(L, k->s.failure != NULL ? k->s.failure : ws_err_text(err));
-    lua_pushstring(L, k->s.failure != NULL ? k->s.word : ws_err_word(err));
+    lua_pushstring(L, k->s.failure != NULL ? ws_session_words(&k->s)
+                                           : ws_err_text(err));
+    lua_pushstring(L, k->s.failure != NULL ? ws_session_word(&k->s)
+                                           : ws_err_word(err));
     lua_getfield(L, idx, "remoteAddress");
     ws_server_fire(L, k, idx, WS_ON_REFUSED, 3);
 }

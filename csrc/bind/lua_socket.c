@@ -1,7 +1,7 @@
 /* bind/lua_socket.c -- the socket object: what one can do with it.
 **
-** How a client's comes to be is in lua_client.c; what happens to it, and in what
-** order, in lua_event.c; what it shows, in lua_props.c.
+** How a client's comes to be is in lua_client.c; what happens to it, and in
+** what order, in lua_event.c; what it shows, in lua_props.c.
 */
 #include "bind/lua_socket.h"
 
@@ -192,6 +192,10 @@ static int socket_close(lua_State *L)
 
     if (!lua_isnoneornil(L, 3))
         reason = ws_check_slice(L, 3, "reason");
+    if (k->s.conn.conf == NULL) { /* its loop is gone */
+        lua_pushboolean(L, 1);
+        return 1;
+    }
     err = ws_conn_close(&k->s.conn, code, reason);
     if (err != WS_OK)
         return close_error(L, err, code, k->server != NULL);
@@ -258,9 +262,10 @@ void ws_socket_drop(struct ws_lsocket *k)
     ws_session_free(&k->s);
     ws_link_remove(&k->peers);
     k->anchored = 0;
-    if (k->conf != NULL)
-        ws_mem_put(&k->loop->mem, k->conf, sizeof *k->conf);
-    k->conf = NULL;
+    if (k->server == NULL && k->s.conn.conf != NULL)
+        ws_mem_put(&k->loop->mem, (void *)(uintptr_t)k->s.conn.conf,
+                   sizeof *k->s.conn.conf); /* a client's own */
+    k->s.conn.conf = NULL;
 }
 
 static int socket_gc(lua_State *L)

@@ -128,7 +128,6 @@ void ws_session_init(struct ws_session *s, struct ws_peers *p,
     ws_watcher_init(&s->io, WS_TAG_SESSION);
     ws_timer_init(&s->timer, WS_TAG_SESSION_TIMER);
     ws_link_init(&s->work);
-    ws_buf_init(&s->rest, 0);
     s->peers = p;
     s->live = 1;
 }
@@ -144,6 +143,17 @@ int ws_session_adopt(struct ws_session *s, int fd)
     return WS_OK;
 }
 
+static void drop_rest(struct ws_session *s)
+{
+    struct ws_mem *mem = s->peers->mem;
+
+    if (s->rest == NULL)
+        return;
+    ws_buf_free(s->rest, mem);
+    ws_mem_put(mem, s->rest, sizeof *s->rest);
+    s->rest = NULL;
+}
+
 /* The one end of the transport, from every path. */
 static void finish(struct ws_session *s)
 {
@@ -157,7 +167,7 @@ static void finish(struct ws_session *s)
     ws_loop_unwatch(p->loop, &s->io);
     ws_loop_disarm(p->loop, &s->timer);
     ws_stream_close(&s->sock.stream);
-    ws_buf_free(&s->rest, p->mem);
+    drop_rest(s);
     if (p->reading == s) {
         p->reading = NULL;
         p->in.n = 0;
@@ -174,7 +184,8 @@ void ws_session_free(struct ws_session *s)
     ws_link_remove(&s->work);
     ws_conn_free(&s->conn);
     if (s->failure != NULL)
-        ws_mem_put(s->peers->mem, s->failure, strlen(s->failure) + 1);
+        ws_mem_put(s->peers->mem, s->failure,
+                   strlen(s->failure) + strlen(ws_session_words(s)) + 2);
     s->failure = NULL;
     s->peers = NULL;
 }
@@ -182,16 +193,27 @@ void ws_session_free(struct ws_session *s)
 void ws_session_fail(struct ws_session *s, int err, const char *word,
                      const char *failure)
 {
-    size_t n = strlen(failure) + 1;
+    size_t w = strlen(word) + 1, n = strlen(failure) + 1;
 
     if (s->failure == NULL && s->conn.fault == WS_OK) {
-        s->failure = ws_mem_get(s->peers->mem, n);
-        if (s->failure != NULL)
-            memcpy(s->failure, failure, n);
-        s->word = word;
+        s->failure = ws_mem_get(s->peers->mem, w + n);
+        if (s->failure != NULL) {
+            memcpy(s->failure, word, w);
+            memcpy(s->failure + w, failure, n);
+        }
     }
     ws_conn_lost(&s->conn, err);
     ws_session_touch(s);
+}
+
+const char *ws_session_word(const struct ws_session *s)
+{
+    return s->failure;
+}
+
+const char *ws_session_words(const struct ws_session *s)
+{
+    return s->failure == NULL ? NULL : s->failure + strlen(s->failure) + 1;
 }
 
 /* The stream broke in `call`. */
@@ -245,6 +267,21 @@ uint64_t ws_session_buffered(struct ws_session *s)
 
 /* -- input -- */
 
+static int keep(struct ws_session *s, struct ws_slice in)
+{
+    struct ws_mem *mem = s->peers->mem;
+
+    if (in.n == 0)
+        return WS_OK;
+    if (s->rest == NULL) {
+        s->rest = ws_mem_get(mem, sizeof *s->rest);
+        if (s->rest == NULL)
+            return WS_ERR_NOMEM;
+        ws_buf_init(s->rest, 0);
+    }
+    return ws_buf_append(s->rest, mem, in);
+}
+
 /* Keeps what the connection does not want now. */
 static void stash(struct ws_session *s)
 {
@@ -253,8 +290,7 @@ static void stash(struct ws_session *s)
     if (p->reading != s)
         return;
     p->reading = NULL;
-    if (p->in.n > 0 &&
-        ws_buf_append(&s->rest, p->mem, ws_slice_of(p->in.p, p->in.n)) != WS_OK)
+    if (keep(s, ws_slice_of(p->in.p, p->in.n)) != WS_OK)
         ws_conn_fail(&s->conn, WS_ERR_NOMEM);
     p->in.n = 0;
 }
@@ -262,13 +298,13 @@ static void stash(struct ws_session *s)
 /* Input from before, which nobody wanted then. */
 static int feed_rest(struct ws_session *s)
 {
-    struct ws_span in = ws_buf_span(&s->rest);
+    struct ws_span in = ws_buf_span(s->rest);
     size_t had = in.n;
 
     ws_conn_feed(&s->conn, &in);
-    ws_buf_skip(&s->rest, had - in.n);
-    if (ws_buf_size(&s->rest) == 0 && s->conn.event.type == WS_EV_NONE)
-        ws_buf_free(&s->rest, s->peers->mem);
+    ws_buf_skip(s->rest, had - in.n);
+    if (in.n == 0 && s->conn.event.type == WS_EV_NONE)
+        drop_rest(s);
     return had != in.n;
 }
 
@@ -316,8 +352,8 @@ static int step_input(struct ws_session *s)
         stash(s);
         return 0;
     }
-    if (ws_buf_size(&s->rest) > 0)
-        return feed_rest(s);
+    if (s->rest != NULL && feed_rest(s))
+        return 1;
     if (p->reading == s) {
         ws_conn_feed(&s->conn, &p->in);
         if (p->in.n == 0)

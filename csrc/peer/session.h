@@ -68,10 +68,10 @@ struct ws_session {
     struct ws_link work;
     struct ws_peers *peers;
     struct ws_dial *dial; /* while it is being connected */
-    char *failure;        /* what went wrong below, in words; or NULL */
-    const char *word;     /* and as a code: "ECONNREFUSED" */
+    char *failure;        /* what went wrong below, or NULL: its code, NUL,
+                             its words */
     /* private */
-    struct ws_buf rest;   /* input that was not wanted yet */
+    struct ws_buf *rest;  /* input that was not wanted yet, or NULL */
     uint64_t shown;       /* bufferedAmount as of mark */
     uint64_t lost_bytes;  /* payload given to send that will never go out */
     uint64_t mark;        /* the turn `shown` is of */
@@ -134,6 +134,10 @@ uint64_t ws_session_buffered(struct ws_session *s);
 ** what address failed; word is a static code. */
 void ws_session_fail(struct ws_session *s, int err, const char *word,
                      const char *failure);
+
+/* The words and the code of what failed, or NULL. */
+const char *ws_session_words(const struct ws_session *s);
+const char *ws_session_word(const struct ws_session *s);
 
 /* Drops everything at once and tells nothing; twice is fine. */
 void ws_session_free(struct ws_session *s);

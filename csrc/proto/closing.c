@@ -13,7 +13,7 @@ static struct ws_slice nothing(void)
 static void forget_input(struct ws_conn *c)
 {
     if (!c->stale && c->stage != WS_IN_BODY)
-        ws_message_free(&c->message, c->conf->mem);
+        ws_conn_drop_message(c);
     c->spilled = 0;
 }
 
@@ -34,6 +34,7 @@ static void go_deaf(struct ws_conn *c, int shut)
 {
     forget_input(c);
     c->stage = WS_IN_DISCARD;
+    c->left = 0; /* counts what is thrown away now */
     if (shut)
         c->shut = 1;
 }
@@ -165,7 +166,7 @@ void ws_conn_on_close(struct ws_conn *c, struct ws_slice payload)
 
 void ws_conn_discard(struct ws_conn *c, size_t n)
 {
-    c->discarded += n;
-    if (c->discarded > WS_DISCARD_MAX)
+    c->left += n;
+    if (c->left > WS_DISCARD_MAX)
         c->drop = 1;
 }

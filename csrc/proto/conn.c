@@ -18,7 +18,6 @@ void ws_conn_init(struct ws_conn *c, const struct ws_conf *conf, int64_t now_ms)
     c->deadline_ms = conf->handshake_ms > 0 ? now_ms + conf->handshake_ms : -1;
     c->stage = WS_IN_HEAD;
     ws_chain_init(&c->chain);
-    ws_message_init(&c->message);
     ws_head_scan_init(&c->part.scan);
 }
 
@@ -32,12 +31,16 @@ static void free_protocol(struct ws_conn *c)
     c->extensions = ws_slice_of(NULL, 0);
 }
 
-static void free_hello(struct ws_conn *c)
+static void free_side(struct ws_conn *c)
 {
-    if (c->hello != NULL)
-        ws_mem_put(c->conf->mem, c->hello,
-                   sizeof *c->hello + c->hello->protocols.n);
-    c->hello = NULL;
+    struct ws_mem *mem = c->conf->mem;
+    struct ws_hello *hello = c->side.hello;
+
+    if (c->opened)
+        ws_mem_put(mem, c->side.control, WS_CONTROL_MAX);
+    else if (hello != NULL)
+        ws_mem_put(mem, hello, sizeof *hello + hello->protocols.n);
+    c->side.hello = NULL;
 }
 
 void ws_conn_free(struct ws_conn *c)
@@ -51,15 +54,13 @@ void ws_conn_free(struct ws_conn *c)
     ws_chain_clear(&c->chain, c->conf->pool);
     while (ws_conn_unpin(c, &pin) == WS_OK)
         continue; /* whoever cares has asked before */
-    ws_message_free(&c->message, mem);
+    ws_conn_drop_message(c);
     c->stale = 0;
     c->event.type = WS_EV_NONE;
     free_protocol(c);
-    free_hello(c);
+    free_side(c);
     ws_mem_put(mem, (void *)(uintptr_t)c->head.p, c->head.n);
     c->head = ws_slice_of(NULL, 0);
-    ws_mem_put(mem, c->control, WS_CONTROL_MAX);
-    c->control = NULL;
     ws_mem_put(mem, c->pong, 1 + WS_CONTROL_MAX);
     c->pong = NULL;
     ws_mem_put(mem, c->reason, 1 + WS_REASON_MAX);
@@ -68,7 +69,8 @@ void ws_conn_free(struct ws_conn *c)
 
 void ws_conn_opened(struct ws_conn *c)
 {
-    free_hello(c);
+    free_side(c);
+    c->opened = 1;
     c->state = WS_OPEN;
     c->stage = WS_IN_FRAME;
     c->spilled = 0;
@@ -78,6 +80,25 @@ void ws_conn_opened(struct ws_conn *c)
     ws_conn_emit(c, WS_EV_OPEN, ws_slice_of(NULL, 0));
     if (c->ended) /* it left while the application made up its mind */
         ws_conn_lost(c, WS_ERR_LOST);
+}
+
+struct ws_message *ws_conn_message(struct ws_conn *c)
+{
+    if (c->message == NULL) {
+        c->message = ws_mem_get(c->conf->mem, sizeof *c->message);
+        if (c->message != NULL)
+            ws_message_init(c->message);
+    }
+    return c->message;
+}
+
+void ws_conn_drop_message(struct ws_conn *c)
+{
+    if (c->message == NULL)
+        return;
+    ws_message_free(c->message, c->conf->mem);
+    ws_mem_put(c->conf->mem, c->message, sizeof *c->message);
+    c->message = NULL;
 }
 
 /* -- the transport's end -- */

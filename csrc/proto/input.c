@@ -71,12 +71,12 @@ static void deliver(struct ws_conn *c, int op, struct ws_slice data)
 static void end_data(struct ws_conn *c)
 {
     struct ws_slice data;
-    int op = c->message.op, err;
+    int op = c->message->op, err;
 
     c->stage = WS_IN_FRAME;
     if (!c->frame.fin)
         return;
-    err = ws_message_end(&c->message, &data);
+    err = ws_message_end(c->message, &data);
     if (err != WS_OK) {
         ws_conn_fail(c, err);
         return;
@@ -112,7 +112,7 @@ static void feed_data(struct ws_conn *c, struct ws_span *in)
 
     while (err == WS_OK && c->left > 0 && in->n > 0) {
         size_t n;
-        err = ws_message_room(&c->message, c->conf->mem, c->left,
+        err = ws_message_room(c->message, c->conf->mem, c->left,
                               smaller(c->left, in->n), &room);
         if (err != WS_OK)
             break;
@@ -121,7 +121,7 @@ static void feed_data(struct ws_conn *c, struct ws_span *in)
         unmask(c, room.p, in->p, n);
         take(in, n);
         c->left -= n;
-        err = ws_message_commit(&c->message, n);
+        err = ws_message_commit(c->message, n);
     }
     if (err != WS_OK)
         ws_conn_fail(c, err);
@@ -133,18 +133,18 @@ static void feed_control(struct ws_conn *c, struct ws_span *in)
 {
     size_t len = (size_t)c->frame.len, n = smaller(c->left, in->n);
 
-    if (c->control == NULL) {
-        c->control = ws_mem_get(c->conf->mem, WS_CONTROL_MAX);
-        if (c->control == NULL) {
+    if (c->side.control == NULL) {
+        c->side.control = ws_mem_get(c->conf->mem, WS_CONTROL_MAX);
+        if (c->side.control == NULL) {
             ws_conn_fail(c, WS_ERR_NOMEM);
             return;
         }
     }
-    unmask(c, c->control + (len - (size_t)c->left), in->p, n);
+    unmask(c, c->side.control + (len - (size_t)c->left), in->p, n);
     take(in, n);
     c->left -= n;
     if (c->left == 0)
-        on_control(c, ws_slice_of(c->control, len));
+        on_control(c, ws_slice_of(c->side.control, len));
 }
 
 static void feed_payload(struct ws_conn *c, struct ws_span *in)
@@ -177,6 +177,12 @@ static void whole_frame(struct ws_conn *c, struct ws_span *in)
     deliver(c, f->op, data);
 }
 
+/* Whether a fragmented message waits for more. */
+static int in_message(const struct ws_conn *c)
+{
+    return c->message != NULL && c->message->op != 0;
+}
+
 /* c->frame was just read; `in` begins with its payload. */
 static void begin_frame(struct ws_conn *c, struct ws_span *in)
 {
@@ -194,13 +200,15 @@ static void begin_frame(struct ws_conn *c, struct ws_span *in)
         feed_payload(c, in);
         return;
     }
-    if (f->fin && f->op != 0 && c->message.op == 0 && f->len <= in->n &&
+    if (f->fin && f->op != 0 && !in_message(c) && f->len <= in->n &&
         f->len <= c->conf->message.payload_max) {
         c->stage = WS_IN_FRAME;
         whole_frame(c, in);
         return;
     }
-    err = ws_message_begin(&c->message, f, &c->conf->message);
+    err = WS_ERR_NOMEM;
+    if (ws_conn_message(c) != NULL)
+        err = ws_message_begin(c->message, f, &c->conf->message);
     if (err != WS_OK)
         ws_conn_fail(c, err);
     else
@@ -279,7 +287,7 @@ static void feed_stage(struct ws_conn *c, struct ws_span *in)
 static void release(struct ws_conn *c)
 {
     if (c->stale) {
-        ws_message_free(&c->message, c->conf->mem);
+        ws_conn_drop_message(c);
         c->stale = 0;
     }
 }
@@ -304,7 +312,7 @@ int ws_conn_room(struct ws_conn *c, struct ws_span *room)
     if (c->stage != WS_IN_PAYLOAD || c->left < ROOM_MIN || c->close_sent ||
         c->event.type != WS_EV_NONE || (c->frame.op & 0x8) != 0)
         return WS_MORE;
-    if (ws_message_room(&c->message, c->conf->mem, c->left, 0, room) != WS_OK)
+    if (ws_message_room(c->message, c->conf->mem, c->left, 0, room) != WS_OK)
         return WS_MORE; /* feed meets the same error, and reports it */
     return WS_OK;
 }
@@ -316,8 +324,7 @@ void ws_conn_commit(struct ws_conn *c, size_t n)
     c->last_rx_ms = c->now_ms;
     c->pong_due_ms = -1;
     c->in.bytes += n;
-    if (ws_message_room(&c->message, c->conf->mem, c->left, 0, &room) !=
-            WS_OK ||
+    if (ws_message_room(c->message, c->conf->mem, c->left, 0, &room) != WS_OK ||
         n > room.n) {
         ws_conn_fail(c, WS_ERR_NOMEM);
         return;

@@ -20,17 +20,16 @@ static int parse_head(struct ws_conn *c, struct ws_head *head,
     return ws_head_parse(head, bytes, c->conf->role == WS_CLIENT);
 }
 
-/* Moves the n bytes of the finished head into memory of their own. */
-static int keep_head(struct ws_conn *c, size_t n)
+/* Keeps the n bytes of the finished head at p in memory of their own. */
+static int keep_head(struct ws_conn *c, const uint8_t *p, size_t n)
 {
-    struct ws_buf *b = &c->message.bytes;
-    uint8_t *p = ws_mem_get(c->conf->mem, n);
+    uint8_t *own = ws_mem_get(c->conf->mem, n);
 
-    if (p == NULL)
+    if (own == NULL)
         return WS_ERR_NOMEM;
-    memcpy(p, ws_buf_peek(b).p, n);
-    c->head = ws_slice_of(p, n);
-    ws_buf_free(b, c->conf->mem);
+    memcpy(own, p, n);
+    c->head = ws_slice_of(own, n);
+    ws_conn_drop_message(c);
     return WS_OK;
 }
 
@@ -66,7 +65,7 @@ static void on_response(struct ws_conn *c, struct ws_head *head)
         ws_head_scan_init(&c->part.scan);
         return;
     }
-    err = ws_hello_check(c->hello, head, &answer);
+    err = ws_hello_check(c->side.hello, head, &answer);
     if (err == WS_ERR_STATUS) {
         if (ws_head_body(head, &kind, &length) == WS_OK)
             start_body(c, kind, length);
@@ -108,31 +107,28 @@ static void on_request(struct ws_conn *c, struct ws_head *head)
     }
 }
 
-void ws_conn_feed_head(struct ws_conn *c, struct ws_span *in)
+/* Puts in behind what came before, so that *all is the head so far. */
+static int join_head(struct ws_conn *c, struct ws_slice in,
+                     struct ws_slice *all)
 {
-    struct ws_buf *b = &c->message.bytes;
-    size_t had = ws_buf_size(b), size = 0, n = in->n;
+    struct ws_buf *b;
+    int err;
+
+    if (ws_conn_message(c) == NULL)
+        return WS_ERR_NOMEM;
+    b = &c->message->bytes;
+    err = ws_buf_append(b, c->conf->mem, in);
+    *all = ws_buf_peek(b);
+    return err;
+}
+
+/* The head that is complete is judged. */
+static void end_head(struct ws_conn *c, const uint8_t *p, size_t n)
+{
     struct ws_field fields[FIELDS_MAX];
     struct ws_head head;
-    struct ws_span room;
-    int err = ws_buf_room(b, c->conf->mem, n, &room);
+    int err = keep_head(c, p, n);
 
-    if (err == WS_OK) {
-        memcpy(room.p, in->p, n);
-        err = ws_head_scan(&c->part.scan, ws_slice_of(room.p - had, had + n),
-                           &c->conf->head, &size);
-    }
-    if (err == WS_OK)
-        n = size - had;
-    if (err >= WS_OK) {
-        ws_buf_commit(b, n);
-        in->p += n;
-        in->n -= n;
-    }
-    if (err == WS_MORE)
-        return;
-    if (err == WS_OK)
-        err = keep_head(c, size);
     if (err == WS_OK)
         err = parse_head(c, &head, fields);
     if (err != WS_OK)
@@ -141,6 +137,30 @@ void ws_conn_feed_head(struct ws_conn *c, struct ws_span *in)
         on_response(c, &head);
     else
         on_request(c, &head);
+}
+
+/* A head that comes in one piece is looked at where it lies. */
+void ws_conn_feed_head(struct ws_conn *c, struct ws_span *in)
+{
+    struct ws_slice part = ws_slice_of(in->p, in->n), all = part;
+    size_t had, size = 0;
+    int err = c->message != NULL ? join_head(c, part, &all) : WS_OK;
+
+    had = all.n - part.n;
+    if (err == WS_OK)
+        err = ws_head_scan(&c->part.scan, all, &c->conf->head, &size);
+    if (err == WS_MORE && had == 0)
+        err = join_head(c, part, &all) == WS_OK ? WS_MORE : WS_ERR_NOMEM;
+    if (err == WS_OK) {
+        in->p += size - had;
+        in->n -= size - had;
+        end_head(c, all.p, size);
+        return;
+    }
+    in->p += part.n;
+    in->n = 0;
+    if (err != WS_MORE)
+        ws_conn_fail(c, err);
 }
 
 /* -- content -- */
@@ -154,20 +174,20 @@ void ws_conn_end_body(struct ws_conn *c)
     c->deadline_ms = -1;
     c->stage = WS_IN_ANSWER;
     c->stale = 1;
-    ws_conn_emit(c, WS_EV_REQUEST, ws_buf_peek(&c->message.bytes));
+    ws_conn_emit(c, WS_EV_REQUEST, ws_conn_body(c));
 }
 
 struct ws_slice ws_conn_body(const struct ws_conn *c)
 {
-    return ws_buf_peek(&c->message.bytes);
+    return c->message == NULL ? ws_slice_of(NULL, 0)
+                              : ws_buf_peek(&c->message->bytes);
 }
 
 /* Keeps content up to body_max.  A server refuses more; a client has seen
 ** enough of a refusal then. */
 static int keep_body(struct ws_conn *c, struct ws_slice data)
 {
-    struct ws_buf *b = &c->message.bytes;
-    size_t room = c->conf->body_max - ws_buf_size(b), n = data.n;
+    size_t room = c->conf->body_max - ws_conn_body(c).n, n = data.n;
 
     if (n > room) {
         if (c->conf->role == WS_SERVER) {
@@ -176,7 +196,9 @@ static int keep_body(struct ws_conn *c, struct ws_slice data)
         }
         data.n = room;
     }
-    if (data.n > 0 && ws_buf_append(b, c->conf->mem, data) != WS_OK) {
+    if (data.n > 0 &&
+        (ws_conn_message(c) == NULL ||
+         ws_buf_append(&c->message->bytes, c->conf->mem, data) != WS_OK)) {
         ws_conn_fail(c, WS_ERR_NOMEM);
         return WS_ERR_NOMEM;
     }
@@ -257,7 +279,7 @@ static int new_hello(struct ws_conn *c, struct ws_slice protocols)
     if (protocols.n > 0)
         memcpy(h + 1, protocols.p, protocols.n);
     h->protocols = ws_slice_of(h + 1, protocols.n);
-    c->hello = h;
+    c->side.hello = h;
     return WS_OK;
 }
 
@@ -271,11 +293,11 @@ int ws_conn_start(struct ws_conn *c, const struct ws_hello_conf *hello)
 
     if (err != WS_OK)
         return err;
-    own.protocols = c->hello->protocols;
+    own.protocols = c->side.hello->protocols;
     ws_buf_init(&b, 0);
     err = c->conf->random(c->conf->random_ud, nonce, sizeof nonce);
     if (err == WS_OK)
-        err = ws_hello_write(c->hello, &b, mem, &own, nonce);
+        err = ws_hello_write(c->side.hello, &b, mem, &own, nonce);
     if (err == WS_OK)
         err = put_head(c, &b);
     ws_buf_free(&b, mem);
@@ -330,8 +352,9 @@ static void end_answered(struct ws_conn *c)
 {
     ws_conn_begin_closing(c);
     if (!c->stale)
-        ws_message_free(&c->message, c->conf->mem);
+        ws_conn_drop_message(c);
     c->stage = WS_IN_DISCARD;
+    c->left = 0;
     c->shut = 1;
     ws_conn_settle(c);
 }

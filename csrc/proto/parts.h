@@ -16,6 +16,13 @@ void ws_conn_emit(struct ws_conn *c, int type, struct ws_slice data);
 void ws_conn_feed_head(struct ws_conn *c, struct ws_span *in);
 void ws_conn_feed_body(struct ws_conn *c, struct ws_span *in);
 
+/* Where bytes that came apart are put together, made when first needed; NULL:
+** no memory.  An idle connection has none. */
+struct ws_message *ws_conn_message(struct ws_conn *c);
+
+/* Gives it back; it may not be there. */
+void ws_conn_drop_message(struct ws_conn *c);
+
 /* The handshake succeeded. */
 void ws_conn_opened(struct ws_conn *c);
 

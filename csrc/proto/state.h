@@ -102,18 +102,20 @@ struct ws_conn {
     int fault;                  /* first error, 0: none */
 
     /* private */
-    struct ws_chain chain; /* output */
-    struct ws_message message;
-    struct ws_event event; /* found by feed, not yet pulled */
-    struct ws_frame frame; /* the one whose payload is coming */
-    uint64_t left;         /* payload bytes to come; body bytes to come */
+    struct ws_chain chain;      /* output */
+    struct ws_message *message; /* while one is put together, or a head */
+    struct ws_event event;      /* found by feed, not yet pulled */
+    struct ws_frame frame;      /* the one whose payload is coming */
+    uint64_t left;              /* payload bytes to come; body bytes to come */
     union {
         struct ws_head_scan scan;         /* HEAD */
         struct ws_chunked chunked;        /* BODY */
         uint8_t spill[WS_FRAME_HEAD_MAX]; /* a cut frame head */
     } part;
-    struct ws_hello *hello;      /* client, until the answer came */
-    uint8_t *control;            /* payload of a cut control frame */
+    union {
+        struct ws_hello *hello; /* client, until it is open */
+        uint8_t *control;       /* open: payload of a cut control frame */
+    } side;
     uint8_t *pong;               /* newest ping owed a pong: length, bytes */
     uint8_t *reason;             /* of the received Close: length, bytes */
     int64_t deadline_ms;         /* of the handshake, then of closing; -1 */
@@ -122,7 +124,6 @@ struct ws_conn {
     int64_t pinged_ms;           /* when that ping was sent; -1 */
     int64_t progress_ms;         /* when output last moved */
     size_t head_out;             /* handshake bytes in front of all frames */
-    uint64_t discarded;          /* bytes thrown away while closing */
     struct ws_utf8 sending_utf8; /* of an outgoing fragmented text */
     int close_code;              /* received: code or WS_STATUS_NONE; 0: none */
     uint32_t key_at;             /* server: Sec-WebSocket-Key within head */
@@ -144,6 +145,7 @@ struct ws_conn {
     uint8_t told_fault : 1, told_close : 1;
     uint8_t head_method : 1; /* plain request by HEAD */
     uint8_t plain : 1;       /* this was a plain request */
+    uint8_t opened : 1;      /* it was open once: what `side` is */
     uint8_t stale : 1;       /* message was delivered: free it at next call */
 };
 
