@@ -1,5 +1,5 @@
 -- bind/lua_socket: what one does with a socket: send, ping, close, pause. How
--- it is made is in lua_socket_new_spec.lua.
+-- it is made is in lua_client_spec.lua.
 
 local lu = require "luaunit"
 local bytes = require "support.bytes"

@@ -1,4 +1,4 @@
--- bind/lua_socket: the constructor: URLs, subprotocols, the request it makes.
+-- bind/lua_client: the constructor: URLs, subprotocols, the request it makes.
 
 local lu = require "luaunit"
 local wsock = require "wsock"
@@ -35,7 +35,7 @@ end
 
 function T:test_the_error_stands_where_the_caller_does()
   local _, message = pcall(function() wsock.WebSocket "nonsense" end)
-  lu.assertStrContains(message, "lua_socket_new_spec.lua:")
+  lu.assertStrContains(message, "lua_client_spec.lua:")
   lu.assertStrContains(message, "SyntaxError: ")
   lu.assertStrContains(message, "'nonsense'")
 end
