@@ -192,10 +192,6 @@ static int socket_close(lua_State *L)
 
     if (!lua_isnoneornil(L, 3))
         reason = ws_check_slice(L, 3, "reason");
-    if (k->s.conn.conf == NULL) { /* its loop is gone */
-        lua_pushboolean(L, 1);
-        return 1;
-    }
     err = ws_conn_close(&k->s.conn, code, reason);
     if (err != WS_OK)
         return close_error(L, err, code, k->server != NULL);

@@ -62,7 +62,9 @@ static void send_close(struct ws_conn *c, int code, struct ws_slice reason)
 static int check_close(const struct ws_conn *c, int *code,
                        struct ws_slice reason)
 {
-    if (*code != 0 && !ws_status_may_send(*code, c->conf->role == WS_SERVER))
+    int server = c->conf != NULL && c->conf->role == WS_SERVER;
+
+    if (*code != 0 && !ws_status_may_send(*code, server))
         return WS_ERR_CODE;
     if (reason.n > WS_REASON_MAX)
         return WS_ERR_REASON;

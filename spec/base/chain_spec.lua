@@ -309,7 +309,7 @@ function T:test_the_steady_state_allocates_nothing()
   local calls
   for round = 1, 200 do
     if round == 3 then calls = self.mem:state().calls end
-    for i = 1, 40 do
+    for i = 1, 15 do
       c:put(("x"):rep(500), 500)
       c:share(b, i * 7, 9, 8)
       self:pin(c, "text")
@@ -335,10 +335,10 @@ end
 
 function T:test_the_pool_keeps_so_many_and_no_more()
   local c = self:chain()
-  for _ = 1, 66 do c:put(("x"):rep(CHUNK), 0) end
-  for n = 63, 66 do
-    c:skip(n == 63 and 63 * CHUNK or CHUNK)
-    lu.assertEquals((self.pool:kept()), math.min(n, 64))
+  for _ = 1, 18 do c:put(("x"):rep(CHUNK), 0) end
+  for n = 15, 18 do
+    c:skip(n == 15 and 15 * CHUNK or CHUNK)
+    lu.assertEquals((self.pool:kept()), math.min(n, 16))
   end
   local b = self:block(10, "0123456789")
   for i = 1, 4098 do c:share(b, i % 2, 5, 0) end
