@@ -108,9 +108,9 @@ M.micro = {
 }
 
 M.groups = {
-  { "echo", "against a plain TCP echo", echo },
-  { "text", "against binary", text },
-  { "beside", "against the 64 alone", beside },
+  { "echo", "raw TCP", echo },
+  { "text", "binary", text },
+  { "beside", "alone", beside },
   { "handshake", nil, opening },
   { "broadcast", nil, broadcast },
   { "idle", nil, idle },

@@ -10,7 +10,7 @@
 --
 --   --quick          a minute in place of several (also QUICK=1)
 --   --cell=PATTERN   only cells whose "group/name" matches (also CELL=)
---   --rounds=N --seconds=N    per cell; default 5 and 1, quick 3 and 0.3
+--   --rounds=N --seconds=N    per cell; default 9 and 0.5, quick 5 and 0.15
 --   --peers          also Node's ws and nginx with lua-nginx-websocket, if there
 --   --strict         exit code 1 when a cell stays under what it must reach
 --   --build=DIR      where wsock/core.so is; default build
@@ -27,8 +27,8 @@ for _, a in ipairs(arg) do
   option[assert(name, "what is " .. a .. "?")] = value
 end
 local quick = option.quick and option.quick ~= "0"
-local rounds = tonumber(option.rounds) or quick and 3 or 5
-local seconds = tonumber(option.seconds) or quick and 0.3 or 1
+local rounds = tonumber(option.rounds) or quick and 5 or 9
+local seconds = tonumber(option.seconds) or quick and 0.15 or 0.5
 local pattern = option.cell or ""
 local build = option.build or root .. "/build"
 io.stdout:setvbuf "line"
@@ -69,24 +69,26 @@ end
 
 -- ---- the table -------------------------------------------------------------------
 
-local row_format = "%-52s %8s %8s %7s %6s %7s %7s  %s"
+local widths = { -52, 9, 9, 7, 7, 8, 8, -1 }
 
+-- One line of the table; cells are cut at nothing, "±" is one column wide.
 local function row(...)
-  print((row_format:format(...):gsub("%s+$", "")))
-end
-
-local function bounds(cell)
-  local mark = cell.most and "<" or ""
-  return number(cell.least or cell.most), cell.aim and mark .. number(cell.aim) or ""
+  local line = {}
+  for i, width in ipairs(widths) do
+    local text = tostring(select(i, ...) or "")
+    local blanks = (" "):rep(math.abs(width) - utf8.len(text))
+    line[i] = width < 0 and text .. blanks or blanks .. text
+  end
+  print((table.concat(line):gsub("%s+$", "")))
 end
 
 local function show(cell, values, ratios, others)
-  local bound, aim = bounds(cell)
-  if cell.most then bound = "<" .. bound end
-  local judged = ratios and median(ratios) or median(values[1])
-  row(cell.name, number(median(values[1])), values[2] and number(median(values[2])) or "",
-    ratios and ("%.2f"):format(judged) or "", "±" .. number(half_spread(ratios or values[1])),
-    bound, aim, verdict(cell, judged) .. (others or ""))
+  local mark = cell.most and "<" or ""
+  local judged = ratios or values[1]
+  row(cell.name, number(median(values[1])), values[2] and number(median(values[2])),
+    ratios and ("%.2f"):format(median(ratios)), #judged > 1 and "±" .. number(half_spread(judged)),
+    mark .. number(cell.least or cell.most), cell.aim and mark .. number(cell.aim),
+    " " .. verdict(cell, median(judged)) .. others)
 end
 
 -- ---- running ---------------------------------------------------------------------
@@ -143,9 +145,8 @@ local function run_group(group)
     if (name .. "/" .. cell.name):find(pattern) then
       if measured ~= cell.measure then
         print ""
-        row(name .. ": " .. cell.measure[1], "ours", against and name == "echo" and "raw" or against and "other" or "",
-          against and "ratio" or "", "", cell.most and "most" or "least", "aim", "")
-        if against then print("  " .. against) end
+        row(name .. ": " .. cell.measure[1], "ours", against, against and "ratio", nil,
+          cell.most and "most" or "least", "aim")
         measured = cell.measure
       end
       run_cell(cell)
@@ -154,18 +155,16 @@ local function run_group(group)
 end
 
 local function run_micro()
-  local heading
   local results
   for _, t in ipairs(cells.micro) do
     if ("micro/" .. t[1]):find(pattern) then
-      results = results or servers.micro()
-      if not heading then
+      if not results then
+        results = servers.micro()
         print ""
-        row("micro: GB per second of CPU", "ours", "", "", "", "least", "aim", "")
-        heading = true
+        row("micro: GB per second of CPU", "ours", nil, nil, nil, "least")
       end
-      local cell = { least = t[2] }
-      row(t[1], number(results[t[1]]), "", "", "", number(t[2]), "", verdict(cell, results[t[1]]))
+      local value = results[t[1]]
+      row(t[1], number(value), nil, nil, nil, number(t[2]), nil, " " .. verdict({ least = t[2] }, value))
     end
   end
 end
