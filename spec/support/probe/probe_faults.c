@@ -30,7 +30,7 @@ static const char *const names[] = {
     "recv",       "send",       "sendmsg", "accept4", "socket",
     "getsockopt", "setsockopt", "pipe",    "eventfd", "epoll_create1",
     "epoll_wait", "epoll_ctl",  "poll",    "realloc", "pthread_create",
-    "read",       "write",      NULL,
+    "read",       "write",      "getaddrinfo", "freeaddrinfo", NULL,
 };
 
 enum {
@@ -51,6 +51,8 @@ enum {
     PTHREAD_CREATE,
     READ,
     WRITE,
+    GETADDRINFO,
+    FREEADDRINFO,
     COUNT
 };
 
@@ -86,122 +88,134 @@ static int set_fault(lua_State *L)
     return 1;
 }
 
-/* The system's function of that name, into the function pointer at fn. */
-static void find(void *fn, const char *name)
+/* The system's functions.  Looked up once and early: a signal handler calls
+** write, and dlsym has a lock. */
+static void *system_has[COUNT];
+
+static void find_all(void)
 {
-    void *p = dlsym(RTLD_DEFAULT, name);
-    memcpy(fn, &p, sizeof p);
+    int i;
+    for (i = 0; i < COUNT; i++)
+        system_has[i] = dlsym(RTLD_DEFAULT, names[i]);
+}
+
+/* One of them, into the function pointer at fn. */
+static void find(void *fn, int which)
+{
+    if (system_has[which] == NULL)
+        find_all();
+    memcpy(fn, &system_has[which], sizeof system_has[which]);
 }
 
 ssize_t recv(int fd, void *p, size_t n, int flags)
 {
     ssize_t (*next)(int, void *, size_t, int);
-    find(&next, "recv");
+    find(&next, RECV);
     return fails(RECV) ? -1 : next(fd, p, n, flags);
 }
 
 ssize_t send(int fd, const void *p, size_t n, int flags)
 {
     ssize_t (*next)(int, const void *, size_t, int);
-    find(&next, "send");
+    find(&next, SEND);
     return fails(SEND) ? -1 : next(fd, p, n, flags);
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
     ssize_t (*next)(int, const struct msghdr *, int);
-    find(&next, "sendmsg");
+    find(&next, SENDMSG);
     return fails(SENDMSG) ? -1 : next(fd, m, flags);
 }
 
 int accept4(int fd, struct sockaddr *addr, socklen_t *n, int flags)
 {
     int (*next)(int, struct sockaddr *, socklen_t *, int);
-    find(&next, "accept4");
+    find(&next, ACCEPT4);
     return fails(ACCEPT4) ? -1 : next(fd, addr, n, flags);
 }
 
 int socket(int family, int type, int protocol)
 {
     int (*next)(int, int, int);
-    find(&next, "socket");
+    find(&next, SOCKET);
     return fails(SOCKET) ? -1 : next(family, type, protocol);
 }
 
 int getsockopt(int fd, int level, int name, void *value, socklen_t *n)
 {
     int (*next)(int, int, int, void *, socklen_t *);
-    find(&next, "getsockopt");
+    find(&next, GETSOCKOPT);
     return fails(GETSOCKOPT) ? -1 : next(fd, level, name, value, n);
 }
 
 int setsockopt(int fd, int level, int name, const void *value, socklen_t n)
 {
     int (*next)(int, int, int, const void *, socklen_t);
-    find(&next, "setsockopt");
+    find(&next, SETSOCKOPT);
     return fails(SETSOCKOPT) ? -1 : next(fd, level, name, value, n);
 }
 
 ssize_t read(int fd, void *p, size_t n)
 {
     ssize_t (*next)(int, void *, size_t);
-    find(&next, "read");
+    find(&next, READ);
     return fails(READ) ? -1 : next(fd, p, n);
 }
 
 ssize_t write(int fd, const void *p, size_t n)
 {
     ssize_t (*next)(int, const void *, size_t);
-    find(&next, "write");
+    find(&next, WRITE);
     return fails(WRITE) ? -1 : next(fd, p, n);
 }
 
 int pipe(int fd[2])
 {
     int (*next)(int *);
-    find(&next, "pipe");
+    find(&next, PIPE);
     return fails(PIPE) ? -1 : next(fd);
 }
 
 int eventfd(unsigned count, int flags)
 {
     int (*next)(unsigned, int);
-    find(&next, "eventfd");
+    find(&next, EVENTFD);
     return fails(EVENTFD) ? -1 : next(count, flags);
 }
 
 int epoll_create1(int flags)
 {
     int (*next)(int);
-    find(&next, "epoll_create1");
+    find(&next, EPOLL_CREATE1);
     return fails(EPOLL_CREATE1) ? -1 : next(flags);
 }
 
 int epoll_wait(int set, struct epoll_event *events, int n, int ms)
 {
     int (*next)(int, struct epoll_event *, int, int);
-    find(&next, "epoll_wait");
+    find(&next, EPOLL_WAIT);
     return fails(EPOLL_WAIT) ? -1 : next(set, events, n, ms);
 }
 
 int epoll_ctl(int set, int op, int fd, struct epoll_event *event)
 {
     int (*next)(int, int, int, struct epoll_event *);
-    find(&next, "epoll_ctl");
+    find(&next, EPOLL_CTL);
     return fails(EPOLL_CTL) ? -1 : next(set, op, fd, event);
 }
 
 int poll(struct pollfd *p, nfds_t n, int ms)
 {
     int (*next)(struct pollfd *, nfds_t, int);
-    find(&next, "poll");
+    find(&next, POLL);
     return fails(POLL) ? -1 : next(p, n, ms);
 }
 
 void *realloc(void *p, size_t n)
 {
     void *(*next)(void *, size_t);
-    find(&next, "realloc");
+    find(&next, REALLOC);
     return fails(REALLOC) ? NULL : next(p, n);
 }
 
@@ -209,7 +223,7 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attr,
                    void *(*fn)(void *), void *arg)
 {
     int (*next)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
-    find(&next, "pthread_create");
+    find(&next, PTHREAD_CREATE);
     return fails(PTHREAD_CREATE) ? errno : next(thread, attr, fn, arg);
 }
 
@@ -348,7 +362,7 @@ int getaddrinfo(const char *host, const char *service,
 
     if (n > 5 && strcmp(host + n - 5, ".fake") == 0)
         return fake(host, atoi(service), list);
-    find(&next, "getaddrinfo");
+    find(&next, GETADDRINFO);
     return next(host, service, hints, list);
 }
 
@@ -357,7 +371,7 @@ void freeaddrinfo(struct addrinfo *list)
     void (*next)(struct addrinfo *);
 
     if (list != NULL && list->ai_flags != FAKE) {
-        find(&next, "freeaddrinfo");
+        find(&next, FREEADDRINFO);
         next(list);
         return;
     }
@@ -377,5 +391,6 @@ void probe_open_faults(lua_State *L)
         {"release", release},
         {NULL, NULL},
     };
+    find_all();
     luaL_setfuncs(L, functions, 0);
 }
