@@ -21,6 +21,7 @@ build = {
   modules = {
     -- modules:
     ["wsock"] = "lua/wsock/init.lua",
+    ["wsock.meta"] = "lua/wsock/meta.lua",
     -- end
     ["wsock.core"] = {
       sources = {

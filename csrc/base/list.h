@@ -51,6 +51,13 @@ static inline struct ws_link *ws_link_first(const struct ws_link *list)
     return ws_link_empty(list) ? NULL : list->next;
 }
 
+/* The member behind l, or NULL: the end of the list. */
+static inline struct ws_link *ws_link_next(const struct ws_link *list,
+                                           const struct ws_link *l)
+{
+    return l->next == list ? NULL : l->next;
+}
+
 /* Moves all members of `from` to the end of `to`, in order.  What is appended
 ** to `from` while `to` is worked off waits for the next time. */
 static inline void ws_link_take_all(struct ws_link *from, struct ws_link *to)

@@ -83,7 +83,8 @@ static void give_all(struct ws_lserver *sv, struct message *m,
 {
     struct ws_link *l;
 
-    for (l = sv->clients.next; l != &sv->clients; l = l->next) {
+    for (l = ws_link_first(&sv->clients); l != NULL;
+         l = ws_link_next(&sv->clients, l)) {
         struct ws_lsocket *k = ws_container(l, struct ws_lsocket, peers);
         if (k != except)
             give(sv, k, m);
@@ -113,7 +114,8 @@ static void push_list(lua_State *L, struct ws_lserver *sv,
     lua_getiuservalue(L, -1, WS_UV_LIVE);
     live = lua_gettop(L);
     lua_createtable(L, (int)sv->nclients, 0);
-    for (l = sv->clients.next; l != &sv->clients; l = l->next) {
+    for (l = ws_link_first(&sv->clients); l != NULL;
+         l = ws_link_next(&sv->clients, l)) {
         struct ws_lsocket *k = ws_container(l, struct ws_lsocket, peers);
         if (k == except || lua_rawgetp(L, live, k) == LUA_TNIL)
             lua_settop(L, live + 1);

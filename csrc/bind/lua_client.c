@@ -76,8 +76,10 @@ static struct ws_conf *new_conf(lua_State *L, struct ws_lloop *ll, int options)
     read.random_ud = &ll->peers;
     ws_read_conf(L, options, &read);
     conf = ws_mem_get(&ll->mem, sizeof *conf);
-    if (conf == NULL)
+    if (conf == NULL) {
         luaL_error(L, "out of memory");
+        return NULL;
+    }
     *conf = read;
     return conf;
 }

@@ -24,7 +24,8 @@ static int clients_pairs(lua_State *L)
     lua_createtable(L, 0, (int)sv->nclients);
     lua_getiuservalue(L, 2, WS_UV_OWNER);
     lua_getiuservalue(L, -1, WS_UV_LIVE);
-    for (l = sv->clients.next; l != &sv->clients; l = l->next) {
+    for (l = ws_link_first(&sv->clients); l != NULL;
+         l = ws_link_next(&sv->clients, l)) {
         lua_rawgetp(L, 6, ws_container(l, struct ws_lsocket, peers));
         lua_pushboolean(L, 1);
         if (lua_isnil(L, -2))

@@ -143,7 +143,7 @@ static void store(lua_State *L, const struct ws_emitter *t, int own, int event)
     if (lua_rawlen(L, list) == 0) {
         lua_pushnil(L);
         lua_replace(L, list);
-        *t->mask &= (uint16_t)~(1u << event);
+        *t->mask &= (uint16_t) ~(1u << event);
     } else {
         *t->mask |= (uint16_t)(1u << event);
     }

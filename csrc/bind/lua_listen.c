@@ -250,6 +250,7 @@ int ws_listen(lua_State *L)
     struct ws_addr a;
     int backlog, err;
 
+    memset(&a, 0, sizeof a);
     luaL_checktype(L, OPTIONS, LUA_TTABLE);
     lua_settop(L, OPTIONS);
     ws_check_options(L, OPTIONS, 1);

@@ -16,7 +16,9 @@ enum {
     HIGH_WATER = 1024 * 1024,
     LOW_WATER = 256 * 1024,
     SERVER_BODY = 1024 * 1024, /* of a plain request */
-    CLIENT_BODY = 64 * 1024    /* of a refusal: enough to read why */
+    CLIENT_BODY = 64 * 1024,   /* of a refusal: enough to read why */
+    HEAD_MIN = 256,            /* maxHeaderSize: no handshake fits in less */
+    HEAD_MAX = 1024 * 1024
 };
 
 static const double handshake_s = 10; /* DNS, TCP and the head together */
@@ -113,8 +115,9 @@ static void read_limits(lua_State *L, int idx, struct ws_conf *conf)
         L, idx, "maxPayload", server ? SERVER_PAYLOAD : CLIENT_PAYLOAD);
     n = limit(L, idx, "maxFragments", FRAGMENTS);
     conf->message.fragments_max = n > 0x7FFFFFFF ? 0x7FFFFFFF : (unsigned)n;
-    conf->head.size_max = (size_t)ws_get_integer(
-        L, idx, "maxHeaderSize", WS_RANGE(WS_HEAD_SIZE_MAX, 256, 1024 * 1024));
+    conf->head.size_max =
+        (size_t)ws_get_integer(L, idx, "maxHeaderSize",
+                               WS_RANGE(WS_HEAD_SIZE_MAX, HEAD_MIN, HEAD_MAX));
     conf->head.lines_max = WS_HEAD_LINES_MAX;
     conf->head.line_max = WS_HEAD_LINE_MAX;
     conf->head.target_max = WS_HEAD_TARGET_MAX;

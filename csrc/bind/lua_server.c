@@ -185,7 +185,7 @@ static void drop_all(struct ws_link *list)
 {
     struct ws_link *l;
 
-    for (l = list->next; l != list; l = l->next) {
+    for (l = ws_link_first(list); l != NULL; l = ws_link_next(list, l)) {
         struct ws_lsocket *k = ws_container(l, struct ws_lsocket, peers);
         ws_conn_terminate(&k->s.conn);
         ws_session_touch(&k->s);
@@ -196,7 +196,8 @@ static void say_goodbye(struct ws_lserver *sv, int code, struct ws_slice reason)
 {
     struct ws_link *l;
 
-    for (l = sv->clients.next; l != &sv->clients; l = l->next) {
+    for (l = ws_link_first(&sv->clients); l != NULL;
+         l = ws_link_next(&sv->clients, l)) {
         struct ws_lsocket *k = ws_container(l, struct ws_lsocket, peers);
         if (ws_conn_close(&k->s.conn, code, reason) == WS_ERR_NOMEM)
             ws_conn_terminate(&k->s.conn);
@@ -211,7 +212,8 @@ static void turn_away(struct ws_lserver *sv)
 {
     struct ws_link *l;
 
-    for (l = sv->opening.next; l != &sv->opening; l = l->next) {
+    for (l = ws_link_first(&sv->opening); l != NULL;
+         l = ws_link_next(&sv->opening, l)) {
         struct ws_lsocket *k = ws_container(l, struct ws_lsocket, peers);
         if (k->s.conn.stage == WS_IN_ANSWER && !k->s.conn.plain)
             ws_server_answer(k, 503, "the server is closing\n");

@@ -310,9 +310,9 @@ int ws_loop_signal(lua_State *L)
 
 static int other_handler(const struct ws_lsignal *g)
 {
-    struct ws_link *l = g->loop->signal_list.next;
+    struct ws_link *list = &g->loop->signal_list, *l;
 
-    for (; l != &g->loop->signal_list; l = l->next) {
+    for (l = ws_link_first(list); l != NULL; l = ws_link_next(list, l)) {
         if (ws_container(l, struct ws_lsignal, link)->signo == g->signo)
             return 1;
     }
@@ -362,12 +362,12 @@ void ws_signals_drop(struct ws_lloop *ll)
 /* Handlers may cancel themselves and others: the list is copied first. */
 static void call_handlers(lua_State *L, struct ws_lloop *ll, int signo)
 {
-    struct ws_link *l = ll->signal_list.next;
+    struct ws_link *list = &ll->signal_list, *l;
     int i, n = 0, base;
 
     lua_newtable(L);
     base = lua_gettop(L);
-    for (; l != &ll->signal_list; l = l->next) {
+    for (l = ws_link_first(list); l != NULL; l = ws_link_next(list, l)) {
         struct ws_lsignal *g = ws_container(l, struct ws_lsignal, link);
         if (g->signo != signo)
             continue;

@@ -119,14 +119,12 @@ static int origin_ok(lua_State *L, struct ws_lsocket *k, int idx,
     lua_getiuservalue(L, idx, WS_UV_OWNER);
     lua_getiuservalue(L, -1, WS_UV_OPTIONS);
     type = lua_getfield(L, -1, "origins");
-    if (type == LUA_TSTRING)
-        ok = 1; /* "*" */
+    if (type == LUA_TSTRING || (origin == NULL && type != LUA_TFUNCTION))
+        ok = 1; /* "*", or no browser */
     else if (origin != NULL && ws_head_find(h, "Origin", origin) != NULL)
         ok = 0; /* no browser sends two */
     else if (type == LUA_TFUNCTION)
         ok = ask_origin(L, k, idx, origin);
-    else if (origin == NULL)
-        ok = 1;
     else
         ok = type == LUA_TNIL ? ws_welcome_same_host(h)
                               : in_list(L, origin->value);
@@ -417,8 +415,10 @@ static struct ws_lsocket *check_request(lua_State *L, int upgrade)
 
     if (lua_istable(L, 1))
         k = ws_request_socket(L, 1);
-    if (k == NULL)
+    if (k == NULL) {
         luaL_error(L, "not a request");
+        return NULL;
+    }
     if (upgrade && k->s.conn.plain)
         luaL_error(L, "the request does not ask for WebSocket");
     return k;

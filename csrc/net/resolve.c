@@ -199,6 +199,8 @@ static struct ws_lookup_job *take_from_line(struct ws_resolver_shared *h)
 {
     struct ws_link *first = ws_link_first(&h->line);
 
+    if (first == NULL)
+        return NULL;
     ws_link_remove(first);
     h->waiting--;
     return ws_container(first, struct ws_lookup_job, link);
@@ -208,9 +210,10 @@ static void *work(void *arg)
 {
     struct ws_resolver_shared *h = arg;
 
+    struct ws_lookup_job *job;
+
     pthread_mutex_lock(&h->lock);
-    while (!ws_link_empty(&h->line)) {
-        struct ws_lookup_job *job = take_from_line(h);
+    for (job = take_from_line(h); job != NULL; job = take_from_line(h)) {
         job->state = RUNNING;
         pthread_mutex_unlock(&h->lock);
         look_up(job);

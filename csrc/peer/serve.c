@@ -37,11 +37,13 @@ int ws_serve_open(struct ws_serve *v, const struct ws_addr *addr, int backlog,
     return err;
 }
 
+/* Whatever failed fails again at once: without a rest the loop would spin. */
 static void rest(struct ws_serve *v)
 {
     struct ws_loop *loop = v->peers->loop;
 
-    ws_spare_shed(&v->sock, &v->spare);
+    if (ws_sock_is_exhausted(v->sock.stream.err))
+        ws_spare_shed(&v->sock, &v->spare);
     if (ws_loop_arm(loop, &v->timer, loop->now_ms + WS_SERVE_REST_MS) == WS_OK)
         set_watch(v);
 }
@@ -61,7 +63,7 @@ int ws_serve_accept(struct ws_serve *v, int *fd, struct ws_addr *peer)
         return WS_OK;
     }
     v->accepted = 0;
-    if (err == WS_ERR_SYSTEM && ws_sock_is_exhausted(v->sock.stream.err))
+    if (err == WS_ERR_SYSTEM)
         rest(v);
     return WS_MORE;
 }

@@ -27,9 +27,9 @@
 /* -- which calls fail -- */
 
 static const char *const names[] = {
-    "recv",       "send",       "sendmsg", "accept4", "socket",
-    "getsockopt", "setsockopt", "pipe",    "eventfd", "epoll_create1",
-    "epoll_wait", "epoll_ctl",  "poll",    "realloc", "pthread_create",
+    "recv",       "send",       "sendmsg",     "accept4",      "socket",
+    "getsockopt", "setsockopt", "pipe",        "eventfd",      "epoll_create1",
+    "epoll_wait", "epoll_ctl",  "poll",        "realloc",      "pthread_create",
     "read",       "write",      "getaddrinfo", "freeaddrinfo", NULL,
 };
 
