@@ -7,7 +7,7 @@ local lu = require "luaunit"
 local luasocket = require "socket"
 local bytes = require "support.bytes"
 local clock = require "support.clock"
-local sys = require "wsock.probe".sys
+local sys = require "wsock.probe".net.sys
 
 local M = {}
 
@@ -169,12 +169,15 @@ end
 --- Whether figures of memory mean anything: not under a sanitizer or valgrind.
 M.measurable = not os.getenv "SPEC_SLOW"
 
+--- How many times longer everything may take.
+M.slow = tonumber(os.getenv "SPEC_SLOW") or 1
+
 --- Fails when fn() takes more than `seconds` of processor time.
 function M.cheap(seconds, what, fn)
   local start = sys.cpu()
   fn()
   local took = sys.cpu() - start
-  seconds = seconds * (tonumber(os.getenv "SPEC_SLOW") or 1)
+  seconds = seconds * M.slow
   if took > seconds then
     lu.fail(("%s: %.3f s of processor time, at most %.3f are allowed"):format(what, took, seconds))
   end
