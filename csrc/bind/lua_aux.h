@@ -14,6 +14,9 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+/* Behind luaL_error, which does not return but does not say so. */
+#define WS_UNREACHABLE() __builtin_unreachable()
+
 /* nil, message, code: three values, to be returned. */
 int ws_push_fail(lua_State *L, const char *message, const char *code);
 

@@ -78,7 +78,7 @@ static struct ws_conf *new_conf(lua_State *L, struct ws_lloop *ll, int options)
     conf = ws_mem_get(&ll->mem, sizeof *conf);
     if (conf == NULL) {
         luaL_error(L, "out of memory");
-        return NULL;
+        WS_UNREACHABLE();
     }
     *conf = read;
     return conf;

@@ -417,7 +417,7 @@ static struct ws_lsocket *check_request(lua_State *L, int upgrade)
         k = ws_request_socket(L, 1);
     if (k == NULL) {
         luaL_error(L, "not a request");
-        return NULL;
+        WS_UNREACHABLE();
     }
     if (upgrade && k->s.conn.plain)
         luaL_error(L, "the request does not ask for WebSocket");

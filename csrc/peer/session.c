@@ -176,6 +176,17 @@ static void finish(struct ws_session *s)
     ws_conn_closed(&s->conn);
 }
 
+static void free_failure(struct ws_session *s)
+{
+    size_t w;
+
+    if (s->failure == NULL)
+        return;
+    w = strlen(s->failure) + 1;
+    ws_mem_put(s->peers->mem, s->failure, w + strlen(s->failure + w) + 1);
+    s->failure = NULL;
+}
+
 void ws_session_free(struct ws_session *s)
 {
     if (s->peers == NULL)
@@ -183,10 +194,7 @@ void ws_session_free(struct ws_session *s)
     finish(s);
     ws_link_remove(&s->work);
     ws_conn_free(&s->conn);
-    if (s->failure != NULL)
-        ws_mem_put(s->peers->mem, s->failure,
-                   strlen(s->failure) + strlen(ws_session_words(s)) + 2);
-    s->failure = NULL;
+    free_failure(s);
     s->peers = NULL;
 }
 
