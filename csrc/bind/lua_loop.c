@@ -257,6 +257,8 @@ static int loop_step(lua_State *L)
     struct ws_lloop *ll = ws_check_loop(L, 1);
     int64_t ms = lua_isnoneornil(L, 2) ? 0 : ws_check_seconds(L, 2, "timeout");
 
+    if (ms < 0 && !goes_on(ll))
+        ms = 0; /* for ever would be too long to wait for nothing */
     lua_settop(L, 1);
     lua_pushinteger(L, ms);
     run_protected(L, ll);
@@ -334,14 +336,14 @@ static void drop_live(lua_State *L, int live)
     }
 }
 
+/* Also while it runs: when a handler ends the program by os.exit(n, true),
+** nothing comes back to the turn. */
 static int loop_gc(lua_State *L)
 {
     struct ws_lloop *ll = luaL_checkudata(L, 1, WS_LOOP_NAME);
 
     if (!ll->open)
         return 0;
-    if (ll->running)
-        return luaL_error(L, "a loop cannot be closed while it runs");
     ll->open = 0;
     lua_settop(L, 1);
     if (lua_getiuservalue(L, 1, WS_UV_LIVE) == LUA_TTABLE)
@@ -353,6 +355,16 @@ static int loop_gc(lua_State *L)
     ws_peers_free(&ll->peers);
     ws_loop_free(&ll->loop);
     return 0;
+}
+
+/* loop:close() */
+static int loop_close(lua_State *L)
+{
+    struct ws_lloop *ll = luaL_checkudata(L, 1, WS_LOOP_NAME);
+
+    if (ll->running)
+        return luaL_error(L, "a loop cannot be closed while it runs");
+    return loop_gc(L);
 }
 
 static int loop_tostring(lua_State *L)
@@ -419,12 +431,12 @@ static const luaL_Reg methods[] = {
 /* Methods that make no sense on the module. */
 static const luaL_Reg own_methods[] = {
     {"getfd", loop_getfd},     {"pollfd", loop_getfd}, {"events", loop_events},
-    {"timeout", loop_timeout}, {"close", loop_gc},     {NULL, NULL},
+    {"timeout", loop_timeout}, {"close", loop_close},     {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {
     {"__gc", loop_gc},
-    {"__close", loop_gc},
+    {"__close", loop_close},
     {"__tostring", loop_tostring},
     {"__newindex", loop_newindex},
     {NULL, NULL},

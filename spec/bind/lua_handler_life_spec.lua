@@ -31,7 +31,7 @@ local acts = {
   raise = function(s) s.expected = true error "act" end,
   raise_table = function(s) s.expected = true error {} end,
   send = function(s) if s.me.readyState ~= 0 then s.me:send "act" end end,
-  send_much = function(s) if s.me.readyState ~= 0 then s.me:send(("x"):rep(3 << 20), "binary") end end,
+  send_much = function(s) if s.me.readyState ~= 0 then s.me:send(("x"):rep(400000), "binary") end end,
   send_and_close = function(s)
     if s.me.readyState ~= 0 then s.me:send "act" end
     s.me:close(1000)
