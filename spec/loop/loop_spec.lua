@@ -293,6 +293,14 @@ function T:test_a_posted_watcher_that_is_ready_comes_once()
   lu.assertNil(self.loop:next())
 end
 
+function T:test_posting_a_watcher_that_waits_to_be_pulled_changes_nothing()
+  ready(self)
+  lu.assertTrue(self.loop:turn(0))
+  self.loop:post(self.watcher)
+  lu.assertEquals({ self.loop:next() }, { "watcher", 100, R })
+  lu.assertNil(self.loop:next())
+end
+
 function T:test_a_posted_watcher_stays_posted_when_its_want_changes()
   ready(self)
   self.loop:post(self.watcher)

@@ -478,6 +478,8 @@ return function(backend)
     self.loop:free()
     lu.assertEquals(select(3, self.loop:state()), 0)
     lu.assertFalse((t:state()))
+    self.loop:unwatch(first)
+    self.loop:disarm(t)
     -- the old one's memory is gone before its sources are taken out of it
     self.loop = assert(loop.new(self.mem, backend))
     collectgarbage()
