@@ -12,6 +12,7 @@
 --   --cell=PATTERN   only cells whose "group/name" matches (also CELL=)
 --   --rounds=N --seconds=N    per cell; default 9 and 0.5, quick 5 and 0.15
 --   --peers          also Node's ws and nginx with lua-nginx-websocket, if there
+--   --busy           the load never sleeps: steadier, and kinder to us
 --   --strict         exit code 1 when a cell stays under what it must reach
 --   --build=DIR      where wsock/core.so is; default build
 
@@ -84,7 +85,7 @@ end
 
 local function show(cell, values, ratios, others)
   local mark = cell.most and "<" or ""
-  local judged = ratios or values[1]
+  local judged = not cell.absolute and ratios or values[1]
   row(cell.name, number(median(values[1])), values[2] and number(median(values[2])),
     ratios and ("%.2f"):format(median(ratios)), #judged > 1 and "±" .. number(half_spread(judged)),
     mark .. number(cell.least or cell.most), cell.aim and mark .. number(cell.aim),
@@ -95,7 +96,8 @@ end
 
 local function run_load(run)
   local server = servers.get(run[1], run.fresh)
-  local text = servers.load(server, ("ms=%d warm=%d %s"):format(seconds * 1000, seconds * 300, run[2]))
+  local text = servers.load(server, ("ms=%d warm=%d busy=%d %s"):format(
+    seconds * 1000, seconds * 300, option.busy and 1 or 0, run[2]))
   if run.fresh then server:stop() end
   local result = {}
   for name, value in text:gmatch "(%w+)=(%S+)" do result[name] = tonumber(value) end
