@@ -5,6 +5,7 @@
 
 local lu = require "luaunit"
 local luasocket = require "socket"
+local unix = require "socket.unix"
 local bytes = require "support.bytes"
 local clock = require "support.clock"
 local sys = require "wsock.probe".net.sys
@@ -120,18 +121,22 @@ function M.room(n)
   return math.min(n, got - 256), function() assert(sys.limit("fds", before)) end
 end
 
---- n connections to a port, each having sent text; in steps, so that the
---- backlog is never full.
-function M.crowd(rig, port, n, text)
+local function connected(where)
+  local sock = type(where) == "string" and unix.stream() or luasocket.tcp4()
+  sock:settimeout(5)
+  if type(where) == "string" then assert(sock:connect(where)) else assert(sock:connect("127.0.0.1", where)) end
+  sock:settimeout(0)
+  return sock
+end
+
+--- n connections to a port, or to a unix socket's path, each having sent text;
+--- in steps, so that the backlog is never full.
+function M.crowd(rig, where, n, text)
   local list = {}
   for i = 1, n do
-    local sock = luasocket.tcp4()
-    sock:settimeout(5)
-    assert(sock:connect("127.0.0.1", port))
-    sock:settimeout(0)
+    local sock = connected(where)
     if text then assert(sock:send(text)) end
-    list[i] = sock
-    rig:keep(sock)
+    list[i] = rig:keep(sock)
     if i % 32 == 0 then rig.loop:step(0) end
   end
   return list

@@ -1,0 +1,280 @@
+-- threats section 2, O1 and P1, and section 9: who sends and never reads, who
+-- never reads at all, and a thousand of them.
+
+local lu = require "luaunit"
+local bytes = require "support.bytes"
+local process = require "support.process"
+local rigs = require "support.rig"
+local visitors = require "support.visitors"
+local wsock = require "wsock"
+
+local T = {}
+
+function T:setUp() self.rig = rigs.new() end
+
+function T:tearDown()
+  self.rig:close()
+  if self.restore then self.restore() end
+  if self.remove then self.remove() end
+end
+
+-- ---- O1: the peer never reads ---------------------------------------------------------
+
+function T:test_O1_a_peer_that_never_reads()
+  local socket
+  local server, _, port = self.rig:listen { maxBuffered = 2 << 20, onconnection = function(s) socket = s end }
+  local bystander = visitors.bystander(self.rig, port)
+  local peer = visitors.knock(self.rig, port)
+  local message, accepted, refused = ("x"):rep(65536), 0, 0
+  for _ = 1, visitors.slow > 1 and 1000 or 16384 do -- up to 1 GiB
+    local ok, why, code = socket:send(message, "binary")
+    if ok then
+      accepted = accepted + #message
+    else
+      refused = refused + 1
+      lu.assertEquals({ why, code }, { "maxBuffered would be passed", "BUFFER" })
+    end
+    lu.assertTrue(socket.bufferedAmount <= 2 << 20)
+    if refused % 1000 == 0 then self.rig.loop:step(0) end
+  end
+  lu.assertTrue(refused > 0)
+  lu.assertEquals(socket.readyState, 1)
+  bystander:check()
+  -- nothing is lost of what was accepted, and nothing else comes
+  local got = 0
+  self.rig:wait(function()
+    peer:look()
+    local frame, rest = bytes.parse(peer.got)
+    while frame do
+      peer.got, got = rest, got + #frame.payload
+      frame, rest = bytes.parse(rest)
+    end
+    return got == accepted
+  end)
+  self.rig:idle()
+  lu.assertEquals({ socket.bufferedAmount, peer:look() }, { 0, "" })
+  lu.assertTrue(socket:send "again")
+  lu.assertEquals(peer:take().payload, "again")
+  lu.assertEquals(server.clientCount, 2)
+end
+
+-- An echo to one who never reads: the server stops reading, and its memory
+-- stays what it is. Nobody else waits.
+function T:test_O1_an_echo_nobody_reads()
+  local socket
+  local _, _, port = self.rig:listen { highWaterMark = 1 << 18, lowWaterMark = 1 << 16,
+    onmessage = function(s, data, kind)
+      socket = s
+      s:send(data, kind)
+    end }
+  local bystander = visitors.bystander(self.rig, port)
+  local peer = visitors.knock(self.rig, port)
+  local message = bytes.frame { op = "binary", mask = true, ("x"):rep(10000) }
+  local input, sent = message:rep(100), 0
+  local stalled = 0
+  repeat
+    local last, _, part = peer.sock:send(input, sent % #input + 1)
+    local now = (last or part or sent % #input) - sent % #input
+    sent, stalled = sent + now, now > 0 and 0 or stalled + 1
+    self.rig.loop:step(0)
+  until stalled == 50
+  lu.assertTrue(socket.bufferedAmount < (1 << 18) + 400000, socket.bufferedAmount)
+  visitors.cheap(0.1, "waiting for a reader", function()
+    local over
+    self.rig.loop:after(0.2, function() over = true end)
+    while not over do self.rig.loop:step(1) end
+  end)
+  bystander:check()
+  -- it reads after all: everything comes, in order, while it goes on
+  local got = 0
+  self.rig:wait(function()
+    peer:look()
+    local frame, rest = bytes.parse(peer.got)
+    while frame do
+      peer.got, got = rest, got + 1
+      frame, rest = bytes.parse(rest)
+    end
+    return got == sent // #message
+  end)
+end
+
+-- ---- P1: pings that nobody reads the answers of -----------------------------------------
+
+-- Floods with numbered pings until nothing moves, or `most` are out; how many.
+local function flood(rig, peer, most)
+  local sent, stalled, buffer, at = 0, 0, "", 1
+  while stalled < 50 and (sent < most or at <= #buffer) do
+    if at > #buffer then
+      local list = {}
+      for i = 1, 200 do
+        list[i] = bytes.frame { op = "ping", mask = peer.masks and "\0\0\0\0" or nil,
+          ("%08d"):format(sent + i) .. ("x"):rep(117) }
+      end
+      buffer, at, sent = table.concat(list), 1, sent + 200
+    end
+    local last, _, part = peer.sock:send(buffer, at)
+    local now = last or part or at - 1
+    stalled = now >= at and 0 or stalled + 1
+    at = now + 1
+    rig.loop:step(0)
+  end
+  return sent, buffer:sub(at)
+end
+
+-- Reads all pongs, which are of one size; how many there were. They must be in
+-- order, none twice, and end with the last ping.
+local function pongs(rig, peer, last)
+  local count, number, size = 0, 0, 2 + 125 + (peer.masks and 0 or 4)
+  local start = peer.masks and "\x8a\x7d" or "\x8a\xfd"
+  rig:wait(function()
+    local got = peer:look()
+    local at = 1
+    while at + size - 1 <= #got do
+      local digits = got:sub(at + size - 125, at + size - 118)
+      if not peer.masks then digits = bytes.mask(digits, got:sub(at + 2, at + 5)) end
+      local this = tonumber(digits)
+      if got:sub(at, at + 1) ~= start or this <= number then lu.fail "not the next pong" end
+      number, count, at = this, count + 1, at + size
+    end
+    peer.got = got:sub(at)
+    return number == last
+  end, function() return ("the last pong is %d, not %d"):format(number, last) end)
+  return count
+end
+
+function T:test_P1_a_flood_of_pings_for_a_server()
+  local socket
+  local _, _, port = self.rig:listen { highWaterMark = 1 << 16, lowWaterMark = 1 << 14, maxBuffered = 1 << 20,
+    onconnection = function(s) socket = s end }
+  local bystander = visitors.bystander(self.rig, port)
+  local peer = visitors.knock(self.rig, port)
+  collectgarbage()
+  local before = visitors.resident()
+  local sent, rest = flood(self.rig, peer, visitors.slow > 1 and 20000 or 1000000)
+  collectgarbage()
+  local grown = visitors.resident() - before
+  if visitors.measurable then lu.assertTrue(grown < 16 << 20, grown) end
+  lu.assertTrue(sent < 1000000 or rest == "")
+  visitors.cheap(0.1, "a peer that does not read its pongs", function()
+    local over
+    self.rig.loop:after(0.2, function() over = true end)
+    while not over do self.rig.loop:step(1) end
+  end)
+  bystander:check()
+  local stopped = false
+  self.rig:wait(function() -- the rest of the last batch, while it reads
+    local last, _, part = peer.sock:send(rest)
+    rest = rest:sub((last or part or 0) + 1)
+    stopped = rest == ""
+    peer:look()
+    return stopped
+  end)
+  pongs(self.rig, peer, sent)
+  lu.assertEquals(socket.readyState, 1)
+end
+
+-- A client goes on reading, and owes no more than the newest.
+function T:test_P1_a_flood_of_pings_for_a_client()
+  local far = self.rig:raw_server()
+  local socket = self.rig:client(far.url, nil, { highWaterMark = 1 << 16, lowWaterMark = 1 << 14 })
+  local peer = far:welcome()
+  local most = visitors.slow > 1 and 100000 or 400000
+  collectgarbage()
+  local before = visitors.resident()
+  local sent, rest = flood(self.rig, peer, most)
+  collectgarbage()
+  local grown = visitors.resident() - before
+  if visitors.measurable then lu.assertTrue(grown < 16 << 20, grown) end
+  lu.assertEquals({ sent, rest }, { most, "" }) -- all of them were read
+  local count = pongs(self.rig, peer, sent)
+  lu.assertTrue(count < sent)
+  lu.assertEquals(socket.readyState, 1)
+end
+
+-- ---- section 9: many at once --------------------------------------------------------------
+
+-- Half of a crowd never reads. The others get everything, at once, and what
+-- waits for the rest is one copy for all. (Unix sockets: the system keeps
+-- megabytes for each connection over TCP to itself.)
+function T:test_a_broadcast_to_many_of_whom_half_do_not_read()
+  local dir, n
+  dir, self.remove = process.directory()
+  n, self.restore = visitors.room(visitors.slow > 1 and 400 or 2000)
+  n = n // 2
+  local path = dir .. "/sock"
+  local server = self.rig:keep(assert(wsock.listen { path = path, loop = self.rig.loop, maxBuffered = 1 << 19,
+    maxConnections = n, sendTimeout = 0 }))
+  local crowd = visitors.crowd(self.rig, path, n, visitors.upgrade())
+  visitors.admitted(self.rig, crowd)
+  lu.assertEquals(server.clientCount, n)
+  local message = ("x"):rep(65536)
+  local frame = bytes.frame { op = "binary", message }
+  collectgarbage()
+  local before, rounds, reached, skipped = visitors.resident(), 20, 0, 0
+  for i = 1, rounds do
+    local r, s = server:broadcast(message, "binary")
+    reached, skipped = reached + r, skipped + s
+    lu.assertEquals(r + s, n)
+    local left, at = n // 2, {}
+    self.rig:wait(function() -- the readers are done before the next one
+      for k = 1, n // 2 do
+        if (at[k] or 0) < #frame then
+          at[k] = (at[k] or 0) + #visitors.read(crowd[k])
+          if at[k] >= #frame then left = left - 1 end
+        end
+      end
+      return left == 0
+    end, ("round %d"):format(i))
+    for k = 1, n // 2 do lu.assertEquals(at[k], #frame) end
+  end
+  collectgarbage()
+  local grown = visitors.resident() - before
+  -- copies for each would be n/4 MiB
+  if visitors.measurable then lu.assertTrue(grown < 32 << 20, grown) end
+  lu.assertTrue(skipped > 0)
+  lu.assertEquals(reached + skipped, rounds * n)
+  for socket in pairs(server.clients) do
+    lu.assertTrue(socket.bufferedAmount <= 1 << 19)
+    lu.assertEquals(socket.readyState, 1)
+  end
+end
+
+-- All of a crowd leave in one turn, each in its own way; whoever stays is served.
+function T:test_many_sockets_closing_in_one_turn()
+  for _, how in ipairs { "they close", "they reset", "terminate", "close", "server" } do
+    local n
+    n, self.restore = visitors.room(visitors.slow > 1 and 400 or 20000)
+    n = math.min(n // 2 - 50, 10000) -- both ends are ours
+    local closed = 0
+    local server, _, port = self.rig:listen { maxConnections = n + 1, onclose = function() closed = closed + 1 end }
+    local bystander = visitors.bystander(self.rig, port)
+    local stays
+    for socket in pairs(server.clients) do stays = socket end
+    local crowd = visitors.crowd(self.rig, port, n, visitors.upgrade())
+    self.rig:wait(function() return server.clientCount == n + 1 end)
+    if how == "terminate" or how == "close" then
+      for socket in pairs(server.clients) do
+        if socket ~= stays then socket[how](socket) end
+      end
+    elseif how == "server" then
+      server:close(1001, "", 0)
+    end
+    for _, sock in ipairs(crowd) do
+      if how == "they reset" then sock:setoption("linger", { on = true, timeout = 0 }) end
+      if how ~= "terminate" and how ~= "server" then sock:close() end
+    end
+    self.rig:wait(function() return closed >= n end, how .. ": " .. closed .. " of " .. n)
+    if how ~= "server" then
+      bystander:check()
+      lu.assertEquals({ closed, server.clientCount }, { n, 1 })
+      visitors.bystander(self.rig, port):check()
+    end
+    for _, sock in ipairs(crowd) do sock:close() end
+    self.rig.begun = {}
+    server:close(1001, "", 0)
+    self.rig:settle()
+    self.restore()
+  end
+end
+
+return T
