@@ -63,6 +63,7 @@ int luaopen_wsock_probe(lua_State *L)
         {"base", ws_probe_base},   {"wire", ws_probe_wire},
         {"loop", ws_probe_loop},   {"net", ws_probe_net},
         {"proto", ws_probe_proto}, {"peer", ws_probe_peer},
+        {"bind", ws_probe_bind},
     };
     size_t i;
     lua_newtable(L);

@@ -25,6 +25,7 @@ MAYBE int ws_probe_loop(lua_State *L);
 MAYBE int ws_probe_net(lua_State *L);
 MAYBE int ws_probe_proto(lua_State *L);
 MAYBE int ws_probe_peer(lua_State *L);
+MAYBE int ws_probe_bind(lua_State *L);
 
 /* -- for the files of all layers -- */
 
