@@ -136,10 +136,10 @@ void ws_unanchor(lua_State *L, int loop_idx, const void *key);
 void ws_socket_drop(struct ws_lsocket *k);
 void ws_server_drop(struct ws_lserver *sv);
 
-/* A new socket userdata, closed, anchored to nothing, with owner as its
-** owner; pushed. */
+/* A new socket userdata of that size, which starts with a ws_lsocket; zeroed
+** else, anchored to nothing, with owner as its owner; pushed. */
 struct ws_lsocket *ws_new_socket(lua_State *L, struct ws_lloop *loop,
-                                 int owner_idx);
+                                 int owner_idx, size_t size);
 
 /* Pulls a session's events and delivers them.  Stack: loop at 1, live at 2,
 ** as in a turn of the loop. */

@@ -64,24 +64,22 @@ static struct ws_lloop *push_loop_of(lua_State *L, int options)
     return ws_push_default_loop(L);
 }
 
-static struct ws_conf *new_conf(lua_State *L, struct ws_lloop *ll, int options)
-{
-    struct ws_conf read, *conf;
+/* A client's conf lives and dies with it: the connection looks into it as
+** long as there is a socket to call methods of. */
+struct client {
+    struct ws_lsocket socket;
+    struct ws_conf conf;
+};
 
-    memset(&read, 0, sizeof read);
-    read.role = WS_CLIENT;
-    read.mem = &ll->mem;
-    read.pool = &ll->peers.pool;
-    read.random = ws_peers_random;
-    read.random_ud = &ll->peers;
-    ws_read_conf(L, options, &read);
-    conf = ws_mem_get(&ll->mem, sizeof *conf);
-    if (conf == NULL) {
-        luaL_error(L, "out of memory");
-        WS_UNREACHABLE();
-    }
-    *conf = read;
-    return conf;
+static void read_conf(lua_State *L, struct ws_lloop *ll, int options,
+                      struct ws_conf *conf)
+{
+    conf->role = WS_CLIENT;
+    conf->mem = &ll->mem;
+    conf->pool = &ll->peers.pool;
+    conf->random = ws_peers_random;
+    conf->random_ud = &ll->peers;
+    ws_read_conf(L, options, conf);
 }
 
 static void set_own_string(lua_State *L, int own, const char *key,
@@ -127,50 +125,71 @@ static unsigned add_auth(lua_State *L, const struct ws_uri *uri,
     return n + 1;
 }
 
-static int queue_hello(lua_State *L, struct ws_lsocket *k,
-                       const struct ws_uri *uri)
-{
-    struct ws_field fields[WS_HEAD_LINES_MAX + 1], *given;
+/* What is asked for, read before anything is begun: only reading raises. */
+struct plan {
     struct ws_hello_conf hello;
+    struct ws_field fields[WS_HEAD_LINES_MAX + 1];
     char host[WS_HOST_HEADER_SIZE];
-
-    memset(&hello, 0, sizeof hello);
-    ws_uri_host_header(uri, host, sizeof host);
-    hello.host = ws_slice_str(host);
-    hello.target = ws_slice_str(uri->target);
-    lua_pushvalue(L, A_PROTOCOLS);
-    hello.protocols = ws_read_protocols(L, lua_gettop(L));
-    if (ws_get_field(L, A_OPTIONS, "origin", LUA_TSTRING))
-        hello.origin = ws_check_slice(L, lua_gettop(L), "origin");
-    ws_get_field(L, A_OPTIONS, "headers", LUA_TTABLE);
-    given = ws_read_fields(L, lua_gettop(L), &hello.nfields, ws_hello_reserved);
-    if (hello.nfields > 0)
-        memcpy(fields, given, hello.nfields * sizeof *given);
-    hello.nfields = add_auth(L, uri, fields, hello.nfields);
-    hello.fields = fields;
-    return ws_conn_start(&k->s.conn, &hello);
-}
-
-static int start_dial(lua_State *L, struct ws_lsocket *k,
-                      const struct ws_uri *uri)
-{
     struct ws_dial_conf dial;
     struct ws_addr from;
+};
 
-    memset(&dial, 0, sizeof dial);
-    dial.host = uri->host;
-    dial.port = uri->port;
-    dial.path = uri->path_unix;
-    dial.no_delay = ws_get_boolean(L, A_OPTIONS, "noDelay", 1);
-    if (ws_get_field(L, A_OPTIONS, "localAddress", LUA_TSTRING)) {
-        if (ws_addr_parse(&from, lua_tostring(L, -1), 0) != WS_OK)
-            luaL_error(L,
-                       "option 'localAddress' must be an IP address, got "
-                       "'%s'",
-                       lua_tostring(L, -1));
-        dial.from = &from;
+/* The strings it points at stay on the stack. */
+static void plan_hello(lua_State *L, struct plan *p, const struct ws_uri *uri)
+{
+    struct ws_hello_conf *h = &p->hello;
+    struct ws_field *given;
+
+    ws_uri_host_header(uri, p->host, sizeof p->host);
+    h->host = ws_slice_str(p->host);
+    h->target = ws_slice_str(uri->target);
+    lua_pushvalue(L, A_PROTOCOLS);
+    h->protocols = ws_read_protocols(L, lua_gettop(L));
+    if (ws_get_field(L, A_OPTIONS, "origin", LUA_TSTRING))
+        h->origin = ws_check_slice(L, lua_gettop(L), "origin");
+    ws_get_field(L, A_OPTIONS, "headers", LUA_TTABLE);
+    given = ws_read_fields(L, lua_gettop(L), &h->nfields, ws_hello_reserved);
+    if (h->nfields > 0)
+        memcpy(p->fields, given, h->nfields * sizeof *given);
+    h->nfields = add_auth(L, uri, p->fields, h->nfields);
+    h->fields = p->fields;
+}
+
+static void plan_dial(lua_State *L, struct plan *p, const struct ws_uri *uri)
+{
+    p->dial.host = uri->host;
+    p->dial.port = uri->port;
+    p->dial.path = uri->path_unix;
+    p->dial.no_delay = ws_get_boolean(L, A_OPTIONS, "noDelay", 1);
+    if (!ws_get_field(L, A_OPTIONS, "localAddress", LUA_TSTRING))
+        return;
+    if (ws_addr_parse(&p->from, lua_tostring(L, -1), 0) != WS_OK)
+        luaL_error(L,
+                   "option 'localAddress' must be an IP address, got "
+                   "'%s'",
+                   lua_tostring(L, -1));
+    p->dial.from = &p->from;
+}
+
+/* Everything is there: from here on nothing raises but the answer. */
+static int begin(lua_State *L, struct ws_lsocket *k, const struct plan *p)
+{
+    int err;
+
+    k->loop->loop.now_ms = ws_clock_ms();
+    ws_session_init(&k->s, &k->loop->peers,
+                    &ws_container(k, struct client, socket)->conf);
+    err = ws_conn_start(&k->s.conn, &p->hello);
+    if (err == WS_OK)
+        err = ws_dial_open(&k->s, &p->dial);
+    if (err == WS_OK) {
+        ws_session_touch(&k->s); /* the handshake's clock runs */
+        return WS_OK;
     }
-    return ws_dial_open(&k->s, &dial);
+    ws_session_free(&k->s);
+    k->anchored = 0;
+    ws_unanchor(L, A_LOOP, k);
+    return err;
 }
 
 /* The third argument names subprotocols too when the second does not. */
@@ -186,44 +205,51 @@ static void take_protocols(lua_State *L)
     }
 }
 
+/* Leaves the socket at A_SOCKET, what may be raised is raised. */
+static struct ws_lsocket *prepare(lua_State *L, struct plan *p)
+{
+    struct making *m = new_making(L);
+    struct ws_lsocket *k;
+    struct ws_lloop *ll;
+
+    parse_url(L, m, A_URL);
+    if (m->uri.secure)
+        luaL_error(L,
+                   "SyntaxError: the URL '%s' is invalid: wss is "
+                   "unknown",
+                   lua_tostring(L, A_URL));
+    ll = push_loop_of(L, A_OPTIONS);
+    k = ws_new_socket(L, ll, A_LOOP, sizeof(struct client));
+    ws_push_own(L, A_SOCKET);
+    set_own_string(L, A_OWN, "url", m->uri.text);
+    set_own_string(L, A_OWN, "origin", m->uri.origin);
+    read_conf(L, ll, A_OPTIONS, &ws_container(k, struct client, socket)->conf);
+    memset(p, 0, sizeof *p);
+    plan_hello(L, p, &m->uri);
+    plan_dial(L, p, &m->uri);
+    ws_anchor(L, A_LOOP, k, A_SOCKET);
+    k->anchored = 1;
+    k->exposed = 1;
+    return k;
+}
+
 /* wsock.WebSocket(url [, protocols [, options]]) -> socket */
 int ws_new_client(lua_State *L)
 {
     struct ws_lsocket *k;
-    struct ws_lloop *ll;
-    struct ws_conf *conf;
-    struct making *m;
+    struct plan plan;
     int err;
 
     luaL_checkany(L, 1);
     lua_settop(L, A_OPTIONS);
     ws_check_options(L, A_OPTIONS, 0);
     take_protocols(L);
-    m = new_making(L);
-    parse_url(L, m, A_URL);
-    if (m->uri.secure)
-        return luaL_error(L,
-                          "SyntaxError: the URL '%s' is invalid: wss is "
-                          "unknown",
-                          lua_tostring(L, A_URL));
-    ll = push_loop_of(L, A_OPTIONS);
-    k = ws_new_socket(L, ll, A_LOOP);
-    ws_push_own(L, A_SOCKET);
-    set_own_string(L, A_OWN, "url", m->uri.text);
-    set_own_string(L, A_OWN, "origin", m->uri.origin);
-    conf = new_conf(L, ll, A_OPTIONS);
-    k->exposed = 1;
-    ll->loop.now_ms = ws_clock_ms();
-    ws_session_init(&k->s, &ll->peers, conf);
-    err = queue_hello(L, k, &m->uri);
-    if (err == WS_OK)
-        err = start_dial(L, k, &m->uri);
+    k = prepare(L, &plan);
+    err = begin(L, k, &plan);
     if (err == WS_ERR_ARGUMENT)
         return luaL_error(L, "SyntaxError: the URL's socket path is too long");
     if (err != WS_OK)
         return luaL_error(L, "WebSocket: %s", ws_err_text(err));
     lua_settop(L, A_SOCKET);
-    ws_anchor(L, A_LOOP, k, A_SOCKET);
-    k->anchored = 1;
     return 1;
 }

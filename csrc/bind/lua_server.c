@@ -51,10 +51,16 @@ static void limit_opening(struct ws_lserver *sv)
     ws_serve_pause(&sv->serve, sv->nopening >= sv->opening_max);
 }
 
-/* (loop, server) -> socket */
+/* (loop, server) -> socket, in the loop's keeping */
 static int make_socket(lua_State *L)
 {
-    ws_new_socket(L, lua_touserdata(L, 1), 2);
+    struct ws_lsocket *k = ws_new_socket(L, lua_touserdata(L, 1), 2,
+                                         sizeof(struct ws_lsocket));
+
+    lua_getiuservalue(L, 2, WS_UV_OWNER);
+    ws_anchor(L, -1, k, -2);
+    k->anchored = 1;
+    lua_pop(L, 1);
     return 1;
 }
 
@@ -91,8 +97,6 @@ static void welcome(lua_State *L, struct ws_lserver *sv, int idx, int fd,
     } else if (sv->no_delay && k->peer_len > 0) {
         ws_sock_nodelay(&k->s.sock, 1);
     }
-    ws_anchor(L, WS_IX_LOOP, k, -1);
-    k->anchored = 1;
     ws_link_append(&sv->opening, &k->peers);
     sv->nopening++;
     k->place = WS_AMONG_OPENING;

@@ -24,13 +24,13 @@ static struct ws_lsocket *self(lua_State *L)
 /* -- making -- */
 
 struct ws_lsocket *ws_new_socket(lua_State *L, struct ws_lloop *loop,
-                                 int owner_idx)
+                                 int owner_idx, size_t size)
 {
     struct ws_lsocket *k;
 
     owner_idx = lua_absindex(L, owner_idx);
-    k = lua_newuserdatauv(L, sizeof *k, 2);
-    memset(k, 0, sizeof *k);
+    k = lua_newuserdatauv(L, size, 2);
+    memset(k, 0, size);
     ws_link_init(&k->peers);
     k->loop = loop;
     luaL_setmetatable(L, WS_SOCKET_NAME);
@@ -258,10 +258,6 @@ void ws_socket_drop(struct ws_lsocket *k)
     ws_session_free(&k->s);
     ws_link_remove(&k->peers);
     k->anchored = 0;
-    if (k->server == NULL && k->s.conn.conf != NULL)
-        ws_mem_put(&k->loop->mem, (void *)(uintptr_t)k->s.conn.conf,
-                   sizeof *k->s.conn.conf); /* a client's own */
-    k->s.conn.conf = NULL;
 }
 
 static int socket_gc(lua_State *L)
