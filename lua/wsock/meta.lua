@@ -2,6 +2,7 @@
 
 -- lua/wsock/meta.lua -- the types of everything public, for editors (LuaCATS).
 --
+-- luacheck: no max comment line length
 -- Never loaded at run time.  README.md has the same names with what they mean;
 -- spec/lint/docs.lua keeps the two and the module in step.
 
@@ -141,15 +142,8 @@ function Socket:removeEventListener(type, listener) end
 ---@return wsock.Stats
 function Socket:stats() end
 
----@class wsock.Stats
----@field bytesIn integer handshake and frame heads included
----@field bytesOut integer
----@field framesIn integer
----@field framesOut integer
----@field messagesIn integer
----@field messagesOut integer
----@field buffered integer? a socket's bufferedAmount
----@field sinceReceived number? a socket's seconds since bytes last came
+-- buffered and sinceReceived (seconds): of sockets only
+---@alias wsock.Stats {bytesIn: integer, bytesOut: integer, framesIn: integer, framesOut: integer, messagesIn: integer, messagesOut: integer, buffered?: integer, sinceReceived?: number}
 
 -- ---- events -----------------------------------------------------------------
 
@@ -157,24 +151,20 @@ function Socket:stats() end
 ---@field type string
 ---@field target wsock.Socket
 ---@field currentTarget wsock.Socket
+---@field data any message, ping and pong: a string
+---@field kind wsock.Kind? message
+---@field origin string? message
+---@field message string? error
+---@field status integer? error: of a refused handshake
+---@field code any error: a word; close: a number
+---@field reason string? close
+---@field wasClean boolean? close
 
----@class wsock.MessageEvent: wsock.Event
----@field data string
----@field kind wsock.Kind
----@field origin string?
-
----@class wsock.ErrorEvent: wsock.Event
----@field message string
----@field code string
----@field status integer? of a refused handshake
-
----@class wsock.CloseEvent: wsock.Event
----@field code integer
----@field reason string
----@field wasClean boolean
-
----@class wsock.PingEvent: wsock.Event
----@field data string
+-- Event by event.
+---@alias wsock.MessageEvent {target: wsock.Socket, type: string, data: string, kind: wsock.Kind, origin: string?}
+---@alias wsock.ErrorEvent {target: wsock.Socket, type: string, message: string, code: string, status: integer?}
+---@alias wsock.CloseEvent {target: wsock.Socket, type: string, code: integer, reason: string, wasClean: boolean}
+---@alias wsock.PingEvent {target: wsock.Socket, type: string, data: string}
 
 -- ---- options ----------------------------------------------------------------
 
@@ -239,12 +229,9 @@ function Socket:stats() end
 ---@field onrefused wsock.OnRefused
 
 -- Of wsock.Options neither loop nor noDelay; a server has no headers, origin
--- and protocols either, a client no maxBody.
----@class wsock.ProtocolOptions: wsock.Options
----@field origin string?
----@field protocols string|string[]|nil
----@field maxBody integer?
----@field now number? the time in seconds by the clock that tick will be told: 0
+-- and protocols either, a client no maxBody.  now: the time in seconds by the
+-- clock that tick will be told.
+---@alias wsock.ProtocolOptions wsock.Options|{now?: number, origin?: string, protocols?: string|string[], maxBody?: integer}
 
 -- ---- the server -------------------------------------------------------------
 

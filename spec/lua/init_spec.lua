@@ -1,0 +1,131 @@
+-- spec/lua/init_spec.lua -- what require "wsock" gives.
+
+local lu = require "luaunit"
+local core = require "wsock.core"
+local process = require "support.process"
+local wsock = require "wsock"
+
+local T = {}
+
+local functions = {
+  "WebSocket", "listen", "loop", "run", "step", "stop", "now", "after", "every", "watch", "signal",
+  "setTimeout", "setInterval", "clearTimeout", "clearInterval",
+}
+
+function T:tearDown()
+  wsock.onerror = nil
+end
+
+function T:test_every_name()
+  local names = {}
+  for key, value in pairs(wsock) do names[key] = type(value) end
+  for _, name in ipairs(functions) do
+    lu.assertEquals(names[name], "function", name)
+    names[name] = nil
+  end
+  lu.assertEquals(names, {
+    protocol = "table", closeCodes = "table", _VERSION = "string",
+    CONNECTING = "number", OPEN = "number", CLOSING = "number", CLOSED = "number",
+  })
+end
+
+function T:test_constants_are_the_browsers()
+  lu.assertEquals({ wsock.CONNECTING, wsock.OPEN, wsock.CLOSING, wsock.CLOSED }, { 0, 1, 2, 3 })
+end
+
+function T:test_version()
+  lu.assertStrMatches(wsock._VERSION, "wsock %d+%.%d+%.%d+")
+end
+
+function T:test_protocol_has_both_roles()
+  lu.assertEquals(type(wsock.protocol.client), "function")
+  lu.assertEquals(type(wsock.protocol.server), "function")
+end
+
+-- S67: 1000 to 1015, both ways.
+function T:test_close_codes_both_ways()
+  for code = 1000, 1015 do
+    local name = wsock.closeCodes[code]
+    lu.assertEquals(type(name), "string", code)
+    lu.assertEquals(wsock.closeCodes[name], code)
+  end
+  lu.assertEquals(wsock.closeCodes.GOING_AWAY, 1001)
+  lu.assertNil(wsock.closeCodes[999])
+  lu.assertNil(wsock.closeCodes[1016])
+end
+
+function T:test_fields_cannot_be_set()
+  local function set(name) wsock[name] = 1 end
+  lu.assertErrorMsgContains("'onmesage' of wsock cannot be set", set, "onmesage")
+  lu.assertErrorMsgContains("'run' of wsock cannot be set", set, "run")
+  lu.assertErrorMsgContains("init_spec.lua", set, "run") -- the blame is the caller's
+  lu.assertErrorMsgContains("'1' of wsock cannot be set", set, 1)
+end
+
+function T:test_what_does_not_exist_yet_is_nil()
+  for _, name in ipairs { "connect", "spawn", "sleep", "blob", "arraybuffer", "reconnecting", "router", "hub",
+    "static", "resty" } do
+    lu.assertNil(wsock[name], name)
+  end
+end
+
+function T:test_the_metatable_is_out_of_reach()
+  lu.assertEquals(getmetatable(wsock), false)
+  lu.assertError(setmetatable, wsock, {})
+end
+
+function T:test_it_is_one_module()
+  lu.assertIs(require "wsock", wsock)
+end
+
+function T:test_onerror_is_the_default_loops()
+  local function handler() end
+  lu.assertNil(wsock.onerror)
+  wsock.onerror = handler
+  lu.assertIs(wsock.onerror, handler)
+  lu.assertIs(core.defaultLoop().onerror, handler)
+  core.defaultLoop().onerror = nil
+  lu.assertNil(wsock.onerror)
+  lu.assertErrorMsgContains("onerror must be a function", function() wsock.onerror = 1 end)
+end
+
+function T:test_onerror_hears_of_a_timers_error()
+  local heard
+  wsock.onerror = function(...) heard = table.pack(...) end
+  wsock.after(0, function() error("oh", 0) end)
+  wsock.run()
+  lu.assertEquals({ heard[1], heard.n }, { "oh", 2 })
+  lu.assertStrContains(heard[2], "stack traceback")
+end
+
+function T:test_functions_belong_to_the_default_loop()
+  local called = {}
+  local function note(name) return function() called[#called + 1] = name end end
+  wsock.after(0.001, note "module")
+  core.defaultLoop():after(0.002, note "loop")
+  wsock.run()
+  lu.assertEquals(called, { "module", "loop" })
+end
+
+-- No descriptor, no loop, no thread before the first use.
+function T:test_loading_does_nothing()
+  local output, code = process.run_lua { "-e", [[
+    local function open()
+      local n = 0
+      for fd = 0, 63 do
+        local file <close> = io.open("/proc/self/fdinfo/" .. fd)
+        n = n + (file and 1 or 0)
+      end
+      return n
+    end
+    local before = open()
+    local wsock = require "wsock"
+    local between = open()
+    local timer = wsock.after(1, print)
+    print(between - before, open() > between)
+    timer:cancel()
+  ]] }
+  lu.assertEquals({ output, code }, { "0\ttrue\n", 0 })
+end
+
+return T
