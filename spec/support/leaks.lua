@@ -41,6 +41,14 @@ local function describe(fd)
   return text or "already closed"
 end
 
+-- What the default loop still has to do: a socket or timer one test leaves
+-- there keeps the next one's run() going for ever.
+local function at_work()
+  local core = package.loaded["wsock.core"]
+  return core and tonumber(tostring(core.defaultLoop()):match "(%d+) at work") or 0
+end
+M.count("things at work in the default loop", at_work)
+
 local function counts()
   local now = {}
   for name, fn in pairs(counters) do now[name] = fn() end
