@@ -264,7 +264,9 @@ function T:test_nothing_is_lost_when_the_peer_is_slow()
   for kind, addr in pairs(self:kinds()) do
     local l, at = self:listen(addr)
     local c, s = self:connect(l, at)
-    local sent, got, all = 0, {}, bytes.random(65536):rep(64)
+    sys.option(c:fd(), "sndbuf", 65536)
+    sys.option(s:fd(), "rcvbuf", 65536)
+    local sent, got, all = 0, {}, bytes.random(65536):rep(16)
     local half = false
     while sent < #all do
       local n, code = c:write(all:sub(sent + 1, sent + 200000), all:sub(sent + 200001, sent + 500000))
