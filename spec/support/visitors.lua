@@ -98,14 +98,16 @@ function M.bystander(rig, port, request)
 end
 
 --- Fails unless it is still served: a ping is answered by its own pong, and
---- nothing else has come but what the test expects (frames with op text and
---- binary are skipped).
+--- nothing else has come but messages and pings of the server's own.
 function Bystander:check()
   self.pings = self.pings + 1
   local payload = "still here? " .. self.pings
   self.peer:frame { op = "ping", payload }
   local frame
-  repeat frame = self.peer:take() until frame.op ~= bytes.OP.text and frame.op ~= bytes.OP.binary
+  repeat
+    frame = self.peer:take()
+    if frame.op == bytes.OP.ping then self.peer:frame { op = "pong", frame.payload } end
+  until frame.op > bytes.OP.binary and frame.op ~= bytes.OP.ping
   lu.assertEquals({ frame.op, frame.payload }, { bytes.OP.pong, payload })
 end
 
@@ -163,8 +165,7 @@ end
 
 -- ---- what it costs --------------------------------------------------------------
 
---- Bytes of memory this process has in use (resident).
-function M.resident()
+local function resident()
   local f = assert(io.open "/proc/self/statm")
   local _, pages = f:read("n", "n")
   f:close()
@@ -176,6 +177,21 @@ M.measurable = not os.getenv "SPEC_SLOW"
 
 --- How many times longer everything may take.
 M.slow = tonumber(os.getenv "SPEC_SLOW") or 1
+
+--- Fails when fn() makes this process more than `most` bytes larger. Garbage is
+--- collected eagerly meanwhile: what a spec itself throws away does not count.
+function M.costs_at_most(most, what, fn)
+  collectgarbage()
+  local before = resident()
+  collectgarbage("incremental", 125, 400)
+  local ok, message = pcall(fn)
+  collectgarbage("incremental", 200, 100)
+  if not ok then error(message, 0) end
+  local grown = resident() - before
+  if M.measurable and grown > most then
+    lu.fail(("%s: %d KiB of memory, at most %d are allowed"):format(what, grown >> 10, most >> 10))
+  end
+end
 
 --- Fails when fn() takes more than `seconds` of processor time.
 function M.cheap(seconds, what, fn)

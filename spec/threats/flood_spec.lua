@@ -148,12 +148,10 @@ function T:test_P1_a_flood_of_pings_for_a_server()
     onconnection = function(s) socket = s end }
   local bystander = visitors.bystander(self.rig, port)
   local peer = visitors.knock(self.rig, port)
-  collectgarbage()
-  local before = visitors.resident()
-  local sent, rest = flood(self.rig, peer, visitors.slow > 1 and 20000 or 1000000)
-  collectgarbage()
-  local grown = visitors.resident() - before
-  if visitors.measurable then lu.assertTrue(grown < 16 << 20, grown) end
+  local sent, rest
+  visitors.costs_at_most(16 << 20, "a flood of pings", function()
+    sent, rest = flood(self.rig, peer, visitors.slow > 1 and 20000 or 1000000)
+  end)
   lu.assertTrue(sent < 1000000 or rest == "")
   visitors.cheap(0.1, "a peer that does not read its pongs", function()
     local over
@@ -179,12 +177,8 @@ function T:test_P1_a_flood_of_pings_for_a_client()
   local socket = self.rig:client(far.url, nil, { highWaterMark = 1 << 16, lowWaterMark = 1 << 14 })
   local peer = far:welcome()
   local most = visitors.slow > 1 and 100000 or 400000
-  collectgarbage()
-  local before = visitors.resident()
-  local sent, rest = flood(self.rig, peer, most)
-  collectgarbage()
-  local grown = visitors.resident() - before
-  if visitors.measurable then lu.assertTrue(grown < 16 << 20, grown) end
+  local sent, rest
+  visitors.costs_at_most(16 << 20, "a flood of pings", function() sent, rest = flood(self.rig, peer, most) end)
   lu.assertEquals({ sent, rest }, { most, "" }) -- all of them were read
   local count = pongs(self.rig, peer, sent)
   lu.assertTrue(count < sent)
@@ -209,9 +203,8 @@ function T:test_a_broadcast_to_many_of_whom_half_do_not_read()
   lu.assertEquals(server.clientCount, n)
   local message = ("x"):rep(65536)
   local frame = bytes.frame { op = "binary", message }
-  collectgarbage()
-  local before, rounds, reached, skipped = visitors.resident(), 20, 0, 0
-  for i = 1, rounds do
+  local rounds, reached, skipped = 20, 0, 0
+  local function round(i)
     local r, s = server:broadcast(message, "binary")
     reached, skipped = reached + r, skipped + s
     lu.assertEquals(r + s, n)
@@ -227,10 +220,10 @@ function T:test_a_broadcast_to_many_of_whom_half_do_not_read()
     end, ("round %d"):format(i))
     for k = 1, n // 2 do lu.assertEquals(at[k], #frame) end
   end
-  collectgarbage()
-  local grown = visitors.resident() - before
   -- copies for each would be n/4 MiB
-  if visitors.measurable then lu.assertTrue(grown < 32 << 20, grown) end
+  visitors.costs_at_most(32 << 20, "20 broadcasts", function()
+    for i = 1, rounds do round(i) end
+  end)
   lu.assertTrue(skipped > 0)
   lu.assertEquals(reached + skipped, rounds * n)
   for socket in pairs(server.clients) do

@@ -8,6 +8,8 @@ local growth = require "support.growth"
 local rigs = require "support.rig"
 local visitors = require "support.visitors"
 
+local costs_at_most = visitors.costs_at_most
+
 local T = {}
 
 function T:setUp() self.rig = rigs.new() end
@@ -25,17 +27,6 @@ local function serve(rig, options)
   local server, _, port = rig:listen(options)
   seen.server = server
   return port, seen, visitors.bystander(rig, port)
-end
-
--- Fails when fn() makes this process more than `most` bytes larger.
-local function costs_at_most(most, what, fn)
-  collectgarbage()
-  local before = visitors.resident()
-  fn()
-  local grown = visitors.resident() - before
-  if visitors.measurable and grown > most then
-    lu.fail(("%s: %d KiB of memory, at most %d are allowed"):format(what, grown >> 10, most >> 10))
-  end
 end
 
 -- ---- section 1: lengths ------------------------------------------------------------------
