@@ -7,6 +7,7 @@
 
 static int next_pair(lua_State *L)
 {
+    luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 2);
     return lua_next(L, 1) ? 2 : 0;
 }

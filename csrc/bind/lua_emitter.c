@@ -22,6 +22,10 @@ static const char *const names[] = {
     "pong",      "drain",   "connection", "request", "upgrade",
     "listening", "closed",  "refused",    NULL};
 
+/* For a hint: what a socket has of them. */
+static const char *const of_sockets[] = {"open", "message", "close", "error",
+                                         "ping", "pong",    "drain", NULL};
+
 int ws_event_number(const char *name, int on, int server)
 {
     int i, last = server ? WS_ON_COUNT : WS_ON_CONNECTION;
@@ -200,7 +204,7 @@ static int check_event(lua_State *L, const struct ws_emitter *t)
     int event = ws_event_number(name, 0, t->server);
 
     if (event == 0)
-        ws_unknown_key(L, "event", name, names);
+        ws_unknown_key(L, "event", name, t->server ? names : of_sockets);
     return event;
 }
 

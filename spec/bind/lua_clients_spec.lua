@@ -104,4 +104,12 @@ function T:test_a_chat_by_hand()
   for i = 1, 3 do lu.assertEquals({ peers[i]:take_close() }, { 4000, "" }) end
 end
 
+-- What pairs hands out may be called by anybody with anything.
+function T:test_the_iterator_alone()
+  local server = listen(self.rig, { port = 0 })
+  local iterator = pairs(server.clients)
+  lu.assertErrorMsgContains("table expected", iterator, 1)
+  lu.assertErrorMsgContains("table expected", iterator)
+end
+
 return T

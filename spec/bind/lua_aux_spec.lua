@@ -1,0 +1,93 @@
+-- The words in which misuse is refused, seen through the functions that use
+-- them: which value, what it should have been, what it was.
+local lu = require "luaunit"
+local wsock = require "wsock"
+
+local T = {}
+
+local function refused(message, fn, ...)
+  lu.assertErrorMsgContains(message, fn, ...)
+end
+
+local function client(options)
+  return function() return wsock.WebSocket("ws://127.0.0.1:1/", nil, options) end
+end
+
+local function server(options)
+  options.port = options.port or 0
+  return function() return wsock.listen(options) end
+end
+
+function T:test_unknown_options_name_the_nearest()
+  refused("unknown option 'maxPayloads'; did you mean 'maxPayload'?", client { maxPayloads = 1 })
+  refused("unknown option 'pingintervall'; did you mean 'pingInterval'?", server { pingintervall = 1 })
+  refused("unknown option 'xyzzy'", client { xyzzy = 1 })
+  local _, message = pcall(client { xyzzy = 1 })
+  lu.assertNotStrContains(message, "did you mean")
+  refused("options must have names, got a number key", client { "maxPayload" })
+end
+
+function T:test_types_are_named()
+  refused("option 'maxPayload' must be a number, got string", client { maxPayload = "1" })
+  refused("option 'autoPong' must be a boolean, got number", client { autoPong = 1 })
+  refused("option 'origin' must be a string, got table", client { origin = {} })
+  refused("url must be a string, got nil", wsock.WebSocket, nil)
+  refused("options must be a table, got string", wsock.WebSocket, "ws://127.0.0.1:1/", nil, "x")
+end
+
+function T:test_ranges_are_told()
+  refused("option 'maxHeaderSize' must be an integer from 256 to 1048576", client { maxHeaderSize = 255 })
+  refused("option 'maxHeaderSize' must be an integer from 256 to 1048576", client { maxHeaderSize = 1048577 })
+  refused("option 'maxPayload' must be an integer >= 0", client { maxPayload = -1 })
+  refused("option 'maxPayload' must be an integer >= 0", client { maxPayload = 1.5 })
+  refused("option 'pingInterval' must be a number of seconds >= 0", client { pingInterval = -1 })
+  refused("option 'pingInterval' must be a number of seconds >= 0", client { pingInterval = 0 / 0 })
+end
+
+function T:test_seconds()
+  local loop <close> = wsock.loop()
+  local function nothing() end
+  refused("seconds must be a number of seconds, got string", function() loop:after("1", nothing) end)
+  refused("seconds must be a number of seconds >= 0", function() loop:after(-0.1, nothing) end)
+  refused("seconds must be a number of seconds >= 0", function() loop:after(0 / 0, nothing) end)
+  loop:after(math.huge, nothing):cancel() -- never, and that is fine
+end
+
+function T:test_callables()
+  local loop <close> = wsock.loop()
+  local called = 0
+  loop:after(0, setmetatable({}, { __call = function() called = called + 1 end }))
+  loop:run()
+  lu.assertEquals(called, 1)
+  refused("must be a function, got table", function() loop:after(0, {}) end)
+end
+
+function T:test_headers()
+  refused("header 'X' has a name or value that may not be sent", client { headers = { X = "a\r\nb" } })
+  refused("header 'a b' has a name or value that may not be sent", client { headers = { ["a b"] = "c" } })
+  refused("header 'Host' is written by the handshake itself", client { headers = { Host = "h" } })
+  refused("header names and values must be strings", client { headers = { X = true } })
+  local many = {}
+  for i = 1, 101 do many["X-" .. i] = "v" end
+  refused("more than 100 headers", client { headers = many })
+end
+
+function T:test_protocols()
+  for _, bad in ipairs { { "a", "a" }, { "" }, { "a b" }, { "a,b" }, { 1 }, { "é" } } do
+    refused("SyntaxError: ", wsock.WebSocket, "ws://127.0.0.1:1/", bad)
+  end
+end
+
+-- the world failing: nil, message, code
+function T:test_failures_name_call_and_address()
+  local first <close> = assert(wsock.listen { port = 0 })
+  local _, port = first:address()
+  local none, message, code = wsock.listen { port = port }
+  lu.assertNil(none)
+  lu.assertEquals(message, ("listen 127.0.0.1:%d: Address already in use"):format(port))
+  lu.assertEquals(code, "EADDRINUSE")
+  first:close()
+  wsock.run()
+end
+
+return T

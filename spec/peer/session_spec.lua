@@ -1,0 +1,102 @@
+-- peer/session: the pump between a transport and a connection, over real
+-- sockets: what waits, what is dropped, and that there is one ending.
+local lu = require "luaunit"
+local bytes = require "support.bytes"
+local rigs = require "support.rig"
+local visitors = require "support.visitors"
+
+local T = {}
+
+function T:setUp() self.rig = rigs.new() end
+function T:tearDown() self.rig:close() end
+
+-- A server that notes what it gets, and a raw client of it.
+function T:visited(options)
+  local seen = {}
+  options.port = 0
+  options.onmessage = options.onmessage or function(_, data) seen[#seen + 1] = data end
+  options.onclose = function(_, code, _, clean) seen[#seen + 1] = ("close %d %s"):format(code, clean) end
+  local server = self.rig:listen(options)
+  local _, port = server:address()
+  return seen, visitors.knock(self.rig, port), server
+end
+
+local function masked(...)
+  local list = {}
+  for _, text in ipairs { ... } do list[#list + 1] = bytes.frame { text, op = "text", mask = true } end
+  return table.concat(list)
+end
+
+function T:test_what_came_behind_a_pause_waits_in_order()
+  local seen, paused = {}, nil
+  local _, peer = self:visited { onmessage = function(socket, data)
+    seen[#seen + 1] = data
+    if data == "one" then paused = socket:pause() end
+  end }
+  peer:send(masked("one", "two", "three"))
+  self.rig:wait(function() return paused end)
+  self.rig:idle()
+  lu.assertEquals(seen, { "one" })
+  peer:send(masked "four")
+  self.rig:idle()
+  lu.assertEquals(seen, { "one" })
+  paused:resume()
+  self.rig:wait(function() return #seen == 4 end)
+  lu.assertEquals(seen, { "one", "two", "three", "four" })
+end
+
+function T:test_nothing_is_told_behind_terminate()
+  local seen
+  seen = self:visited { onmessage = function() end }
+  local heard = {}
+  local _, peer = self:visited { onmessage = function(socket, data)
+    heard[#heard + 1] = data
+    socket:terminate()
+  end }
+  peer:send(masked("one", "two", "three"))
+  peer:take_end()
+  self.rig:idle()
+  lu.assertEquals(heard, { "one" })
+  lu.assertEquals(seen, {})
+end
+
+-- A large payload is read straight into its message; what follows it in the
+-- same stream is not lost, whatever the sizes.
+function T:test_large_messages_and_what_follows_them()
+  for _, size in ipairs { 16383, 16384, 262130, 262144, 300000, 1048576 } do
+    local seen, peer, server = self:visited {}
+    local big = bytes.random(size)
+    peer:send(bytes.frame { big, op = "binary", mask = true } .. masked "small"
+      .. bytes.frame { big, op = "binary", mask = true } .. masked "last")
+    self.rig:wait(function() return #seen == 4 end, "size " .. size)
+    lu.assertTrue(seen[1] == big and seen[3] == big, size)
+    lu.assertEquals({ seen[2], seen[4] }, { "small", "last" })
+    peer:close()
+    self.rig:wait(function() return server.clientCount == 0 end)
+  end
+end
+
+function T:test_the_end_comes_once_however_it_comes()
+  for _, leave in ipairs { "close", "reset" } do
+    local seen, peer = self:visited {}
+    peer:send(masked "hello")
+    self.rig:wait(function() return #seen == 1 end)
+    peer[leave](peer)
+    self.rig:wait(function() return #seen == 2 end)
+    self.rig:idle()
+    lu.assertEquals(seen, { "hello", "close 1006 false" }, leave)
+  end
+end
+
+-- W-26: what is given to send after the end counts, and is never sent.
+function T:test_buffered_amount_after_the_end()
+  local client = self.rig:opened {}
+  client:terminate()
+  lu.assertEquals({ client:send "12345" }, { nil, "connection is not open", "CLOSED" })
+  lu.assertEquals(client.bufferedAmount, 5)
+  self.rig:wait(function() return client.readyState == client.CLOSED end)
+  client:send "678"
+  lu.assertEquals(client.bufferedAmount, 8)
+end
+
+return T
