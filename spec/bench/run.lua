@@ -12,7 +12,7 @@
 --   --cell=PATTERN   only cells whose "group/name" matches (also CELL=)
 --   --rounds=N --seconds=N    per cell; default 9 and 0.5, quick 5 and 0.15
 --   --peers          also Node's ws and nginx with lua-nginx-websocket, if there
---   --busy           the load never sleeps: steadier, and kinder to us
+--   --busy           the load never sleeps: steadier, and kinder to us (also BUSY=1)
 --   --strict         exit code 1 when a cell stays under what it must reach
 --   --build=DIR      where wsock/core.so is; default build
 
@@ -22,7 +22,7 @@ package.path = ("R/lua/?.lua;R/lua/?/init.lua;R/spec/?.lua;"):gsub("R", (root:gs
 local cells = require "bench.cells"
 local servers = require "bench.servers"
 
-local option = { quick = os.getenv "QUICK", cell = os.getenv "CELL" }
+local option = { quick = os.getenv "QUICK", cell = os.getenv "CELL", busy = os.getenv "BUSY" }
 for _, a in ipairs(arg) do
   local name, value = a:match "^%-%-(%w+)=?(.*)$"
   option[assert(name, "what is " .. a .. "?")] = value

@@ -45,7 +45,7 @@ local spinners = {}
 
 -- A core that sleeps between two messages takes long to wake, the more so in
 -- a virtual machine: something of the lowest priority keeps both awake.  It
--- ends by itself after some minutes of CPU.
+-- ends by itself after some minutes of CPU, should we not come to end it.
 local function spin()
   for i = 1, math.min(#cores, 2) do
     spinners[i] = process.start { "sh", "-c",
@@ -191,9 +191,17 @@ function M.get(name, fresh)
   return running[name]
 end
 
+-- What has the lowest priority may not even find the time to die.
+local function end_spinners()
+  for _, p in ipairs(spinners) do
+    shell(("chrt --other -p 0 %d"):format(p.pid))
+    pcall(p.stop, p)
+  end
+end
+
 --- Ends all that run.
 function M.close()
-  for _, p in ipairs(spinners) do p:stop() end
+  end_spinners()
   for name, server in pairs(running) do
     running[name] = nil
     server:stop()
