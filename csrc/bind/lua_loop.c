@@ -431,7 +431,7 @@ static const luaL_Reg methods[] = {
 /* Methods that make no sense on the module. */
 static const luaL_Reg own_methods[] = {
     {"getfd", loop_getfd},     {"pollfd", loop_getfd}, {"events", loop_events},
-    {"timeout", loop_timeout}, {"close", loop_close},     {NULL, NULL},
+    {"timeout", loop_timeout}, {"close", loop_close},  {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {

@@ -54,8 +54,8 @@ static void limit_opening(struct ws_lserver *sv)
 /* (loop, server) -> socket, in the loop's keeping */
 static int make_socket(lua_State *L)
 {
-    struct ws_lsocket *k = ws_new_socket(L, lua_touserdata(L, 1), 2,
-                                         sizeof(struct ws_lsocket));
+    struct ws_lsocket *k =
+        ws_new_socket(L, lua_touserdata(L, 1), 2, sizeof(struct ws_lsocket));
 
     lua_getiuservalue(L, 2, WS_UV_OWNER);
     ws_anchor(L, -1, k, -2);

@@ -121,6 +121,8 @@ static void start_next(struct ws_dial *d)
     int err = ws_sock_connect(&a->sock, &d->addrs[i], from);
 
     d->running++;
+    if (d->next == d->naddrs) /* the one before may have armed it */
+        ws_loop_disarm(loop, &d->timer);
     /* Also a connection made at once is reported by the loop, so that
        nothing happens before it turns (W-12). */
     if (err >= WS_OK &&
@@ -142,21 +144,25 @@ static void attempt_ready(struct ws_attempt *a)
         attempt_failed(d, a, a->sock.stream.err);
 }
 
+/* The host could not be looked up: told like any other failure. */
+static void lookup_failed(struct ws_dial *d, const char *word, const char *why)
+{
+    char text[384];
+
+    snprintf(text, sizeof text, "resolve %s: %s", d->host, why);
+    ws_session_fail(d->session, WS_ERR_SYSTEM, word, text);
+    end_dial(d);
+}
+
 static void looked_up(struct ws_dial *d)
 {
-    struct ws_session *s = d->session;
+    int status = d->lookup.status;
     unsigned i;
 
     d->looking = 0;
-    if (d->lookup.status != 0 || d->lookup.n == 0) {
-        const char *word = ws_resolve_word(d->lookup.status);
-        char text[384];
-
-        snprintf(text, sizeof text, "resolve %s: %s", d->host,
-                 ws_resolve_text(d->lookup.status));
+    if (status != 0 || d->lookup.n == 0) {
         ws_lookup_free(&d->lookup);
-        ws_session_fail(s, WS_ERR_SYSTEM, word, text);
-        end_dial(d);
+        lookup_failed(d, ws_resolve_word(status), ws_resolve_text(status));
         return;
     }
     for (i = 0; i < d->lookup.n && i < WS_DIAL_ADDRS_MAX; i++)
@@ -200,13 +206,20 @@ static int look_up(struct ws_dial *d, const char *host)
 {
     int err = start_resolver(d->peers);
 
-    if (err != WS_OK)
-        return err;
     snprintf(d->host, sizeof d->host, "%s", host);
-    err = ws_resolver_start(&d->peers->resolver, &d->lookup, host, d->port);
     if (err == WS_OK)
+        err = ws_resolver_start(&d->peers->resolver, &d->lookup, host, d->port);
+    if (err == WS_OK) {
         d->looking = 1;
-    return err;
+        return WS_OK;
+    }
+    if (err == WS_ERR_NOMEM)
+        return err;
+    if (err == WS_ERR_SYSTEM)
+        lookup_failed(d, ws_errno_word(errno), ws_errno_text(errno));
+    else
+        lookup_failed(d, ws_err_word(err), ws_err_text(err));
+    return WS_OK;
 }
 
 int ws_dial_open(struct ws_session *s, const struct ws_dial_conf *conf)
@@ -226,9 +239,10 @@ int ws_dial_open(struct ws_session *s, const struct ws_dial_conf *conf)
     if (err == WS_OK) {
         d->naddrs = 1;
         start_next(d);
-    } else if (conf->path == NULL) {
-        err = look_up(d, conf->host);
+        return WS_OK;
     }
+    if (conf->path == NULL)
+        err = look_up(d, conf->host);
     if (err != WS_OK)
         end_dial(d);
     return err;
