@@ -175,6 +175,10 @@ end
 --- Whether figures of memory mean anything: not under a sanitizer or valgrind.
 M.measurable = not os.getenv "SPEC_SLOW"
 
+--- Under valgrind, which counts descriptors in its own way and refuses one
+--- only after the system has given it.
+M.valgrind = (os.getenv "LD_PRELOAD" or ""):find("vgpreload", 1, true) ~= nil
+
 --- How many times longer everything may take.
 M.slow = tonumber(os.getenv "SPEC_SLOW") or 1
 
