@@ -326,6 +326,7 @@ function T:test_under_cqueues()
     cq:wrap(function()
       while alive() do
         loop:step(0)
+        if not alive() then break end
         cqueues.poll({ pollfd = loop:getfd(), events = loop:events() }, loop:timeout())
       end
     end)
