@@ -203,8 +203,7 @@ static void say_goodbye(struct ws_lserver *sv, int code, struct ws_slice reason)
     for (l = ws_link_first(&sv->clients); l != NULL;
          l = ws_link_next(&sv->clients, l)) {
         struct ws_lsocket *k = ws_container(l, struct ws_lsocket, peers);
-        if (ws_conn_close(&k->s.conn, code, reason) == WS_ERR_NOMEM)
-            ws_conn_terminate(&k->s.conn);
+        ws_conn_close(&k->s.conn, code, reason);
         ws_session_touch(&k->s);
     }
 }

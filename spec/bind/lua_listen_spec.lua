@@ -163,4 +163,65 @@ function T:test_unix_paths_that_cannot_be()
   lu.assertEquals({ message, code }, { ("listen %s/none/sock: No such file or directory"):format(dir), "ENOENT" })
 end
 
+-- ---- what handshakes will ask ------------------------------------------------------
+
+function T:test_hooks_and_lists()
+  for _, row in ipairs {
+    { "verify", 1, "'verify' must be a function" }, { "verify", {}, "'verify' must be a function" },
+    { "origins", 1, "'origins' must be" }, { "origins", true, "'origins' must be" },
+    { "origins", { "https://a", 1 }, "'origins' must hold strings" },
+    { "origins", { "a.example" }, "'a.example' is no origin" }, { "origins", "http://a/", "'http://a/' is no origin" },
+    { "origins", { "*" }, "'*' is no origin" }, { "origins", "", "'' is no origin" },
+    { "protocols", 1, "'protocols' must be" }, { "protocols", "soap", "'protocols' must be" },
+    { "protocols", { "a b" }, "SyntaxError" }, { "protocols", { "a", "a" }, "SyntaxError" },
+    { "protocols", { 1 }, "SyntaxError" }, { "protocols", { "" }, "SyntaxError" },
+    { "headers", 1, "headers must be a table" }, { "headers", { ["Sec-WebSocket-Accept"] = "x" }, "written by" },
+    { "headers", { Upgrade = "x" }, "written by" }, { "headers", { Connection = "x" }, "written by" },
+    { "headers", { ["a b"] = "x" }, "may not be sent" }, { "headers", { a = "x\r\ny: z" }, "may not be sent" },
+    { "headers", { a = {} }, "must be strings" }, { "slowConsumer", "wait", "'slowConsumer' must be" },
+    { "slowConsumer", true, "'slowConsumer' must be" },
+    { "path", 1, "'path' must be a string" }, { "reusePort", 1, "'reusePort' must be a boolean" },
+  } do
+    lu.assertErrorMsgContains(row[3], listen, self.rig, { port = 0, [row[1]] = row[2] })
+  end
+end
+
+function T:test_bad_loops()
+  for _, loop in ipairs { 1, io.stdout, {} } do
+    lu.assertErrorMsgContains("loop", wsock.listen, { port = 0, loop = loop })
+  end
+  local closed = wsock.loop()
+  closed:close()
+  lu.assertErrorMsgContains("loop is closed", wsock.listen, { port = 0, loop = closed })
+end
+
+-- Accepted in all their forms, and asked at the handshake.
+function T:test_hooks()
+  for _, row in ipairs {
+    { { origins = "*" }, 101 }, { { origins = "http://a" }, 101 }, { { origins = { "null" } }, 403 },
+    { { origins = function() return true end }, 101 }, { {}, 403 }, { { origins = { "http://a", "http://b" } }, 101 },
+  } do
+    local server = listen(self.rig, { port = 0, origins = row[1].origins, protocols = { "x" }, headers = { A = "b" } })
+    local peer, answer = visitors.knock(self.rig, port_of(server),
+      visitors.upgrade { Origin = "http://a", ["Sec-WebSocket-Protocol"] = "x" })
+    lu.assertEquals(answer.status, row[2])
+    if row[2] == 101 then
+      lu.assertEquals({ answer.headers["sec-websocket-protocol"], answer.headers.a }, { "x", "b" })
+    end
+    peer:close()
+  end
+end
+
+-- The default loop is where a server goes that names none.
+function T:test_the_default_loop()
+  local told
+  local server = assert(wsock.listen { port = 0, onlistening = function() told = true end })
+  self.rig:wait(function()
+    wsock.step(0)
+    return told
+  end)
+  server:close()
+  wsock.run()
+end
+
 return T

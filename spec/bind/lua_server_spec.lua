@@ -2,6 +2,7 @@
 
 local lu = require "luaunit"
 local bytes = require "support.bytes"
+local process = require "support.process"
 local rigs = require "support.rig"
 local visitors = require "support.visitors"
 local wsock = require "wsock"
@@ -69,6 +70,16 @@ function T:test_misspelt_names_raise()
   lu.assertErrorMsgContains("onmessage must be a function", listen, self.rig, { port = 0, onmessage = 1 })
 end
 
+-- A server's sockets are open when it hears of them: "connection" is meant.
+function T:test_there_is_no_open_event()
+  local server = listen(self.rig, { port = 0 })
+  lu.assertErrorMsgContains("unknown event of a server 'open'", server.on, server, "open", print)
+  lu.assertErrorMsgContains("unknown event of a server 'open'", server.once, server, "open", print)
+  lu.assertErrorMsgContains("unknown field of a server 'onopen'", function() server.onopen = print end)
+  lu.assertNil(server.onopen)
+  lu.assertNil(server.nothing)
+end
+
 function T:test_a_callable_object_is_a_handler()
   local got
   local server = listen(self.rig, { port = 0,
@@ -133,6 +144,26 @@ function T:test_connection_comes_with_socket_and_request_and_its_sends_come_firs
   lu.assertTrue(rawequal(socket.request, request))
   lu.assertEquals(socket.remoteAddress, "127.0.0.1")
   lu.assertEquals(socket.localPort, port_of(server))
+end
+
+-- S69, S84: a client that is killed
+function T:test_a_killed_client()
+  local close
+  local server = listen(self.rig, { port = 0, onmessage = function(socket, data) socket:send(data) end,
+    onclose = function(_, ...) close = { ... } end })
+  local bystander = visitors.bystander(self.rig, port_of(server))
+  local child <close> = process.start_lua { "-e", ([[
+    local socket = require "wsock".WebSocket("ws://127.0.0.1:%d/")
+    socket.onopen = function() socket:send "hi" end
+    socket.onmessage = function() print "heard" end
+    require "wsock".run()]]):format(port_of(server)) }
+  child:expect("heard", 10, function() self.rig:turn() end)
+  lu.assertEquals(server.clientCount, 2)
+  child:kill "KILL"
+  self.rig:wait(function() return close end)
+  lu.assertEquals(close, { 1006, "", false })
+  lu.assertEquals(server.clientCount, 1)
+  bystander:check()
 end
 
 -- ---- life ---------------------------------------------------------------------------
