@@ -318,7 +318,7 @@ static int loop_timeout(lua_State *L)
 /* -- life -- */
 
 /* Everything that is at work lets go of the loop; Close 1001 where it is
-** still possible (W-72). */
+** still possible (W-72).  Allocates nothing: this may not fail halfway. */
 static void drop_live(lua_State *L, int live)
 {
     lua_pushnil(L);
@@ -333,6 +333,9 @@ static void drop_live(lua_State *L, int live)
         else if (luaL_testudata(L, -1, WS_WATCHER_NAME) != NULL)
             ws_watch_drop(p);
         lua_pop(L, 1);
+        lua_pushvalue(L, -1);
+        lua_pushnil(L);
+        lua_rawset(L, live);
     }
 }
 
@@ -348,8 +351,6 @@ static int loop_gc(lua_State *L)
     lua_settop(L, 1);
     if (lua_getiuservalue(L, 1, WS_UV_LIVE) == LUA_TTABLE)
         drop_live(L, 2);
-    lua_newtable(L);
-    lua_setiuservalue(L, 1, WS_UV_LIVE);
     ll->active = 0;
     ws_signals_drop(ll);
     ws_peers_free(&ll->peers);

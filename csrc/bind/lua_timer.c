@@ -27,11 +27,13 @@ static int new_timer(lua_State *L, int fn_idx, int64_t ms, int64_t every_ms)
     lua_setiuservalue(L, -2, 2);
     if (ms < 0)
         return 1; /* never */
-    if (ws_loop_arm(&ll->loop, &t->timer, ws_clock_ms() + ms) != WS_OK)
-        return luaL_error(L, "out of memory");
-    ws_anchor(L, 1, t, -1);
+    ws_anchor(L, 1, t, -1); /* may raise: nothing is armed yet */
     t->anchored = 1;
-    return 1;
+    if (ws_loop_arm(&ll->loop, &t->timer, ws_clock_ms() + ms) == WS_OK)
+        return 1;
+    t->anchored = 0;
+    ws_unanchor(L, 1, t);
+    return luaL_error(L, "out of memory");
 }
 
 /* loop:after(seconds, fn) -> timer */
@@ -181,6 +183,7 @@ int ws_loop_watch_fd(lua_State *L)
     lua_Integer fd = lua_tointegerx(L, 2, &exact);
     unsigned want = check_events(L, 3);
     struct ws_lwatch *w;
+    int err, errnum;
 
     if (!exact || fd < 0 || fd > 0x7FFFFFFF)
         return luaL_error(L, "watch: fd must be a file descriptor");
@@ -194,11 +197,15 @@ int ws_loop_watch_fd(lua_State *L)
     lua_setiuservalue(L, -2, 1);
     lua_pushvalue(L, 4);
     lua_setiuservalue(L, -2, 2);
-    if (ws_loop_watch(&ll->loop, &w->watcher, (int)fd, want) != WS_OK)
-        return ws_push_errno(L, "watch", errno);
-    ws_anchor(L, 1, w, -1);
+    ws_anchor(L, 1, w, -1); /* may raise: nothing is watched yet */
     w->anchored = 1;
-    return 1;
+    err = ws_loop_watch(&ll->loop, &w->watcher, (int)fd, want);
+    if (err == WS_OK)
+        return 1;
+    errnum = err == WS_ERR_NOMEM ? ENOMEM : errno;
+    w->anchored = 0;
+    ws_unanchor(L, 1, w);
+    return ws_push_errno(L, "watch", errnum);
 }
 
 void ws_watch_drop(struct ws_lwatch *w)

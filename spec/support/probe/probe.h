@@ -55,4 +55,8 @@ void probe_open_mem(lua_State *L);
 void probe_open_bytes(lua_State *L);
 void probe_open_chain(lua_State *L);
 
+/* -- and of probe.bind -- */
+
+void probe_open_state(lua_State *L);
+
 #endif

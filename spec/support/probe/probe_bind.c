@@ -95,5 +95,6 @@ int ws_probe_bind(lua_State *L)
                                          {"uncount", uncount},
                                          {NULL, NULL}};
     luaL_newlib(L, functions);
+    probe_open_state(L);
     return 1;
 }

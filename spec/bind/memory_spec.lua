@@ -1,0 +1,188 @@
+-- What the library does when memory runs out: in a Lua state of its own whose
+-- n-th allocation fails, for every n of a life's worth. Nothing crashes, nothing
+-- leaks, and once there is memory again the loop comes to its end.
+
+local lu = require "luaunit"
+local probe = require "wsock.probe".bind
+
+local T = {}
+
+local slow = tonumber(os.getenv "SPEC_SLOW") or 1
+
+-- Both sides of a conversation, and an end that must be reached.
+local script = [[
+local wsock = require "wsock"
+local loop = wsock.loop()
+loop.onerror = function() end
+local server, clients, told = nil, {}, 0
+local function nothing() end
+local function step() return pcall(loop.step, loop, 0) end
+local url
+server = assert(wsock.listen { port = 0, loop = loop, closeTimeout = 0.02, protocols = { "p" } })
+url = ("ws://127.0.0.1:%d/x?y"):format(select(2, server:address()))
+for _ = 1, 3 do step() end
+
+local body = function()
+  LIFE
+end
+
+arm()
+local ok, message = pcall(body)
+disarm()
+
+for _, socket in ipairs(clients) do pcall(socket.terminate, socket) end
+clients = nil
+server:close(1001, "", 0)
+local over
+local guard = loop:after(3, function() over = true loop:stop() end)
+for _ = 1, 20 do
+  loop:step(0)
+  collectgarbage()
+end
+local ended = false
+for _ = 1, 400 do
+  guard:cancel()
+  if not loop:step(0) then ended = true break end
+  guard = loop:after(3, nothing)
+  loop:step(0.01)
+end
+if not ended then return "the loop does not end: " .. tostring(loop) .. " after " .. tostring(message) end
+loop:close()
+return "fine"
+]]
+
+-- Plays a life with every allocation failing in turn; `times` in a row do, so
+-- that Lua's own second try after a collection fails as well.
+local function exhaust(life, times, step)
+  local text = script:gsub("LIFE", function() return life end)
+  local result, info = probe.state(text)
+  lu.assertEquals(result, "fine")
+  lu.assertEquals({ info.failed, info.bytes, info.wrong }, { 0, 0, 0 })
+  local calls = info.calls
+  lu.assertTrue(calls > 10, calls)
+  local n = math.random(step)
+  while n <= calls do
+    result, info = probe.state(text, n, times)
+    local what = ("allocation %d of %d (%d times)"):format(n, calls, times)
+    lu.assertEquals(result, "fine", what)
+    lu.assertEquals({ info.bytes, info.wrong }, { 0, 0 }, what)
+    n = n + step
+  end
+end
+
+local lives = {
+  connect = [[
+    clients[1] = wsock.WebSocket(url, "p", { loop = loop, headers = { ["X-A"] = "b" }, origin = url })
+    for _ = 1, 8 do step() end
+  ]],
+  refused = [[
+    clients[1] = wsock.WebSocket("ws://u:p@127.0.0.1:1/", nil, { loop = loop })
+    clients[1].onerror = function(e) return e.message .. e.code end
+    clients[1].onclose = function(e) return e.reason end
+    for _ = 1, 4 do step() end
+  ]],
+  messages = [[
+    server.onmessage = function(socket, data, kind) socket:send(data, kind) end
+    clients[1] = wsock.WebSocket(url, "p", { loop = loop })
+    local socket = clients[1]
+    socket.onmessage = function(e) return e.data .. e.kind .. e.origin end
+    socket:on("message", nothing)
+    for _ = 1, 6 do step() end
+    if socket.readyState == 1 then
+      pcall(socket.send, socket, "hello")
+      pcall(socket.send, socket, ("x"):rep(70000), "binary")
+      pcall(socket.ping, socket, "p")
+      pcall(socket.send, socket, "a", "text", { final = false })
+      pcall(socket.send, socket, "b")
+    end
+    for _ = 1, 6 do step() end
+    pcall(socket.close, socket, 3000, "reason")
+    for _ = 1, 6 do step() end
+  ]],
+  listeners = [[
+    local socket = wsock.WebSocket(url, "p", { loop = loop })
+    clients[1] = socket
+    socket:on("open", nothing):once("open", nothing)
+    socket:addEventListener("open", nothing, { once = true })
+    socket.onopen = nothing
+    socket:on("close", nothing):off("close", nothing)
+    socket.data = {}
+    for _ = 1, 6 do step() end
+    local _ = socket.response.headers["upgrade"], socket.remoteAddress, socket:stats(), tostring(socket)
+  ]],
+  server = [[
+    server.onconnection = function(socket, request)
+      socket.data = request.headers.Host .. request.path
+      socket:send(("y"):rep(5000))
+      server:broadcast "all"
+      for k in pairs(server.clients) do k:ping() end
+    end
+    for i = 1, 2 do clients[i] = wsock.WebSocket(url, "p", { loop = loop }) end
+    for _ = 1, 8 do step() end
+    server:broadcast(("z"):rep(9000), "binary")
+    for _ = 1, 4 do step() end
+    server:close(1001, "going")
+    for _ = 1, 6 do step() end
+  ]],
+  requests = [[
+    server.onrequest = function(request, response) response:send(404, { X = "y" }, "no") end
+    server.onupgrade = function(request) request:accept { headers = { ["X-B"] = "c" } } end
+    clients[1] = wsock.WebSocket(url, nil, { loop = loop })
+    for _ = 1, 8 do step() end
+    server:off("upgrade")
+    server.verify = nil
+  ]],
+  timers = [[
+    local t, s, w
+    clients[1] = { terminate = function()
+      if t then t:cancel() end
+      if s then s:cancel() end
+      if w then w:cancel() end
+    end }
+    t = loop:every(0, nothing)
+    w = loop:watch(0, "rw", nothing)
+    for _ = 1, 10 do loop:after(0, nothing) end
+    loop:setTimeout(nothing, 0, 1, 2, 3)
+    s = loop:signal("USR2", nothing)
+    for _ = 1, 3 do step() end
+    collectgarbage()
+    step()
+  ]],
+  failing_handlers = [[
+    server.onmessage = function() error {} end
+    local socket = wsock.WebSocket(url, "p", { loop = loop })
+    clients[1] = socket
+    socket.onopen = function() socket:send "x" error "in open" end
+    socket.onclose = function() error(setmetatable({}, { __tostring = error })) end
+    for _ = 1, 10 do step() end
+  ]],
+  loops = [[
+    local other = wsock.loop()
+    local socket = wsock.WebSocket(url, "p", { loop = other })
+    for _ = 1, 6 do step() pcall(other.step, other, 0) end
+    other:close()
+    pcall(socket.close, socket)
+    local third = wsock.loop { backend = "poll" }
+    third:close()
+  ]],
+  failing_constructors = [[
+    pcall(wsock.WebSocket, "nonsense")
+    pcall(wsock.WebSocket, url, { "a", "a" }, { loop = loop })
+    pcall(wsock.WebSocket, url, nil, { loop = loop, headers = { Host = "x" } })
+    pcall(wsock.WebSocket, url, nil, { loop = loop, localAddress = "x" })
+    pcall(wsock.listen, { port = -1, loop = loop })
+    pcall(wsock.listen, { port = 0, loop = loop, maxPayload = "x" })
+    clients[1] = wsock.WebSocket(url, "p", { loop = loop })
+    for _ = 1, 6 do step() end
+  ]],
+}
+
+for name, life in pairs(lives) do
+  T["test_" .. name] = function()
+    exhaust(life, 1, math.ceil(slow / 2))
+    exhaust(life, 2, math.ceil(slow / 2))
+    exhaust(life, 30, 2 * math.ceil(slow / 2))
+  end
+end
+
+return T
