@@ -26,7 +26,7 @@ static int new_timer(lua_State *L, int fn_idx, int64_t ms, int64_t every_ms)
     lua_pushvalue(L, fn_idx);
     lua_setiuservalue(L, -2, 2);
     if (ms < 0)
-        return 1; /* never */
+        return 1;           /* never */
     ws_anchor(L, 1, t, -1); /* may raise: nothing is armed yet */
     t->anchored = 1;
     if (ws_loop_arm(&ll->loop, &t->timer, ws_clock_ms() + ms) == WS_OK)
