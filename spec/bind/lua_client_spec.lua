@@ -207,4 +207,90 @@ function T:test_wss_is_not_known_yet()
   contains("SyntaxError: ", wsock.WebSocket, "wss://127.0.0.1/")
 end
 
+-- ---- handshakeTimeout: one clock over everything (I6) ------------------------------------
+
+function T:times_out(url)
+  local start = wsock.now()
+  local socket = self.rig:client(url, nil, { handshakeTimeout = 0.05 })
+  local record = rig.record(socket)
+  self.rig:closed(record)
+  local took = wsock.now() - start
+  lu.assertEquals(tostring(record), "error:TIMEOUT close:1006::false")
+  lu.assertTrue(took >= 0.045 and took < 3, took)
+end
+
+function T:test_nobody_answers_the_syn()
+  local server = self.rig:raw_server(nil, 0)
+  for _ = 1, 3 do -- the backlog is taken
+    local guest = self.rig:keep(require "socket".tcp4())
+    guest:settimeout(0)
+    guest:connect("127.0.0.1", server.port)
+  end
+  self:times_out(server.url)
+end
+
+function T:test_nobody_accepts()
+  self:times_out(self.rig:raw_server().url)
+end
+
+-- A head that comes byte by byte does not move the clock (C4).
+function T:test_a_head_that_dribbles()
+  local server = self.rig:raw_server()
+  local socket = self.rig:client(server.url, nil, { handshakeTimeout = 0.05 })
+  local record = rig.record(socket)
+  local peer = server:accept()
+  peer:head()
+  self.rig:wait(function()
+    peer.sock:send "H"
+    return record.closed
+  end)
+  lu.assertStrMatches(tostring(record), "error:%u+ close:1006::false")
+end
+
+function T:test_a_refusal_whose_body_never_ends()
+  local server = self.rig:raw_server()
+  local socket = self.rig:client(server.url, nil, { handshakeTimeout = 0.1 })
+  local record = rig.record(socket)
+  local peer = server:accept()
+  peer:head()
+  peer:send "HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nbecause"
+  self.rig:closed(record)
+  lu.assertStrMatches(tostring(record), "error:%u+ close:1006::false")
+  lu.assertEquals({ socket.response.status, socket.response.body }, { 403, "because" })
+end
+
+function T:test_no_clock_once_it_is_open()
+  local socket, record = self.rig:opened { handshakeTimeout = 0.03 }
+  local over
+  self.rig.loop:after(0.06, function() over = true end)
+  self.rig:wait(function() return over end)
+  lu.assertEquals({ tostring(record), socket.readyState }, { "open", 1 })
+end
+
+-- Each client has its options, whatever becomes of the table.
+function T:test_the_options_table_is_read_once()
+  local server = self.rig:raw_server()
+  local options = { maxPayload = 5, loop = self.rig.loop, headers = { A = "b" } }
+  local socket = wsock.WebSocket(server.url, nil, options)
+  local record = rig.record(socket)
+  options.maxPayload, options.headers, options.nonsense = 1, nil, true
+  local peer = server:welcome()
+  peer:frame { "12345" }
+  self.rig:events(record, 2)
+  lu.assertEquals(tostring(record), "open text:12345")
+end
+
+function T:test_options_of_the_wrong_type()
+  for _, bad in ipairs { 1, true, "x", print } do
+    contains("options must be a table", wsock.WebSocket, "ws://127.0.0.1:1/", nil, bad)
+  end
+  for _, bad in ipairs { 1, "x", {}, io.stdout } do
+    lu.assertError(wsock.WebSocket, "ws://127.0.0.1:1/", nil, { loop = bad })
+  end
+  for _, key in ipairs { "origin", "localAddress", "headers", "noDelay" } do
+    contains(key, wsock.WebSocket, "ws://127.0.0.1:1/", nil, { [key] = 1 })
+  end
+  wsock.run() -- nothing was begun
+end
+
 return T

@@ -242,6 +242,19 @@ function T:test_addresses_of_both_ends()
   lu.assertEquals(at_close, "127.0.0.1") -- for the log
 end
 
+function T:test_addresses_of_a_unix_socket()
+  local dir, remove = require "support.process".directory()
+  local far
+  self.rig:keep(wsock.listen { path = dir .. "/s", loop = self.rig.loop, onconnection = function(s) far = s end })
+  local near = self.rig:client("ws+unix:" .. dir .. "/s")
+  self.rig:wait(function() return far and near.readyState == 1 end)
+  lu.assertEquals({ near.remoteAddress, far.localAddress }, { dir .. "/s", dir .. "/s" })
+  lu.assertNil(near.remotePort)
+  lu.assertNil(near.localPort)
+  lu.assertNil(far.remotePort)
+  remove()
+end
+
 function T:test_addresses_before_a_connection()
   local socket = self.rig:client(self.rig:raw_server().url)
   lu.assertNil(socket.localAddress)

@@ -123,6 +123,65 @@ function T:test_send_when_closing_and_closed()
   lu.assertEquals(socket.bufferedAmount, 8)
 end
 
+-- ---- a server's socket: long strings are sent where they lie -----------------------------
+
+function T:test_long_strings_of_a_server()
+  local _, _, port = self.rig:listen { onmessage = function(socket, data, kind)
+    for _, n in ipairs { 4095, 4096, 4097, 200000 } do
+      socket:send(data .. ("x"):rep(n - #data), kind)
+      collectgarbage()
+    end
+    socket:send(("f"):rep(5000), "text", { final = false })
+    socket:ping "between"
+    socket:send(("g"):rep(5000))
+    collectgarbage()
+  end }
+  local peer = self.rig:raw_client(port)
+  peer:frame { op = "binary", "ab" }
+  for _, n in ipairs { 4095, 4096, 4097, 200000 } do
+    local frame = peer:take()
+    bytes.equals(frame.payload, "ab" .. ("x"):rep(n - 2))
+    lu.assertEquals(frame.op, bytes.OP.binary)
+    collectgarbage()
+  end
+  lu.assertEquals(peer:take().payload, ("f"):rep(5000))
+  lu.assertEquals(peer:take().payload, "between")
+  local last = peer:take()
+  lu.assertEquals({ last.op, last.payload }, { 0, ("g"):rep(5000) })
+end
+
+function T:test_long_strings_that_cannot_be_sent()
+  local _, _, far = self.rig:pair(nil, { maxBuffered = 10000 })
+  contains("UTF-8", far.send, far, ("\xff"):rep(5000))
+  lu.assertEquals({ far:send(("x"):rep(10001)) }, { nil, "maxBuffered would be passed", "BUFFER" })
+  lu.assertEquals(far.bufferedAmount, 0)
+  lu.assertTrue(far:send(("x"):rep(10000)))
+  far:close()
+  lu.assertEquals({ far:send(("x"):rep(5000)) }, { nil, "connection is not open", "CLOSED" })
+  lu.assertEquals(far.bufferedAmount, 15000)
+end
+
+-- What a socket had not sent is let go when it ends.
+function T:test_strings_of_a_socket_that_ended_are_let_go()
+  local far, closed
+  local _, _, port = self.rig:listen { onconnection = function(s) far = s end, onclose = function() closed = true end }
+  local peer = self.rig:raw_client(port)
+  self.rig:wait(function() return far end)
+  collectgarbage()
+  collectgarbage()
+  local before = collectgarbage "count"
+  for i = 1, 12 do far:send(("x"):rep(1 << 20) .. i, "binary") end
+  self.rig:idle()
+  lu.assertTrue(far.bufferedAmount > 1 << 20)
+  collectgarbage()
+  lu.assertTrue(collectgarbage "count" - before > 1024)
+  peer:reset()
+  self.rig:wait(function() return closed end)
+  collectgarbage()
+  collectgarbage()
+  lu.assertTrue(collectgarbage "count" - before < 512, collectgarbage "count" - before)
+end
+
 -- ---- maxBuffered, bufferedAmount ---------------------------------------------------------
 
 function T:test_max_buffered_at_its_edge()

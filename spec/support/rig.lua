@@ -119,12 +119,12 @@ local function raw(rig, sock)
 end
 
 --- A plain listening socket: its port and url, and accept().
-function Rig:raw_server(host)
+function Rig:raw_server(host, backlog)
   local ip = host or "127.0.0.1"
   local sock = ip:find ":" and luasocket.tcp6() or luasocket.tcp4()
   sock:setoption("reuseaddr", true)
   assert(sock:bind(ip, 0))
-  assert(sock:listen(64))
+  assert(sock:listen(backlog or 64))
   sock:settimeout(0)
   local _, port = sock:getsockname()
   local server = { sock = sock, port = math.tointeger(tonumber(port)), rig = self }
