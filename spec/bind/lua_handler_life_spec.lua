@@ -222,6 +222,48 @@ for name in pairs(acts) do
   end
 end
 
+-- Any act in any handler, by chance; the run's seed repeats it.
+function T:test_by_chance()
+  local names = {}
+  for name in pairs(acts) do names[#names + 1] = name end
+  table.sort(names)
+  for round = 1, tonumber(os.getenv "SPEC_ROUNDS") or 60 do
+    local r = rig.new()
+    local s = scene(r, function(s, _, socket)
+      if math.random() > 0.3 then return end
+      local name = names[math.random(#names)]
+      if name == "new_client" and #s.clients > 8 then return end
+      if s.server == nil and name:find "server" or s.server == nil and name == "terminate_all" then return end
+      s.me = socket
+      acts[name](s)
+    end)
+    for _ = 1, 12 do
+      stirred(r, 3)
+      for _, k in ipairs(s.clients) do
+        if k.readyState == 1 and math.random() < 0.5 then
+          k:send(("x"):rep(math.random(0, 9000)), "binary")
+          k:ping(tostring(round))
+        end
+      end
+      for k in pairs(s.server and s.server.clients or {}) do
+        if k.readyState == 1 and math.random() < 0.5 then k:send(("y"):rep(math.random(0, 9000))) end
+      end
+    end
+    if round % 3 > 0 then -- else the loop goes with all of it
+      if s.server then s.server:close(1001, "", 0.02) end
+      for _, k in ipairs(s.clients) do k:terminate() end
+      s.expected = true
+      local limit = clock.now() + 10
+      while r.loop:step(0.01) and clock.now() < limit do
+        for _, k in ipairs(s.clients) do k:terminate() end
+      end
+      check(r, s, "round " .. round)
+    end
+    r.errors = {}
+    r:close()
+  end
+end
+
 -- ---- the same for handlers the scene above does not reach -----------------------------------
 
 function T:test_error_handlers_of_refused_clients()
