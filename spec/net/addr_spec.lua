@@ -26,6 +26,7 @@ local numeric = {
   { "fe80::1%1", "fe80::1%lo", "inet6" },
   { "fe80::1%lo", true, "inet6" },
   { "fe80::1%4294967295", true, "inet6" },
+  { "fe80::1%9990909", true, "inet6" },
   { "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "inet6" },
 }
 
@@ -70,6 +71,11 @@ function T:test_paths()
     lu.assertEquals({ net.format(addr) }, { path, 0 })
     lu.assertEquals(net.family(addr), "unix")
   end
+end
+
+function T:test_paths_as_the_system_wants_them()
+  lu.assertTrue(net.equal(net.unix "/a", net.path "/a\0"), "with a NUL behind")
+  lu.assertTrue(net.equal(net.unix "@a", net.path "\0a"), "abstract: a NUL before, none behind")
 end
 
 function T:test_length_of_a_path()

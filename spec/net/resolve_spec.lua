@@ -21,6 +21,7 @@ function T:tearDownClass()
 end
 
 function T:setUp()
+  self.live = sys.live()
   self.resolver = assert(net.resolver())
   self.lookups = {}
 end
@@ -30,6 +31,8 @@ function T:tearDown()
   self.resolver:free()
   self.resolver:free()
   self:idle()
+  -- the last thread frees what is left
+  clock.wait(function() return sys.live() == self.live end, 10)
 end
 
 -- Waits until no thread is at work (each holds a descriptor or memory).

@@ -374,6 +374,10 @@ function T:test_system_calls()
   lu.assertEquals(calls("recv", function() s:read(100) end), 1)
 end
 
+function T:test_a_new_one_is_closed()
+  lu.assertEquals(net.sock():fd(), -1)
+end
+
 function T:test_closing()
   local l, at = self:listen()
   local c = self:connect(l, at)
@@ -389,8 +393,11 @@ function T:test_nodelay()
   for kind, addr in pairs(self:kinds()) do
     local l, at = self:listen(addr)
     local c = self:connect(l, at)
-    c:nodelay(true)
-    c:nodelay(false)
+    local tcp = kind:find "^tcp"
+    for _, on in ipairs { true, false } do
+      c:nodelay(on)
+      if tcp then lu.assertEquals(sys.option(c:fd(), "nodelay") ~= 0, on) end
+    end
     lu.assertEquals(c:write "x", 1, kind)
   end
 end

@@ -30,7 +30,8 @@ static const char *const names[] = {
     "recv",       "send",       "sendmsg",     "accept4",      "socket",
     "getsockopt", "setsockopt", "pipe",        "eventfd",      "epoll_create1",
     "epoll_wait", "epoll_ctl",  "poll",        "realloc",      "pthread_create",
-    "read",       "write",      "getaddrinfo", "freeaddrinfo", NULL,
+    "read",       "write",      "getaddrinfo", "freeaddrinfo", "malloc",
+    "calloc",     "free",       NULL,
 };
 
 enum {
@@ -53,6 +54,9 @@ enum {
     WRITE,
     GETADDRINFO,
     FREEADDRINFO,
+    MALLOC,
+    CALLOC,
+    FREE,
     COUNT
 };
 
@@ -212,12 +216,55 @@ int poll(struct pollfd *p, nfds_t n, int ms)
     return fails(POLL) ? -1 : next(p, n, ms);
 }
 
+/* -- memory of the C library that the probe's objects hold -- */
+
+static atomic_int live; /* blocks handed out */
+
+void *malloc(size_t n)
+{
+    void *(*next)(size_t), *p;
+    find(&next, MALLOC);
+    p = next(n);
+    atomic_fetch_add(&live, p != NULL);
+    return p;
+}
+
+void *calloc(size_t n, size_t size)
+{
+    void *(*next)(size_t, size_t), *p;
+    find(&next, CALLOC);
+    p = next(n, size);
+    atomic_fetch_add(&live, p != NULL);
+    return p;
+}
+
 void *realloc(void *p, size_t n)
 {
-    void *(*next)(void *, size_t);
+    void *(*next)(void *, size_t), *q;
     find(&next, REALLOC);
-    return fails(REALLOC) ? NULL : next(p, n);
+    if (fails(REALLOC))
+        return NULL;
+    q = next(p, n);
+    atomic_fetch_add(&live, p == NULL && q != NULL);
+    return q;
 }
+
+void free(void *p)
+{
+    void (*next)(void *);
+    find(&next, FREE);
+    atomic_fetch_sub(&live, p != NULL);
+    next(p);
+}
+
+/* live() -> blocks */
+static int count_live(lua_State *L)
+{
+    lua_pushinteger(L, atomic_load(&live));
+    return 1;
+}
+
+/* -- threads -- */
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attr,
                    void *(*fn)(void *), void *arg)
@@ -389,6 +436,7 @@ void probe_open_faults(lua_State *L)
         {"fault", set_fault},
         {"asleep", wait_asleep},
         {"release", release},
+        {"live", count_live},
         {NULL, NULL},
     };
     find_all();

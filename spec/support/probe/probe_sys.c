@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -140,15 +142,16 @@ static int sys_block(lua_State *L)
 /* option(fd, name) -> value of a socket's option */
 static int sys_option(lua_State *L)
 {
-    static const char *const names[] = {"sndbuf", "rcvbuf", "reuseaddr", NULL};
-    static const int options[] = {SO_SNDBUF, SO_RCVBUF, SO_REUSEADDR};
+    static const char *const names[] = {"sndbuf", "rcvbuf", "nodelay", NULL};
+    static const int options[] = {SO_SNDBUF, SO_RCVBUF, TCP_NODELAY};
     int value = (int)luaL_optinteger(L, 3, 0);
     int option = options[luaL_checkoption(L, 2, NULL, names)];
+    int level = option == TCP_NODELAY ? IPPROTO_TCP : SOL_SOCKET;
     socklen_t n = sizeof value;
 
     if (!lua_isnoneornil(L, 3))
-        setsockopt(get_fd(L, 1), SOL_SOCKET, option, &value, n);
-    if (getsockopt(get_fd(L, 1), SOL_SOCKET, option, &value, &n) != 0)
+        setsockopt(get_fd(L, 1), level, option, &value, n);
+    if (getsockopt(get_fd(L, 1), level, option, &value, &n) != 0)
         return probe_errno(L, errno);
     return result(L, value);
 }

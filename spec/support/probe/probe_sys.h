@@ -13,7 +13,7 @@ int probe_sys_result(lua_State *L, int rc, int err);
 /* Adds pipe, close, read, ... to the table on top. */
 void probe_open_sys(lua_State *L);
 
-/* Adds fault, slow and release to the table on top. */
+/* Adds fault, live, asleep and release to the table on top. */
 void probe_open_faults(lua_State *L);
 
 #endif
