@@ -433,10 +433,8 @@ void freeaddrinfo(struct addrinfo *list)
 void probe_open_faults(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"fault", set_fault},
-        {"asleep", wait_asleep},
-        {"release", release},
-        {"live", count_live},
+        {"fault", set_fault}, {"asleep", wait_asleep},
+        {"release", release}, {"live", count_live},
         {NULL, NULL},
     };
     find_all();
