@@ -41,6 +41,8 @@ int luaopen_wsock_core(lua_State *L)
     ws_open_socket(L);
     ws_open_server(L);
     ws_open_codec(L);
+    lua_getfield(L, -1, "equal");
+    lua_setfield(L, -3, "constantTimeEquals");
     lua_setfield(L, -2, "codec");
     ws_open_wire(L);
     lua_setfield(L, -2, "wire");

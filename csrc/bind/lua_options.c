@@ -29,6 +29,7 @@ static const double send_s = 30; /* without one byte accepted */
 
 static const char *const client_names[] = {"headers",
                                            "origin",
+                                           "auth",
                                            "protocols",
                                            "maxPayload",
                                            "maxFragments",

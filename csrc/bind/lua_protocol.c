@@ -15,6 +15,7 @@
 */
 #include "bind/lua_conn.h"
 #include "bind/lua_bind.h"
+#include "bind/lua_hello.h"
 #include "bind/lua_request.h"
 #include "bind/lua_verbs.h"
 
@@ -108,23 +109,16 @@ static void check_options(lua_State *L, int idx, enum ws_role role)
                                         "now",
                                         "maxBody",
                                         NULL};
-    static const char *const client_names[] = {"maxPayload",
-                                               "maxFragments",
-                                               "maxHeaderSize",
-                                               "maxBuffered",
-                                               "highWaterMark",
-                                               "lowWaterMark",
-                                               "pingInterval",
-                                               "pingTimeout",
-                                               "sendTimeout",
-                                               "handshakeTimeout",
-                                               "closeTimeout",
-                                               "autoPong",
-                                               "now",
-                                               "headers",
-                                               "origin",
-                                               "protocols",
-                                               NULL};
+    static const char *const client_names[] = {
+        "maxPayload",    "maxFragments",
+        "maxHeaderSize", "maxBuffered",
+        "highWaterMark", "lowWaterMark",
+        "pingInterval",  "pingTimeout",
+        "sendTimeout",   "handshakeTimeout",
+        "closeTimeout",  "autoPong",
+        "now",           "headers",
+        "origin",        "protocols",
+        "auth",          NULL};
 
     if (lua_isnil(L, idx))
         return;
@@ -139,6 +133,7 @@ static void check_options(lua_State *L, int idx, enum ws_role role)
 static int new_client(lua_State *L)
 {
     const struct ws_uri *uri;
+    struct ws_asking asking;
     struct ws_lconn *p;
     int err;
 
@@ -149,7 +144,8 @@ static int new_client(lua_State *L)
     make(L, p, WS_CLIENT, 2);
     ws_get_field(L, lua_istable(L, 2) ? 2 : 0, "protocols", LUA_TNONE); /* 5 */
     lua_pushvalue(L, 2);                                                /* 6 */
-    err = ws_queue_hello(L, 5, &p->conn, uri);
+    ws_read_asking(L, 5, uri, &asking);
+    err = ws_conn_start(&p->conn, &asking.hello);
     if (err != WS_OK)
         return luaL_error(L, "client: %s", ws_err_text(err));
     lua_createtable(L, 0, 2);

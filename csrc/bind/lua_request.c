@@ -8,6 +8,7 @@
 
 #include "bind/lua_server.h"
 
+#include "wire/auth.h"
 #include "wire/target.h"
 
 static const char socket_key = 0; /* request[&socket_key] = its socket */
@@ -208,6 +209,49 @@ static int request_index(lua_State *L)
     return 1;
 }
 
+/* The value of Authorization when the headers table at idx has one and no
+** more; pushed. */
+static struct ws_slice authorization(lua_State *L, int idx)
+{
+    struct ws_slice value = ws_slice_of(NULL, 0);
+    int i, n = (int)lua_rawlen(L, idx), found = 0;
+
+    for (i = 1; i <= n; i++) {
+        lua_rawgeti(L, idx, i);
+        lua_rawgeti(L, -1, 1);
+        lua_rawgeti(L, -2, 2);
+        if (ws_slice_same(ws_check_slice(L, -2, "name"),
+                          ws_slice_str("Authorization"))) {
+            value = ws_check_slice(L, -1, "value");
+            found++;
+        } else {
+            lua_pop(L, 3);
+        }
+    }
+    return found == 1 ? value : ws_slice_of(NULL, 0);
+}
+
+/* request:basicAuth() -> user, password, or nil */
+static int request_basic_auth(lua_State *L)
+{
+    struct ws_slice value, user, password;
+    uint8_t *scratch;
+
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    if (lua_getfield(L, 1, "headers") != LUA_TTABLE)
+        return 0;
+    value = authorization(L, 2);
+    scratch = lua_newuserdatauv(L, value.n + 1, 0);
+    if (ws_basic_read(value, scratch, &user, &password) != WS_OK) {
+        lua_pushnil(L);
+        return 1;
+    }
+    push_slice(L, user);
+    push_slice(L, password);
+    return 2;
+}
+
 void ws_push_request(lua_State *L, struct ws_lsocket *k, int idx)
 {
     int top = lua_gettop(L);
@@ -255,8 +299,10 @@ void ws_open_request(lua_State *L)
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
     luaL_newmetatable(L, WS_REQUEST_NAME);
-    lua_createtable(L, 0, 2);
+    lua_createtable(L, 0, 3);
     ws_upgrade_methods(L);
+    lua_pushcfunction(L, request_basic_auth);
+    lua_setfield(L, -2, "basicAuth");
     lua_pushcclosure(L, request_index, 1);
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);

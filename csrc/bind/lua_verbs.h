@@ -10,7 +10,6 @@
 
 #include "bind/lua_aux.h"
 #include "proto/closing.h"
-#include "wire/uri.h"
 
 /* -- sending -- */
 
@@ -36,18 +35,5 @@ int ws_send_control(lua_State *L, int idx, struct ws_conn *c,
 
 /* close with code and reason at idx and behind it: pushes true. */
 int ws_close_with(lua_State *L, int idx, struct ws_conn *c);
-
-/* -- a client's request -- */
-
-/* The URL at idx, a string or what __tostring makes of it, parsed into a
-** userdata that is pushed; raises "SyntaxError: ...". */
-const struct ws_uri *ws_check_url(lua_State *L, int idx);
-
-/* Queues the request for uri with the subprotocols at idx (as for
-** ws_read_protocols) and "origin" and "headers" of the options behind it;
-** the URL's user and password are sent as Authorization.  As ws_conn_start;
-** raises for what may not be sent. */
-int ws_queue_hello(lua_State *L, int idx, struct ws_conn *c,
-                   const struct ws_uri *uri);
 
 #endif

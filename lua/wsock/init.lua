@@ -7,7 +7,8 @@ local M = {}
 
 for _, name in ipairs {
   "WebSocket", "listen", "loop", "run", "step", "stop", "now", "after", "every", "watch", "signal",
-  "setTimeout", "setInterval", "clearTimeout", "clearInterval", "protocol", "closeCodes", "_VERSION",
+  "setTimeout", "setInterval", "clearTimeout", "clearInterval", "protocol", "closeCodes",
+  "constantTimeEquals", "_VERSION",
 } do
   M[name] = core[name]
 end

@@ -20,6 +20,7 @@
 ---@class wsock
 ---@field protocol wsock.ProtocolModule
 ---@field closeCodes table<string|integer, string|integer> name to number, number to name
+---@field constantTimeEquals fun(a: string, b: string): boolean
 ---@field CONNECTING 0
 ---@field OPEN 1
 ---@field CLOSING 2
@@ -188,6 +189,7 @@ function Socket:stats() end
 ---@class wsock.ClientOptions: wsock.Options
 ---@field protocols string|string[]|nil when the second argument has none
 ---@field origin string? the Origin header
+---@field auth {[1]: string, [2]: string?}? user and password, sent as Basic credentials
 ---@field localAddress string? the address to connect from
 
 -- What a server calls.
@@ -228,10 +230,10 @@ function Socket:stats() end
 ---@field onclosed wsock.OnNothing
 ---@field onrefused wsock.OnRefused
 
--- Of wsock.Options neither loop nor noDelay; a server has no headers, origin
--- and protocols either, a client no maxBody.  now: the time in seconds by the
+-- Of wsock.Options neither loop nor noDelay; a server has no headers, auth,
+-- origin and protocols either, a client no maxBody.  now: the time in seconds by the
 -- clock that tick will be told.
----@alias wsock.ProtocolOptions wsock.Options|{now?: number, origin?: string, protocols?: string|string[], maxBody?: integer}
+---@alias wsock.ProtocolOptions wsock.Options|{now?: number, origin?: string, auth?: string[], protocols?: string|string[], maxBody?: integer}
 
 -- ---- the server -------------------------------------------------------------
 
@@ -288,6 +290,10 @@ function Server:on(name, listener) end
 ---@field headers wsock.Headers
 ---@field body string? in onrequest
 local Request = {}
+
+--- Basic credentials; nil unless the request has them, once and well-formed.
+---@return string? user, string? password
+function Request:basicAuth() end
 
 --- In onupgrade or later: answers 101.
 ---@param options? {protocol?: string, headers?: wsock.HeaderFields}

@@ -3,6 +3,7 @@
 local lu = require "luaunit"
 local rigs = require "support.rig"
 local visitors = require "support.visitors"
+local wsock = require "wsock"
 
 local T = {}
 
@@ -162,6 +163,48 @@ function T:test_response_of_a_refused_client()
   lu.assertEquals(tostring(record), "error:HANDSHAKE close:1006::false")
   local r = socket.response
   lu.assertEquals({ r.status, r.reason, r.body, r.headers["www-authenticate"] }, { 401, "Unauthorized", "who?", "x" })
+end
+
+-- AU-03, AU-05, AU-17
+function T:test_basic_auth()
+  local b64 = require "wsock.core".codec.base64.encode
+  for value, want in pairs {
+    ["Basic " .. b64 "user:pass"] = { "user", "pass" }, ["bAsIc  " .. b64 "u:a:b"] = { "u", "a:b" },
+    ["Basic " .. b64 ":"] = { "", "" }, ["Basic " .. b64 "u"] = {}, ["Basic !"] = {}, ["Bearer x"] = {}, [""] = {},
+  } do
+    local r, peer = request_of(self.rig, visitors.plain(nil, { "Authorization: " .. value }))
+    lu.assertEquals({ r:basicAuth() }, want, value)
+    peer:close()
+  end
+  lu.assertEquals({ request_of(self.rig, visitors.plain(nil)):basicAuth() }, {})
+  local line = "Authorization: Basic " .. b64 "a:b"
+  lu.assertEquals({ request_of(self.rig, visitors.upgrade { Authorization = line:sub(16) }):basicAuth() }, { "a", "b" })
+  -- who sends two may have smuggled one in
+  lu.assertEquals({ request_of(self.rig, visitors.plain(nil, { line, line })):basicAuth() }, {})
+  lu.assertError(request_of(self.rig, visitors.plain(nil)).basicAuth)
+end
+
+function T:test_basic_auth_as_a_gate()
+  local users = { ann = "s3cret:x" }
+  local asked
+  local _, url = self.rig:listen {
+    verify = function(request)
+      local user, password = request:basicAuth()
+      asked = user
+      if user and users[user] and wsock.constantTimeEquals(users[user], password) then return true end
+      return false, 401, { ["WWW-Authenticate"] = 'Basic realm="spec", charset="UTF-8"' }
+    end,
+  }
+  local socket = self.rig:client(url:gsub("//", "//ann:s3cret%%3Ax@"), nil)
+  self.rig:wait(function() return socket.readyState == 1 end)
+  lu.assertEquals(asked, "ann")
+  for _, auth in ipairs { { "ann", "s3cret" }, { "bob", "s3cret:x" }, { "ann" } } do
+    local other = self.rig:client(url, nil, { auth = auth })
+    local record = rigs.record(other)
+    self.rig:closed(record)
+    lu.assertEquals({ record.code, other.response.status }, { "HANDSHAKE", 401 })
+    lu.assertEquals(other.response.headers["www-authenticate"], 'Basic realm="spec", charset="UTF-8"')
+  end
 end
 
 return T

@@ -9,7 +9,7 @@ local T = {}
 
 local functions = {
   "WebSocket", "listen", "loop", "run", "step", "stop", "now", "after", "every", "watch", "signal",
-  "setTimeout", "setInterval", "clearTimeout", "clearInterval",
+  "setTimeout", "setInterval", "clearTimeout", "clearInterval", "constantTimeEquals",
 }
 
 function T:tearDown()
@@ -126,6 +126,16 @@ function T:test_loading_does_nothing()
     timer:cancel()
   ]] }
   lu.assertEquals({ output, code }, { "0\ttrue\n", 0 })
+end
+
+-- AU-17
+function T:test_constant_time_equals()
+  lu.assertTrue(wsock.constantTimeEquals("", ""))
+  lu.assertTrue(wsock.constantTimeEquals("a\0b", "a\0b"))
+  for _, other in ipairs { "", "a", "a\0c", "A\0b", "a\0b ", "b\0b" } do
+    lu.assertFalse(wsock.constantTimeEquals("a\0b", other))
+  end
+  lu.assertErrorMsgContains("b must be a string", wsock.constantTimeEquals, "a")
 end
 
 return T

@@ -95,8 +95,9 @@ end
 
 function T:test_options_of_protocol_objects()
   local known_to_server = { maxBody = 1, now = 1 }
+  local good = { protocols = "a", origin = "http://a", auth = { "u", "p" } }
   for name in pairs(alias_fields "wsock.ProtocolOptions") do
-    local value = name == "protocols" and "a" or name == "origin" and "http://a" or 1
+    local value = good[name] or 1
     lu.assertEquals(pcall(wsock.protocol.server, { [name] = value }), known_to_server[name] ~= nil, name)
     lu.assertEquals(pcall(wsock.protocol.client, "ws://a/", { [name] = value }), name ~= "maxBody", name)
   end

@@ -69,9 +69,10 @@ function M.warm()
   wsock.run()
 end
 
---- What is there now.
+--- What is there now. Counting makes the default loop, so descriptors come after.
 function M.snapshot()
-  return { fds = descriptors(), counts = counts() }
+  local now = counts()
+  return { fds = descriptors(), counts = now }
 end
 
 local function differences(before)

@@ -1,0 +1,151 @@
+/* bind/lua_hello.c -- see lua_hello.h. */
+#include "bind/lua_hello.h"
+
+#include "wire/auth.h"
+
+static struct ws_slice slice_at(lua_State *L, int idx)
+{
+    size_t n;
+    const char *s = lua_tolstring(L, idx, &n);
+    return ws_slice_of(s, n);
+}
+
+/* -- the URL -- */
+
+#define URL_CLASS "wsock.url"
+
+/* A URL while it is needed, freed with the garbage when something raises. */
+struct url {
+    struct ws_mem mem;
+    struct ws_uri uri;
+};
+
+static int url_gc(lua_State *L)
+{
+    struct url *u = luaL_checkudata(L, 1, URL_CLASS);
+    ws_uri_free(&u->uri, &u->mem);
+    return 0;
+}
+
+static struct url *new_url(lua_State *L)
+{
+    struct url *u = lua_newuserdata(L, sizeof *u);
+
+    memset(u, 0, sizeof *u);
+    ws_mem_init(&u->mem, NULL, NULL);
+    if (luaL_newmetatable(L, URL_CLASS)) {
+        lua_pushcfunction(L, url_gc);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_setmetatable(L, -2);
+    return u;
+}
+
+const struct ws_uri *ws_check_url(lua_State *L, int idx)
+{
+    const char *why = "?";
+    struct url *u;
+    int err;
+
+    idx = lua_absindex(L, idx);
+    if (luaL_getmetafield(L, idx, "__tostring") != LUA_TNIL) {
+        lua_pop(L, 1);
+        luaL_tolstring(L, idx, NULL);
+        lua_replace(L, idx);
+    }
+    u = new_url(L);
+    err = ws_uri_parse(&u->uri, &u->mem, ws_check_slice(L, idx, "url"), &why);
+    if (err == WS_ERR_NOMEM)
+        luaL_error(L, "out of memory");
+    if (err != WS_OK)
+        luaL_error(L, "SyntaxError: the URL '%s' is invalid: %s",
+                   lua_tostring(L, idx), why);
+    return &u->uri;
+}
+
+/* -- credentials -- */
+
+/* "auth" of the options at idx: 1, and the strings, which stay pushed. */
+static int read_auth(lua_State *L, int options, struct ws_slice *user,
+                     struct ws_slice *password)
+{
+    int t;
+
+    if (!ws_get_field(L, options, "auth", LUA_TTABLE))
+        return 0;
+    t = lua_gettop(L);
+    lua_geti(L, t, 1);
+    lua_geti(L, t, 2);
+    if (lua_type(L, t + 1) != LUA_TSTRING ||
+        (lua_type(L, t + 2) != LUA_TSTRING && !lua_isnil(L, t + 2)))
+        luaL_error(L, "option 'auth' must be {user, password}, two strings");
+    *user = slice_at(L, t + 1);
+    *password = slice_at(L, t + 2);
+    if (ws_basic_check(*user, *password) != WS_OK)
+        luaL_error(L, "option 'auth' has a control character, or a colon in "
+                      "the user");
+    return 1;
+}
+
+/* The user and the password to send, from the option or the URL; 0: none. */
+static int credentials(lua_State *L, int options, const struct ws_uri *uri,
+                       struct ws_slice who[2])
+{
+    if (read_auth(L, options, &who[0], &who[1]))
+        return 1;
+    if (uri->user == NULL && uri->password == NULL)
+        return 0;
+    who[0] = ws_slice_str(uri->user);
+    who[1] = ws_slice_str(uri->password);
+    if (ws_basic_check(who[0], who[1]) != WS_OK)
+        luaL_error(L,
+                   "SyntaxError: the URL '%s' is invalid: the user has a "
+                   "colon",
+                   uri->text);
+    return 1;
+}
+
+/* Puts Authorization behind the caller's fields. */
+static void add_auth(lua_State *L, struct ws_hello_conf *h,
+                     struct ws_field *fields, const struct ws_slice who[2])
+{
+    struct ws_slice name = ws_slice_str("Authorization");
+    luaL_Buffer b;
+    char *p;
+    unsigned i;
+
+    for (i = 0; i < h->nfields; i++) {
+        if (ws_slice_same(fields[i].name, name))
+            luaL_error(L, "header 'Authorization' is given, and a user too");
+    }
+    p = luaL_buffinitsize(L, &b, WS_BASIC_SIZE(who[0].n + who[1].n));
+    luaL_pushresultsize(&b, ws_basic_write(p, who[0], who[1]));
+    fields[h->nfields].name = name;
+    fields[h->nfields++].value = slice_at(L, -1);
+}
+
+/* -- the request -- */
+
+void ws_read_asking(lua_State *L, int idx, const struct ws_uri *uri,
+                    struct ws_asking *a)
+{
+    int options = lua_istable(L, idx + 1) ? idx + 1 : 0;
+    struct ws_hello_conf *h = &a->hello;
+    struct ws_field *given;
+    struct ws_slice who[2];
+
+    memset(h, 0, sizeof *h);
+    ws_uri_host_header(uri, a->host, sizeof a->host);
+    h->host = ws_slice_str(a->host);
+    h->target = ws_slice_str(uri->target);
+    h->protocols = ws_read_protocols(L, idx);
+    if (ws_get_field(L, options, "origin", LUA_TSTRING))
+        h->origin = slice_at(L, -1);
+    ws_get_field(L, options, "headers", LUA_TTABLE);
+    given = ws_read_fields(L, lua_gettop(L), &h->nfields, ws_hello_reserved);
+    if (h->nfields > 0)
+        memcpy(a->fields, given, h->nfields * sizeof *given);
+    if (credentials(L, options, uri, who))
+        add_auth(L, h, a->fields, who);
+    h->fields = a->fields;
+}

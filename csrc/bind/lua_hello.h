@@ -1,0 +1,32 @@
+/* bind/lua_hello.h -- what a client asks for, read from Lua: URL and request.
+**
+** Sockets and protocol objects read the same arguments and options alike.
+** Misuse raises before a byte is written, with the browser's name where the
+** browser throws.
+*/
+#ifndef WS_BIND_LUA_HELLO_H
+#define WS_BIND_LUA_HELLO_H
+
+#include "bind/lua_aux.h"
+#include "proto/hello.h"
+#include "wire/uri.h"
+
+/* A request; its slices are its own bytes, the URL's, or strings of Lua. */
+struct ws_asking {
+    struct ws_hello_conf hello;
+    struct ws_field fields[WS_HEAD_LINES_MAX + 1];
+    char host[WS_HOST_HEADER_SIZE];
+};
+
+/* The URL at idx, a string or what __tostring makes of it, parsed into a
+** userdata that is pushed; raises "SyntaxError: ...". */
+const struct ws_uri *ws_check_url(lua_State *L, int idx);
+
+/* Fills a with the request for uri, with the subprotocols at idx (as for
+** ws_read_protocols) and "origin", "headers" and "auth" of the options behind
+** it (a table or nil).  Without "auth" the URL's user and password are sent as
+** Authorization.  The strings it needs are pushed. */
+void ws_read_asking(lua_State *L, int idx, const struct ws_uri *uri,
+                    struct ws_asking *a);
+
+#endif
