@@ -22,6 +22,7 @@ build = {
     -- modules:
     ["wsock"] = "lua/wsock/init.lua",
     ["wsock.meta"] = "lua/wsock/meta.lua",
+    ["wsock.meta_bytes"] = "lua/wsock/meta_bytes.lua",
     -- end
     ["wsock.core"] = {
       sources = {
@@ -36,6 +37,7 @@ build = {
         "csrc/base/utf8.c",
         "csrc/bind/lua_aux.c",
         "csrc/bind/lua_broadcast.c",
+        "csrc/bind/lua_bytes.c",
         "csrc/bind/lua_client.c",
         "csrc/bind/lua_clients.c",
         "csrc/bind/lua_codec.c",

@@ -1,6 +1,7 @@
 /* bind/lua_aux.c -- see lua_aux.h. */
 #include "bind/lua_aux.h"
 
+#include "bind/lua_bytes.h"
 #include "net/addr.h"
 #include "proto/hello.h"
 
@@ -45,6 +46,7 @@ struct ws_slice ws_check_slice(lua_State *L, int idx, const char *name)
 
 struct ws_slice ws_check_data(lua_State *L, int idx)
 {
+    struct ws_slice bytes;
     size_t n;
     const char *s;
 
@@ -57,11 +59,20 @@ struct ws_slice ws_check_data(lua_State *L, int idx)
             lua_replace(L, idx);
         }
     } else if (lua_type(L, idx) != LUA_TSTRING) {
-        luaL_error(L, "data must be a string or a number, got %s",
+        if (ws_test_bytes(L, idx, &bytes, 0))
+            return bytes;
+        luaL_error(L,
+                   "data must be a string, a number, a Blob or an "
+                   "ArrayBuffer, got %s",
                    luaL_typename(L, idx));
     }
     s = lua_tolstring(L, idx, &n);
     return ws_slice_of(s, n);
+}
+
+int ws_data_is_binary(lua_State *L, int idx)
+{
+    return lua_type(L, idx) == LUA_TUSERDATA;
 }
 
 static int64_t to_ms(double seconds)

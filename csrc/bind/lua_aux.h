@@ -28,9 +28,13 @@ int ws_push_errno(lua_State *L, const char *call, int errnum);
 ** got TYPE". */
 struct ws_slice ws_check_slice(lua_State *L, int idx, const char *name);
 
-/* Data to send: a string, or a number as by tostring (pushed in its place,
-** integral floats without ".0"). */
+/* Data to send: a string, a number as by tostring (put in its place, integral
+** floats without ".0"), a Blob or an ArrayBuffer. */
 struct ws_slice ws_check_data(lua_State *L, int idx);
+
+/* Whether data at idx, which ws_check_data has let pass, is binary unless the
+** caller says otherwise. */
+int ws_data_is_binary(lua_State *L, int idx);
 
 /* Seconds at idx as milliseconds, rounded up; raises unless a number >= 0.
 ** Infinity and more than 292 million years are -1: never. */

@@ -41,6 +41,8 @@ enum {
 
 /* Events by number: the index of their listeners in an own table. */
 enum ws_listen {
+    WS_ON_SLOW = 0, /* no event: a socket's binaryType is not "string", so a
+                       message takes the way that looks at it */
     WS_ON_OPEN = 1,
     WS_ON_MESSAGE,
     WS_ON_CLOSE,
@@ -92,7 +94,8 @@ struct ws_lsocket {
     struct ws_lloop *loop;
     struct ws_lserver *server; /* NULL: a client */
     struct ws_link peers;      /* in the server's clients or opening */
-    uint16_t mask;             /* as in ws_lserver */
+    uint16_t mask;             /* as in ws_lserver; and WS_ON_SLOW */
+    uint8_t binary_type;       /* enum ws_binary_type */
     uint8_t peer_len;
     uint8_t peer[28]; /* remote address, as in ws_addr */
     uint8_t anchored; /* in `live` */

@@ -151,9 +151,13 @@ static void push_filtered(lua_State *L, struct ws_lserver *sv,
     lua_remove(L, list);
 }
 
+/* The kind at idx, behind the data. */
 static int check_kind(lua_State *L, int idx)
 {
     static const char *const kinds[] = {"text", "binary", NULL};
+
+    if (lua_isnoneornil(L, idx) && ws_data_is_binary(L, idx - 1))
+        return WS_OP_BINARY;
     return luaL_checkoption(L, idx, "text", kinds) == 0 ? WS_OP_TEXT
                                                         : WS_OP_BINARY;
 }
@@ -181,10 +185,10 @@ int ws_server_broadcast(lua_State *L)
     filtered = ws_get_field(L, options, "filter", LUA_TNONE); /* 6 */
     if (filtered)
         ws_check_callable(L, 6, "option 'filter'");
+    if (filtered)
+        push_filtered(L, sv, except, 6); /* 7; may change an ArrayBuffer */
     if (op == WS_OP_TEXT && !ws_utf8_valid(data))
         return luaL_error(L, "data is not valid UTF-8; send it as \"binary\"");
-    if (filtered)
-        push_filtered(L, sv, except, 6); /* 7 */
     if (sv->open && sv->nclients > 0) {
         if (encode(sv, &m, op, data) != WS_OK)
             return luaL_error(L, "out of memory");

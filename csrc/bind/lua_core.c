@@ -4,6 +4,7 @@
 ** for specs, and for whoever needs a piece of the library.
 */
 #include "bind/lua_bind.h"
+#include "bind/lua_bytes.h"
 #include "bind/lua_request.h"
 #include "bind/lua_timer.h"
 
@@ -40,6 +41,7 @@ int luaopen_wsock_core(lua_State *L)
     ws_open_upgrade(L);
     ws_open_socket(L);
     ws_open_server(L);
+    ws_open_bytes(L);
     ws_open_codec(L);
     lua_getfield(L, -1, "equal");
     lua_setfield(L, -3, "constantTimeEquals");

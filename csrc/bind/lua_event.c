@@ -6,6 +6,7 @@
 ** a server's socket its connection (1011).
 */
 #include "bind/lua_handler.h"
+#include "bind/lua_bytes.h"
 #include "bind/lua_emitter.h"
 #include "bind/lua_request.h"
 
@@ -100,7 +101,8 @@ static void on_message(lua_State *L, struct ws_lsocket *k, int idx,
              WS_ON_MESSAGE &
          1) == 0)
         return; /* nobody listens: no string is made */
-    push_slice(L, ev->data);
+    ws_push_binary(L, ev->data,
+                   ev->type == WS_EV_TEXT ? WS_AS_STRING : k->binary_type);
     lua_pushvalue(L, ev->type == WS_EV_TEXT ? WS_IX_TEXT : WS_IX_BINARY);
     deliver(L, k, idx, WS_ON_MESSAGE, 2);
 }

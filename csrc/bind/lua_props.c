@@ -1,6 +1,8 @@
 /* bind/lua_props.c -- what a socket shows: attributes and handlers. */
 #include "bind/lua_socket.h"
 
+#include "bind/lua_bytes.h"
+
 void ws_push_loop_of(lua_State *L, const struct ws_lsocket *k, int idx)
 {
     lua_getiuservalue(L, idx, WS_UV_OWNER);
@@ -62,8 +64,7 @@ static void get_origin(lua_State *L, struct ws_lsocket *k)
 
 static void get_binary_type(lua_State *L, struct ws_lsocket *k)
 {
-    (void)k;
-    lua_pushliteral(L, "string");
+    lua_pushstring(L, ws_binary_type_name(k->binary_type));
 }
 
 static void get_paused(lua_State *L, struct ws_lsocket *k)
@@ -259,11 +260,14 @@ static const char *const settable[] = {
     "data",    "binaryType", "onopen", "onmessage", "onerror",
     "onclose", "onping",     "onpong", "ondrain",   NULL};
 
-static int set_binary_type(lua_State *L)
+/* W-28: it counts when a message is delivered. */
+static int set_binary_type(lua_State *L, struct ws_lsocket *k)
 {
-    const char *s = luaL_checkstring(L, 3);
-    if (strcmp(s, "string") != 0)
-        return luaL_error(L, "binaryType must be \"string\", got '%s'", s);
+    k->binary_type = (uint8_t)ws_check_binary_type(L, 3);
+    if (k->binary_type == WS_AS_STRING)
+        k->mask &= (uint16_t) ~(1u << WS_ON_SLOW);
+    else
+        k->mask |= (uint16_t)(1u << WS_ON_SLOW);
     return 0;
 }
 
@@ -280,7 +284,7 @@ static int socket_newindex(lua_State *L)
         return 0;
     }
     if (strcmp(key, "binaryType") == 0)
-        return set_binary_type(L);
+        return set_binary_type(L, k);
     if (strcmp(key, "data") == 0) {
         ws_push_own(L, 1);
         lua_pushvalue(L, 3);

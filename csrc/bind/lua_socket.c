@@ -5,6 +5,8 @@
 */
 #include "bind/lua_socket.h"
 
+#include "bind/lua_bytes.h"
+
 /* Payloads from here on are queued by reference: anchoring the string is then
 ** cheaper than copying it. */
 enum { PIN_MIN = 4096 };
@@ -41,14 +43,15 @@ struct ws_lsocket *ws_new_socket(lua_State *L, struct ws_lloop *loop,
 
 /* -- sending -- */
 
-/* Whether the kind at idx is binary; nil means text. */
+/* Whether the kind at idx is binary; nil means text, but for a Blob and an
+** ArrayBuffer before it. */
 static int is_binary(lua_State *L, int idx)
 {
     size_t n;
     const char *s = lua_tolstring(L, idx, &n);
 
     if (s == NULL && lua_isnoneornil(L, idx))
-        return 0;
+        return ws_data_is_binary(L, idx - 1);
     if (s != NULL && n == 6 && memcmp(s, "binary", 6) == 0)
         return 1;
     if (s != NULL && n == 4 && memcmp(s, "text", 4) == 0)
@@ -68,7 +71,15 @@ static unsigned send_flags(lua_State *L, int idx)
     return ws_get_boolean(L, idx, "final", 1) ? 0 : WS_SEND_PART;
 }
 
-/* Queues the string at idx by reference, anchored in the loop's pins. */
+/* Whether the bytes at idx stay what they are: those of an ArrayBuffer may
+** change before they are sent. */
+static int is_fixed(lua_State *L, int idx)
+{
+    struct ws_slice s;
+    return lua_type(L, idx) == LUA_TSTRING || ws_test_bytes(L, idx, &s, 1);
+}
+
+/* Queues the string or Blob at 2 by reference, anchored in the loop's pins. */
 static int send_pinned(lua_State *L, struct ws_lsocket *k, int op,
                        struct ws_slice data, unsigned flags)
 {
@@ -107,7 +118,8 @@ static int socket_send(lua_State *L)
     data = ws_check_data(L, 2);
     op = is_binary(L, 3) ? WS_OP_BINARY : WS_OP_TEXT;
     flags = send_flags(L, 4);
-    if (data.n >= PIN_MIN && k->server != NULL && k->s.conn.state == WS_OPEN)
+    if (data.n >= PIN_MIN && k->server != NULL && k->s.conn.state == WS_OPEN &&
+        is_fixed(L, 2))
         err = send_pinned(L, k, op, data, flags);
     else
         err = ws_conn_send(&k->s.conn, (enum ws_opcode)op, data, flags);

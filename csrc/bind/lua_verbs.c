@@ -9,12 +9,13 @@ static void check_connected(lua_State *L, const struct ws_conn *c)
 
 /* -- sending -- */
 
+/* The kind at idx, behind the data. */
 static enum ws_opcode check_kind(lua_State *L, int idx)
 {
     const char *s;
 
     if (lua_isnoneornil(L, idx))
-        return WS_OP_TEXT;
+        return ws_data_is_binary(L, idx - 1) ? WS_OP_BINARY : WS_OP_TEXT;
     if (lua_type(L, idx) != LUA_TSTRING)
         luaL_error(L, "kind must be \"text\" or \"binary\", got %s",
                    luaL_typename(L, idx));

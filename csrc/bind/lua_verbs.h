@@ -14,7 +14,7 @@
 /* -- sending -- */
 
 struct ws_sending {
-    struct ws_slice data; /* the string at idx, or what became of a number */
+    struct ws_slice data; /* lives as long as the value at idx */
     enum ws_opcode op;
     unsigned flags;
 };

@@ -8,7 +8,7 @@ local M = {}
 for _, name in ipairs {
   "WebSocket", "listen", "loop", "run", "step", "stop", "now", "after", "every", "watch", "signal",
   "setTimeout", "setInterval", "clearTimeout", "clearInterval", "protocol", "closeCodes",
-  "constantTimeEquals", "_VERSION",
+  "constantTimeEquals", "blob", "arraybuffer", "_VERSION",
 } do
   M[name] = core[name]
 end

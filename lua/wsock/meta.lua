@@ -1,12 +1,14 @@
 ---@meta wsock
 
--- lua/wsock/meta.lua -- the types of everything public, for editors (LuaCATS).
+-- lua/wsock/meta.lua -- the types of everything public, for editors (LuaCATS);
+-- those of Blob and ArrayBuffer are in meta_bytes.lua.
 --
 -- luacheck: no max comment line length
 -- Never loaded at run time.  README.md has the same names with what they mean;
 -- spec/lint/docs.lua keeps the two and the module in step.
 
 ---@alias wsock.Kind "text"|"binary"
+---@alias wsock.Data string|number|wsock.Blob|wsock.ArrayBuffer
 ---@alias wsock.HeaderFields table<string, string|number>|{[1]: string, [2]: string|number}[]
 
 -- ---- the module -------------------------------------------------------------
@@ -75,7 +77,7 @@ function wsock.loop(options) end
 ---@field protocol string "" when none was agreed
 ---@field extensions string
 ---@field bufferedAmount integer payload bytes not yet given to the system
----@field binaryType "string"
+---@field binaryType "string"|"blob"|"arraybuffer" what binary messages arrive as
 ---@field isPaused boolean
 ---@field request wsock.Request? a server's socket: the handshake's request
 ---@field response wsock.Reply? a client's: the server's answer, once it came
@@ -99,8 +101,8 @@ function wsock.loop(options) end
 local Socket = {}
 
 --- Queues a message, or a fragment of one (final = false).
----@param data string|number
----@param kind? wsock.Kind "text" unless told
+---@param data wsock.Data
+---@param kind? wsock.Kind "text" unless told; of a Blob or ArrayBuffer "binary"
 ---@param options? {final?: boolean}
 ---@return true? sent, string? message, string? code "CLOSED" or "BUFFER"
 function Socket:send(data, kind, options) end
@@ -152,7 +154,7 @@ function Socket:stats() end
 ---@field type string
 ---@field target wsock.Socket
 ---@field currentTarget wsock.Socket
----@field data any message, ping and pong: a string
+---@field data any message, ping and pong: a string; message: see binaryType
 ---@field kind wsock.Kind? message
 ---@field origin string? message
 ---@field message string? error
@@ -162,7 +164,7 @@ function Socket:stats() end
 ---@field wasClean boolean? close
 
 -- Event by event.
----@alias wsock.MessageEvent {target: wsock.Socket, type: string, data: string, kind: wsock.Kind, origin: string?}
+---@alias wsock.MessageEvent {target: wsock.Socket, type: string, data: wsock.Received, kind: wsock.Kind, origin: string?}
 ---@alias wsock.ErrorEvent {target: wsock.Socket, type: string, message: string, code: string, status: integer?}
 ---@alias wsock.CloseEvent {target: wsock.Socket, type: string, code: integer, reason: string, wasClean: boolean}
 ---@alias wsock.PingEvent {target: wsock.Socket, type: string, data: string}
@@ -194,7 +196,7 @@ function Socket:stats() end
 
 -- What a server calls.
 ---@alias wsock.OnConnection nil|fun(socket: wsock.Socket, request: wsock.Request)
----@alias wsock.OnMessage nil|fun(socket: wsock.Socket, data: string, kind: wsock.Kind)
+---@alias wsock.OnMessage nil|fun(socket: wsock.Socket, data: wsock.Received, kind: wsock.Kind)
 ---@alias wsock.OnClose nil|fun(socket: wsock.Socket, code: integer, reason: string, wasClean: boolean)
 ---@alias wsock.OnError nil|fun(socket: wsock.Socket, message: string, code: string)
 ---@alias wsock.OnData nil|fun(socket: wsock.Socket, data: string)
@@ -261,7 +263,7 @@ local Server = {}
 ---@return integer? port
 function Server:address() end
 
----@param data string|number
+---@param data wsock.Data
 ---@param kind? wsock.Kind
 ---@param options? {except?: wsock.Socket, filter?: fun(socket: wsock.Socket): boolean}
 ---@return integer reached
@@ -451,7 +453,7 @@ function Protocol:timeout() end
 ---@param now number seconds by any clock that only goes forward
 function Protocol:tick(now) end
 
----@param data string|number
+---@param data wsock.Data
 ---@param kind? wsock.Kind
 ---@param options? {final?: boolean}
 ---@return true? sent, string? message, string? code

@@ -76,11 +76,14 @@ function T:test_data_is_the_users()
   lu.assertNil(socket.data)
 end
 
--- W-28: only strings exist yet
+-- W-28; what comes of it: lua_bytes_spec.lua
 function T:test_binary_type()
   local socket = self.rig:opened()
   lu.assertEquals(socket.binaryType, "string")
-  socket.binaryType = "string"
+  for _, good in ipairs { "blob", "arraybuffer", "string" } do
+    socket.binaryType = good
+    lu.assertEquals(socket.binaryType, good)
+  end
   for _, bad in ipairs { "nodebuffer", "", 1, true } do
     lu.assertError(function() socket.binaryType = bad end)
   end

@@ -40,7 +40,7 @@ function T:test_data_and_kinds()
     lu.assertEquals({ f.op, f.payload, f.fin }, { row[3], row[4], true })
   end
   for _, bad in ipairs { true, {}, print, callable } do
-    lu.assertErrorMsgContains("data must be a string or a number", conn.send, conn, bad)
+    lu.assertErrorMsgContains("data must be a string, a number", conn.send, conn, bad)
   end
   lu.assertErrorMsgContains("data must be", conn.send, conn)
   for _, kind in ipairs { "Text", "", 1, true, {} } do

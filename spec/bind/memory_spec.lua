@@ -99,6 +99,26 @@ local lives = {
     pcall(socket.close, socket, 3000, "reason")
     for _ = 1, 6 do step() end
   ]],
+  bytes = [[
+    server.onconnection = function(socket) socket.binaryType = "blob" end
+    server.onmessage = function(socket, data)
+      socket:send(data:slice(2))
+      server:broadcast(data:arrayBuffer())
+    end
+    clients[1] = wsock.WebSocket(url, "p", { loop = loop })
+    local socket = clients[1]
+    socket.binaryType = "arraybuffer"
+    socket.onmessage = function(e)
+      e.data:pack("I2", 1, e.data:unpack "B")
+      return e.data:slice(2):tostring()
+    end
+    for _ = 1, 6 do step() end
+    if socket.readyState == 1 then
+      pcall(socket.send, socket, wsock.arraybuffer(9000))
+      pcall(socket.send, socket, wsock.blob(("x"):rep(5000), { type = "a/b" }))
+    end
+    for _ = 1, 8 do step() end
+  ]],
   listeners = [[
     local socket = wsock.WebSocket(url, "p", { loop = loop })
     clients[1] = socket

@@ -4,7 +4,7 @@
 --
 -- Three lists of public names are compared, every pair both ways:
 --
---   lua/wsock/meta.lua   `---@class wsock.Socket`, and under it
+--   lua/wsock/meta*.lua  `---@class wsock.Socket`, and under it
 --                        `---@field name type` and `function Socket:name(`;
 --                        the class `wsock` is the module itself
 --   README.md            in "## Reference", a heading "### Socket" opens the
@@ -49,8 +49,8 @@ end
 
 -- ---- the types -------------------------------------------------------------------
 
-local function read_meta(path)
-  local names, methods, class = {}, {}, nil
+local function read_meta(path, names, methods)
+  local class
   for n, line in lines_of(path) do
     local where = path .. ":" .. n
     local opened = line:gsub("^(%-%-%-@class%s+)%(%a+%)%s*", "%1"):match "^%-%-%-@class%s+([%w_.]+)"
@@ -67,7 +67,6 @@ local function read_meta(path)
       if sep == ":" then methods[#methods + 1] = { class_key(owner), method, where } end
     end
   end
-  return names, methods
 end
 
 -- ---- the manual ------------------------------------------------------------------
@@ -120,6 +119,7 @@ local function specimens(wsock)
   local all = {
     socket = socket, server = server, timer = timer, loop = wsock.loop(),
     protocol = wsock.protocol and wsock.protocol.server {},
+    blob = wsock.blob "", arraybuffer = wsock.arraybuffer "",
   }
   return all, function()
     socket:terminate()
@@ -143,7 +143,10 @@ local function compare(a, b, what)
   end
 end
 
-local meta, methods = read_meta "lua/wsock/meta.lua"
+local meta, methods = {}, {}
+local files = assert(io.popen "ls lua/wsock/meta*.lua")
+for path in files:lines() do read_meta(path, meta, methods) end
+files:close()
 local manual = read_manual "README.md"
 compare(meta, manual, "README.md's reference")
 compare(manual, meta, "meta.lua")
