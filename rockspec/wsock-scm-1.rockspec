@@ -71,6 +71,7 @@ build = {
         "csrc/net/resolve.c",
         "csrc/net/sock.c",
         "csrc/peer/dial.c",
+        "csrc/peer/pump.c",
         "csrc/peer/serve.c",
         "csrc/peer/session.c",
         "csrc/proto/closing.c",

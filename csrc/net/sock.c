@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -92,9 +93,10 @@ static ptrdiff_t sock_write(struct ws_stream *s, const struct ws_slice *v,
     return done >= 0 ? done : failed(s);
 }
 
-static void sock_shutdown(struct ws_stream *s)
+static int sock_shutdown(struct ws_stream *s)
 {
     shutdown(sock_of(s)->fd, SHUT_WR); /* ENOTCONN: it is over anyway */
+    return WS_OK;
 }
 
 static void sock_close(struct ws_stream *s)
@@ -106,11 +108,15 @@ static void sock_close(struct ws_stream *s)
     k->fd = -1;
 }
 
+static const char *sock_failure(struct ws_stream *s, const char *call,
+                                char *text, size_t size)
+{
+    snprintf(text, size, "%s: %s", call, ws_errno_text(s->err));
+    return ws_errno_word(s->err);
+}
+
 static const struct ws_stream_ops ops = {
-    sock_read,
-    sock_write,
-    sock_shutdown,
-    sock_close,
+    NULL, sock_read, sock_write, sock_shutdown, sock_close, sock_failure,
 };
 
 /* -- sockets -- */
@@ -119,6 +125,7 @@ void ws_sock_init(struct ws_sock *s)
 {
     s->stream.ops = &ops;
     s->stream.err = 0;
+    s->stream.want = 0;
     s->fd = -1;
 }
 

@@ -54,6 +54,7 @@ static void end_dial(struct ws_dial *d)
     for (i = 0; i < d->next; i++)
         stop_attempt(d, &d->attempts[i]);
     d->session->dial = NULL;
+    d->session->opening = 0;
     ws_mem_put(p->mem, d, sizeof *d);
 }
 
@@ -230,6 +231,7 @@ int ws_dial_open(struct ws_session *s, const struct ws_dial_conf *conf)
     if (d == NULL)
         return WS_ERR_NOMEM;
     s->dial = d;
+    s->opening = 1;
     if (conf->path != NULL) {
         d->port = 0;
         err = ws_addr_unix(&d->addrs[0], conf->path);

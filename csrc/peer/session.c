@@ -1,11 +1,9 @@
-/* peer/session.c -- see session.h. */
+/* peer/session.c -- life of a session, and what all of them share; see
+** session.h.  How its bytes move is in pump.c. */
 #include "peer/session.h"
 
 #include "net/addr.h"
 #include "peer/dial.h"
-
-#include <errno.h>
-#include <stdio.h>
 
 /* -- what they share -- */
 
@@ -18,6 +16,7 @@ int ws_peers_init(struct ws_peers *p, struct ws_loop *loop, struct ws_mem *mem)
     ws_keys_init(&p->keys);
     ws_link_init(&p->work);
     ws_link_init(&p->turn);
+    ws_link_init(&p->opening);
     return WS_OK;
 }
 
@@ -42,11 +41,13 @@ int ws_peers_random(void *p, uint8_t *bytes, size_t n)
     return ws_random(NULL, bytes, n);
 }
 
+/* With want-bits either readiness may be what reading, or writing, waits for:
+** both are tried. */
 static void session_ready(struct ws_session *s, struct ws_watcher *w)
 {
-    if ((w->got & (WS_IO_READ | WS_IO_ERROR)) != 0)
+    if ((w->got & (WS_IO_READ | WS_IO_ERROR)) != 0 || s->top->want != 0)
         s->readable = 1;
-    if ((w->got & (WS_IO_WRITE | WS_IO_ERROR)) != 0)
+    if ((w->got & (WS_IO_WRITE | WS_IO_ERROR)) != 0 || s->top->want != 0)
         s->blocked = 0;
     s->reads = WS_READS_MAX;
 }
@@ -94,14 +95,25 @@ struct ws_session *ws_peers_work(struct ws_peers *p)
 
 int ws_peers_busy(const struct ws_peers *p)
 {
-    return !ws_link_empty(&p->work) || !ws_link_empty(&p->turn);
+    return !ws_link_empty(&p->work) || !ws_link_empty(&p->turn) ||
+           !ws_link_empty(&p->opening);
 }
 
 /* What the application touches while the end of a turn is worked off waits
-** for the next turn: two sockets answering each other cannot hold it up. */
+** for the next turn: two sockets answering each other cannot hold it up.
+** Openings come last, and but a few a turn. */
 void ws_peers_end_turn(struct ws_peers *p)
 {
+    struct ws_link *l;
+    int n;
+
     ws_link_take_all(&p->work, &p->turn);
+    for (n = 0; n < WS_OPENS_MAX && !ws_link_empty(&p->opening); n++) {
+        l = ws_link_first(&p->opening);
+        ws_link_remove(l);
+        ws_container(l, struct ws_session, work)->granted = 1;
+        ws_link_append(&p->turn, l);
+    }
 }
 
 /* A handler that threw the stack away left a session half read. */
@@ -128,6 +140,7 @@ void ws_session_init(struct ws_session *s, struct ws_peers *p,
     ws_watcher_init(&s->io, WS_TAG_SESSION);
     ws_timer_init(&s->timer, WS_TAG_SESSION_TIMER);
     ws_link_init(&s->work);
+    s->top = &s->sock.stream;
     s->peers = p;
     s->live = 1;
 }
@@ -143,7 +156,15 @@ int ws_session_adopt(struct ws_session *s, int fd)
     return WS_OK;
 }
 
-static void drop_rest(struct ws_session *s)
+void ws_session_stack(struct ws_session *s, struct ws_stream *top)
+{
+    s->top = top;
+    s->opening = 1;
+    s->readable = 1; /* it may begin by sending */
+    ws_session_touch(s);
+}
+
+void ws_session_drop_rest(struct ws_session *s)
 {
     struct ws_mem *mem = s->peers->mem;
 
@@ -154,8 +175,7 @@ static void drop_rest(struct ws_session *s)
     s->rest = NULL;
 }
 
-/* The one end of the transport, from every path. */
-static void finish(struct ws_session *s)
+void ws_session_finish(struct ws_session *s)
 {
     struct ws_peers *p = s->peers;
 
@@ -166,8 +186,10 @@ static void finish(struct ws_session *s)
         ws_dial_cancel(s->dial);
     ws_loop_unwatch(p->loop, &s->io);
     ws_loop_disarm(p->loop, &s->timer);
-    ws_stream_close(&s->sock.stream);
-    drop_rest(s);
+    ws_stream_close(s->top);
+    s->top = &s->sock.stream;
+    s->opening = 0;
+    ws_session_drop_rest(s);
     if (p->reading == s) {
         p->reading = NULL;
         p->in.n = 0;
@@ -191,7 +213,7 @@ void ws_session_free(struct ws_session *s)
 {
     if (s->peers == NULL)
         return;
-    finish(s);
+    ws_session_finish(s);
     ws_link_remove(&s->work);
     ws_conn_free(&s->conn);
     free_failure(s);
@@ -224,19 +246,21 @@ const char *ws_session_words(const struct ws_session *s)
     return s->failure == NULL ? NULL : s->failure + strlen(s->failure) + 1;
 }
 
-/* The stream broke in `call`. */
-static void broke(struct ws_session *s, const char *call)
+void ws_session_broke(struct ws_session *s, int err, const char *call)
 {
-    int err = s->sock.stream.err;
-    char text[160];
+    char text[WS_FAILURE_MAX];
+    const char *word = ws_stream_failure(s->top, call, text, sizeof text);
 
-    snprintf(text, sizeof text, "%s: %s", call, ws_errno_text(err));
-    ws_session_fail(s, WS_ERR_SYSTEM, ws_errno_word(err), text);
+    ws_session_fail(s, err, word, text);
 }
 
 void ws_session_touch(struct ws_session *s)
 {
-    if (s->peers != NULL && ws_link_empty(&s->work))
+    if (s->peers == NULL)
+        return;
+    if (s->opening)
+        ws_link_remove(&s->work); /* it need not wait for its turn to open */
+    if (ws_link_empty(&s->work))
         ws_link_append(&s->peers->work, &s->work);
 }
 
@@ -271,198 +295,4 @@ uint64_t ws_session_buffered(struct ws_session *s)
 {
     sync_shown(s);
     return s->shown;
-}
-
-/* -- input -- */
-
-static int keep(struct ws_session *s, struct ws_slice in)
-{
-    struct ws_mem *mem = s->peers->mem;
-
-    if (in.n == 0)
-        return WS_OK;
-    if (s->rest == NULL) {
-        s->rest = ws_mem_get(mem, sizeof *s->rest);
-        if (s->rest == NULL)
-            return WS_ERR_NOMEM;
-        ws_buf_init(s->rest, 0);
-    }
-    return ws_buf_append(s->rest, mem, in);
-}
-
-/* Keeps what the connection does not want now. */
-static void stash(struct ws_session *s)
-{
-    struct ws_peers *p = s->peers;
-
-    if (p->reading != s)
-        return;
-    p->reading = NULL;
-    if (keep(s, ws_slice_of(p->in.p, p->in.n)) != WS_OK)
-        ws_conn_fail(&s->conn, WS_ERR_NOMEM);
-    p->in.n = 0;
-}
-
-/* Input from before, which nobody wanted then. */
-static int feed_rest(struct ws_session *s)
-{
-    struct ws_span in = ws_buf_span(s->rest);
-    size_t had = in.n;
-
-    ws_conn_feed(&s->conn, &in);
-    ws_buf_skip(s->rest, had - in.n);
-    if (in.n == 0 && s->conn.event.type == WS_EV_NONE)
-        drop_rest(s);
-    return had != in.n;
-}
-
-static int scratch_of(struct ws_peers *p, struct ws_span *room)
-{
-    if (p->scratch == NULL)
-        p->scratch = ws_mem_get(p->mem, WS_READ_SIZE);
-    *room = ws_span_of(p->scratch, WS_READ_SIZE);
-    return p->scratch == NULL ? WS_ERR_NOMEM : WS_OK;
-}
-
-static void read_more(struct ws_session *s)
-{
-    struct ws_peers *p = s->peers;
-    int direct = ws_conn_room(&s->conn, &p->in) == WS_OK;
-    ptrdiff_t n;
-
-    if (!direct && scratch_of(p, &p->in) != WS_OK) {
-        p->in.n = 0;
-        ws_conn_fail(&s->conn, WS_ERR_NOMEM);
-        return;
-    }
-    n = ws_stream_read(&s->sock.stream, p->in);
-    s->readable = n > 0 && (size_t)n == p->in.n;
-    p->in.n = 0;
-    s->reads--;
-    if (n > 0 && direct) {
-        ws_conn_commit(&s->conn, (size_t)n);
-    } else if (n > 0) {
-        p->in.n = (size_t)n;
-        p->reading = s;
-    } else if (n == 0) {
-        ws_conn_eof(&s->conn);
-    } else if (n != WS_AGAIN) {
-        broke(s, "recv");
-    }
-}
-
-/* Moves input on by one step; 0 when there is none, or none is wanted. */
-static int step_input(struct ws_session *s)
-{
-    struct ws_peers *p = s->peers;
-
-    if (!ws_conn_reads(&s->conn) || !s->live) {
-        stash(s);
-        return 0;
-    }
-    if (s->rest != NULL && feed_rest(s))
-        return 1;
-    if (p->reading == s) {
-        ws_conn_feed(&s->conn, &p->in);
-        if (p->in.n == 0)
-            p->reading = NULL;
-        return 1;
-    }
-    if (!s->readable || s->reads == 0 || s->conn.ended || s->dial != NULL)
-        return 0;
-    read_more(s);
-    return 1;
-}
-
-/* -- output and the rest of a turn -- */
-
-static void flush(struct ws_session *s)
-{
-    struct ws_slice v[WS_WRITE_SLICES];
-
-    while (s->conn.chain.size > 0 && !s->blocked && !s->conn.drop) {
-        int i, k = ws_conn_output(&s->conn, v, WS_WRITE_SLICES);
-        size_t all = 0;
-        ptrdiff_t n = ws_stream_write(&s->sock.stream, v, k);
-
-        for (i = 0; i < k; i++)
-            all += v[i].n;
-        if (n >= 0) {
-            ws_conn_sent(&s->conn, (size_t)n);
-            s->blocked = (size_t)n < all;
-        } else if (n == WS_AGAIN) {
-            s->blocked = 1;
-        } else {
-            broke(s, "send");
-        }
-    }
-}
-
-static void arm_timer(struct ws_session *s)
-{
-    int64_t due = ws_conn_due(&s->conn);
-
-    if (due < 0)
-        return; /* what is armed fires early and finds nothing to do */
-    if (s->timer.index != 0 && s->timer.due_ms <= due)
-        return;
-    if (ws_loop_arm(s->peers->loop, &s->timer, due) != WS_OK)
-        ws_conn_fail(&s->conn, WS_ERR_NOMEM);
-}
-
-static void watch(struct ws_session *s, unsigned want)
-{
-    unsigned mask = (want & WS_WANT_READ) != 0 ? WS_IO_READ : 0;
-
-    if (s->blocked && (want & WS_WANT_WRITE) != 0)
-        mask |= WS_IO_WRITE;
-    if (s->io.want == mask)
-        return;
-    if (ws_loop_watch(s->peers->loop, &s->io, s->sock.fd, mask) != WS_OK)
-        ws_conn_lost(&s->conn, WS_ERR_NOMEM);
-}
-
-/* Does what the connection wants from its transport. */
-static void settle(struct ws_session *s)
-{
-    unsigned want;
-
-    if (!s->live)
-        return;
-    if (s->dial == NULL)
-        flush(s);
-    want = ws_conn_want(&s->conn);
-    if ((want & WS_WANT_CLOSE) != 0) {
-        finish(s);
-        return;
-    }
-    if (s->dial == NULL) {
-        if ((want & WS_WANT_SHUT) != 0 && !s->was_shut) {
-            s->was_shut = 1;
-            ws_stream_shutdown(&s->sock.stream);
-        }
-        watch(s, want);
-    }
-    arm_timer(s);
-    if (s->conn.drop)
-        finish(s);
-}
-
-int ws_session_next(struct ws_session *s, struct ws_event *ev)
-{
-    for (;;) {
-        if (ws_conn_next(&s->conn, ev) == WS_OK)
-            return WS_OK;
-        if (s->peers == NULL)
-            return WS_MORE;
-        if (step_input(s))
-            continue;
-        settle(s);
-        if ((ws_conn_want(&s->conn) & WS_WANT_EVENT) == 0)
-            break;
-    }
-    if (s->readable && s->reads == 0)
-        s->reads = WS_READS_MAX; /* the rest when the loop says so again */
-    ws_link_remove(&s->work);    /* whatever it was touched for is done */
-    return WS_MORE;
 }

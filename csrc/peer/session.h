@@ -1,7 +1,9 @@
 /* peer/session.h -- one connection at work: transport, protocol, one timer.
 **
-** A session carries bytes between a stream and a ws_conn, keeps the one timer
-** armed and ends exactly once.  Events are pulled from it, like from the
+** A session carries bytes between the top of its streams and a ws_conn, keeps
+** the one timer armed and ends exactly once.  At the bottom is its socket; on
+** it may stand what the URL asks for, and what must open before bytes flow is
+** opened within the handshake's time.  Events are pulled from it, like from the
 ** connection inside: whoever pulls may do anything to any session meanwhile,
 ** close it, drop it, or throw the caller's stack away.
 **
@@ -41,6 +43,12 @@ enum ws_tag {
 ** next one has its turn is WS_READS_MAX times this. */
 enum { WS_READ_SIZE = 262144, WS_READS_MAX = 4, WS_WRITE_SLICES = 64 };
 
+/* Steps of streams' openings in one turn.  A step may be a signature's work;
+** those who are open already are served before each few of them. */
+enum { WS_OPENS_MAX = 8 };
+
+enum { WS_FAILURE_MAX = 512 }; /* words of a failure, with the NUL */
+
 struct ws_session;
 struct ws_dial;
 
@@ -54,6 +62,7 @@ struct ws_peers {
     struct ws_watcher resolved;
     struct ws_link work;        /* touched sessions */
     struct ws_link turn;        /* those this turn's end looks at */
+    struct ws_link opening;     /* those whose streams may take a step */
     struct ws_session *reading; /* whose input lies in the scratch */
     struct ws_span in;          /* that input */
     uint8_t *scratch;           /* WS_READ_SIZE bytes, from the first read */
@@ -63,6 +72,7 @@ struct ws_peers {
 struct ws_session {
     struct ws_conn conn;
     struct ws_sock sock;
+    struct ws_stream *top; /* what bytes go through: sock, or what is on it */
     struct ws_watcher io;
     struct ws_timer timer;
     struct ws_link work;
@@ -76,10 +86,12 @@ struct ws_session {
     uint64_t lost_bytes;  /* payload given to send that will never go out */
     uint64_t mark;        /* the turn `shown` is of */
     uint8_t reads;        /* reads this turn has left */
-    uint8_t readable : 1; /* the transport may have input */
+    uint8_t readable : 1; /* the transport may have input, or take a step */
     uint8_t blocked : 1;  /* the transport takes no more output */
     uint8_t was_shut : 1; /* our direction is ended */
     uint8_t live : 1;     /* has a transport, or a dial that makes one */
+    uint8_t opening : 1;  /* dials, or a stream has yet to open: no bytes */
+    uint8_t granted : 1;  /* a step of the opening is its, this turn */
 };
 
 /* -- what they share -- */
@@ -116,6 +128,10 @@ void ws_session_init(struct ws_session *s, struct ws_peers *p,
 /* Gives it a connected socket.  WS_OK, else an error (fd is the caller's). */
 int ws_session_adopt(struct ws_session *s, int fd);
 
+/* Puts a stream, made on s->top, on top.  Before the first byte, with its
+** socket adopted; several are put on from the bottom up. */
+void ws_session_stack(struct ws_session *s, struct ws_stream *top);
+
 /* Reads what is there, feeds, sends: WS_OK and the next event, or WS_MORE
 ** when there is nothing more to do for now. */
 int ws_session_next(struct ws_session *s, struct ws_event *ev);
@@ -135,9 +151,19 @@ uint64_t ws_session_buffered(struct ws_session *s);
 void ws_session_fail(struct ws_session *s, int err, const char *word,
                      const char *failure);
 
+/* The same for an error of the top stream, in its own words. */
+void ws_session_broke(struct ws_session *s, int err, const char *call);
+
 /* The words and the code of what failed, or NULL. */
 const char *ws_session_words(const struct ws_session *s);
 const char *ws_session_word(const struct ws_session *s);
+
+/* The one end of the transport, from every path; twice is fine.  For pump.c,
+** which has ws_session_next. */
+void ws_session_finish(struct ws_session *s);
+
+/* Forgets input that waited. */
+void ws_session_drop_rest(struct ws_session *s);
 
 /* Drops everything at once and tells nothing; twice is fine. */
 void ws_session_free(struct ws_session *s);

@@ -5,6 +5,7 @@
 ** list.  Memory is a probe.mem, system calls are those of probe_faults.c, and
 ** names that end in ".fake" resolve as it says there.
 */
+#include "probe_stream.h"
 #include "probe_sys.h"
 
 #include "net/addr.h"
@@ -257,6 +258,16 @@ static int session_adopt(lua_State *L)
     return probe_result(L, err);
 }
 
+/* :stack{see probe_door} -> true, or nil and the error */
+static int session_stack(lua_State *L)
+{
+    struct session *k = get_session(L, 1);
+    struct ws_stream *top = probe_door(L, 2, k->world->peers.mem, k->s.top);
+    if (top != NULL)
+        ws_session_stack(&k->s, top);
+    return probe_result(L, top != NULL ? WS_OK : WS_ERR_NOMEM);
+}
+
 /* :send(data, binary) -> true, or nil and the error */
 static int session_send(lua_State *L)
 {
@@ -360,12 +371,19 @@ int ws_probe_peer(lua_State *L)
         {NULL, NULL},
     };
     static const luaL_Reg session_methods[] = {
-        {"hello", session_hello}, {"dial", session_dial},
-        {"adopt", session_adopt}, {"send", session_send},
-        {"ping", session_ping},   {"close", session_close},
-        {"pause", session_pause}, {"terminate", session_terminate},
-        {"state", session_state}, {"reading", session_reading},
-        {"free", session_free},   {NULL, NULL},
+        {"hello", session_hello},
+        {"dial", session_dial},
+        {"adopt", session_adopt},
+        {"send", session_send},
+        {"ping", session_ping},
+        {"close", session_close},
+        {"pause", session_pause},
+        {"terminate", session_terminate},
+        {"state", session_state},
+        {"reading", session_reading},
+        {"stack", session_stack},
+        {"free", session_free},
+        {NULL, NULL},
     };
 
     probe_class(L, WORLD, world_methods, world_free);
