@@ -45,6 +45,12 @@ static inline size_t ws_buf_size(const struct ws_buf *b)
     return b->tail - b->head;
 }
 
+/* Bytes that fit behind the last one without growing. */
+static inline size_t ws_buf_left(const struct ws_buf *b)
+{
+    return b->cap - b->tail;
+}
+
 /* At least `want` writable bytes behind the last one, or more when there is
 ** room anyway, but never more than the limit leaves.  Valid until the next
 ** call on b.  WS_OK; WS_ERR_LIMIT when the limit leaves less than want;

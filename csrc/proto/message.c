@@ -1,9 +1,10 @@
 /* proto/message.c -- see message.h. */
 #include "proto/message.h"
 
-/* What one frame's head may cost before its payload comes (threats: memory
-** from claimed lengths). */
-enum { FIRST_ROOM = 16384 };
+/* What a claimed length may cost: FIRST_ROOM before any payload has come, then
+** room for AHEAD times what has.  A large frame gets its full size early, when
+** there is little to move; memory that was never written to is none yet. */
+enum { FIRST_ROOM = 16384, AHEAD = 8 };
 
 void ws_message_init(struct ws_message *m)
 {
@@ -57,17 +58,26 @@ int ws_message_begin(struct ws_message *m, const struct ws_frame *f,
     return WS_OK;
 }
 
+/* Room to ask for: by what is there already, or waits, and no more than the
+** frame needs.  What waits may lie in the room it is asked for (ws_conn_commit)
+** and must not move: while it fits, nothing grows. */
+static size_t room_for(const struct ws_message *m, uint64_t want, size_t come)
+{
+    size_t size = ws_buf_size(&m->bytes), there = size + come;
+    size_t ask = there > SIZE_MAX / AHEAD ? there : there * AHEAD - size;
+
+    if (come > 0 && come <= ws_buf_left(&m->bytes))
+        return come;
+    if (ask < FIRST_ROOM)
+        ask = FIRST_ROOM;
+    return want < ask ? (size_t)want : ask;
+}
+
 int ws_message_room(struct ws_message *m, struct ws_mem *mem, uint64_t want,
                     size_t come, struct ws_span *room)
 {
-    size_t ask = 1; /* a full buffer doubles for it */
-    int err;
+    int err = ws_buf_room(&m->bytes, mem, room_for(m, want, come), room);
 
-    if (ws_buf_size(&m->bytes) == 0)
-        ask = want < FIRST_ROOM ? (size_t)want : FIRST_ROOM;
-    if (ask < come) /* these bytes are no claim: they are there */
-        ask = come;
-    err = ws_buf_room(&m->bytes, mem, ask, room);
     if (err != WS_OK)
         return WS_ERR_NOMEM;
     if (room->n > want)

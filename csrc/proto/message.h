@@ -2,8 +2,8 @@
 **
 ** Puts the payloads of data frames together: their order (RFC 6455 5.4), the
 ** size and fragment limits, and UTF-8 that fails at its first bad byte (8.1),
-** also in the middle of a frame.  One contiguous buffer per message, grown by
-** the bytes that really came, never by the length a frame claims.  A message
+** also in the middle of a frame.  One contiguous buffer per message, at most
+** 16 times what really came (or 16 KiB), whatever a frame claims.  A message
 ** that arrives whole in one piece never comes here: see conn.c.
 */
 #ifndef WS_PROTO_MESSAGE_H
