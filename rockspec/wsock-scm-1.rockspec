@@ -20,9 +20,12 @@ build = {
   type = "builtin",
   modules = {
     -- modules:
+    ["wsock.check"] = "lua/wsock/check.lua",
     ["wsock"] = "lua/wsock/init.lua",
     ["wsock.meta"] = "lua/wsock/meta.lua",
     ["wsock.meta_bytes"] = "lua/wsock/meta_bytes.lua",
+    ["wsock.meta_helpers"] = "lua/wsock/meta_helpers.lua",
+    ["wsock.router"] = "lua/wsock/router.lua",
     -- end
     ["wsock.core"] = {
       sources = {

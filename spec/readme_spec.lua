@@ -160,6 +160,18 @@ others["gates"] = function(port, start)
   lu.assertEquals(socket.protocol, "v1.chat")
 end
 
+others["routes"] = function(port, start)
+  start()
+  listening(port)
+  lu.assertEquals({ get(port, "/") }, { "200", "hello\n" })
+  lu.assertEquals({ get(port, "/rooms/a%20b") }, { "200", "room a b" })
+  lu.assertEquals((get(port, "/rooms/")), "404")
+  lu.assertEquals((get(port, "/", "--data", "x")), "405")
+  local socket, record = peer.connect(url(port, "/rooms/7"), "v1.chat")
+  record:wait "^text welcome to 7$"
+  lu.assertEquals(socket.protocol, "v1.chat")
+end
+
 others["onupgrade"] = function(port, start)
   start()
   listening(port)

@@ -170,4 +170,7 @@ void ws_read_conf(lua_State *L, int idx, struct ws_conf *conf);
 ** options of a client, or of a server. */
 void ws_check_options(lua_State *L, int idx, int server);
 
+/* Adds checkKeys to the table at the top: the same for files in Lua. */
+void ws_open_options(lua_State *L);
+
 #endif

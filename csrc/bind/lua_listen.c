@@ -242,6 +242,23 @@ static struct ws_lserver *new_server(lua_State *L, struct ws_lloop *ll,
 /* Stack positions while a server is made. */
 enum { OPTIONS = 1, LOOP, SERVER };
 
+/* A router makes options of the options, with its handlers in them. */
+static void take_router(lua_State *L)
+{
+    if (lua_getfield(L, OPTIONS, "router") != LUA_TNIL) {
+        if (!lua_istable(L, -1) ||
+            lua_getfield(L, -1, "options") != LUA_TFUNCTION)
+            luaL_error(L, "option 'router' must be a router, got %s",
+                       luaL_typename(L, -1));
+        lua_insert(L, -2);
+        lua_pushvalue(L, OPTIONS);
+        lua_call(L, 2, 1);
+        luaL_checktype(L, -1, LUA_TTABLE);
+        lua_replace(L, OPTIONS);
+    }
+    lua_settop(L, OPTIONS);
+}
+
 /* wsock.listen(options) -> server | nil, message, code */
 int ws_listen(lua_State *L)
 {
@@ -252,7 +269,7 @@ int ws_listen(lua_State *L)
 
     memset(&a, 0, sizeof a);
     luaL_checktype(L, OPTIONS, LUA_TTABLE);
-    lua_settop(L, OPTIONS);
+    take_router(L);
     ws_check_options(L, OPTIONS, 1);
     if (ws_get_field(L, OPTIONS, "loop", LUA_TUSERDATA)) {
         ll = ws_check_loop(L, LOOP);

@@ -75,6 +75,7 @@ static const char *const server_names[] = {"headers",
                                            "origins",
                                            "verify",
                                            "slowConsumer",
+                                           "router",
                                            "onconnection",
                                            "onmessage",
                                            "onclose",
@@ -148,4 +149,31 @@ void ws_read_conf(lua_State *L, int idx, struct ws_conf *conf)
     conf->pong_ms = ws_get_seconds(L, idx, "pingTimeout", pong_s);
     conf->send_ms = ws_get_seconds(L, idx, "sendTimeout", send_s);
     conf->auto_pong = ws_get_boolean(L, idx, "autoPong", 1) != 0;
+}
+
+/* checkKeys(table, what, names): raises as ws_check_keys; for files in Lua,
+** whose options are refused like all others. */
+static int check_keys(lua_State *L)
+{
+    const char **names;
+    lua_Integer i, n;
+
+    luaL_checktype(L, 1, LUA_TTABLE);
+    luaL_checktype(L, 3, LUA_TTABLE);
+    n = (lua_Integer)lua_rawlen(L, 3);
+    names = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *names, 0);
+    for (i = 0; i < n; i++) {
+        lua_rawgeti(L, 3, i + 1);
+        names[i] = luaL_checkstring(L, -1); /* the table keeps it alive */
+        lua_pop(L, 1);
+    }
+    names[n] = NULL;
+    ws_check_keys(L, 1, luaL_checkstring(L, 2), names);
+    return 0;
+}
+
+void ws_open_options(lua_State *L)
+{
+    lua_pushcfunction(L, check_keys);
+    lua_setfield(L, -2, "checkKeys");
 }

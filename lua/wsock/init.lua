@@ -13,6 +13,11 @@ for _, name in ipairs {
   M[name] = core[name]
 end
 
+-- What is written in Lua is loaded when it is first used.
+for _, name in ipairs { "router" } do
+  M[name] = function(...) return require("wsock." .. name).new(...) end
+end
+
 --- The states of a socket, as in the browser.
 M.CONNECTING, M.OPEN, M.CLOSING, M.CLOSED = 0, 1, 2, 3
 

@@ -1,7 +1,8 @@
 ---@meta wsock
 
 -- lua/wsock/meta.lua -- the types of everything public, for editors (LuaCATS);
--- those of Blob and ArrayBuffer are in meta_bytes.lua.
+-- those of Blob and ArrayBuffer are in meta_bytes.lua, of what is written in
+-- Lua in meta_helpers.lua.
 --
 -- luacheck: no max comment line length
 -- Never loaded at run time.  README.md has the same names with what they mean;
@@ -219,6 +220,7 @@ function Socket:stats() end
 ---@field protocols string[]|(fun(offered: string[], request: wsock.Request): string?)|nil
 ---@field verify nil|fun(request: wsock.Request): boolean?, integer?, wsock.HeaderFields?, string?
 ---@field slowConsumer "skip"|"close"|nil "skip"
+---@field router wsock.Router? says what requests and sockets get
 ---@field onconnection wsock.OnConnection
 ---@field onmessage wsock.OnMessage
 ---@field onclose wsock.OnClose
@@ -291,6 +293,8 @@ function Server:on(name, listener) end
 ---@field query string? without "?"
 ---@field headers wsock.Headers
 ---@field body string? in onrequest
+---@field params table<string, string>? by a router: what its pattern captured
+---@field rest string? by a router: what "*" stands for, as it came
 local Request = {}
 
 --- Basic credentials; nil unless the request has them, once and well-formed.

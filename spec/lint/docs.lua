@@ -119,7 +119,7 @@ local function specimens(wsock)
   local all = {
     socket = socket, server = server, timer = timer, loop = wsock.loop(),
     protocol = wsock.protocol and wsock.protocol.server {},
-    blob = wsock.blob "", arraybuffer = wsock.arraybuffer "",
+    blob = wsock.blob "", arraybuffer = wsock.arraybuffer "", router = wsock.router(),
   }
   return all, function()
     socket:terminate()

@@ -1,0 +1,58 @@
+--- Checks of options, for the files in Lua: what they refuse, and in which words, is as with sockets.
+-- @module wsock.check
+
+local core = require "wsock.core"
+
+local M = {}
+
+-- What an option may be: how it is called in the error, the test, and whether a number is named by its value.
+local kinds = {
+  number = { "a number", function(v) return type(v) == "number" and v == v end, true },
+  seconds = { "a number of seconds >= 0", function(v) return type(v) == "number" and v >= 0 end, true },
+  count = { "an integer >= 0", function(v) return math.type(v) == "integer" and v >= 0 end, true },
+  string = { "a string", function(v) return type(v) == "string" end },
+  boolean = { "a boolean", function(v) return type(v) == "boolean" end },
+  table = { "a table", function(v) return type(v) == "table" end },
+  any = { "", function() return true end },
+}
+
+--- Whether a value can be called.
+-- @param value any
+-- @treturn boolean
+function M.callable(value)
+  if type(value) == "function" then return true end
+  local meta = debug.getmetatable(value)
+  return type(meta) == "table" and meta.__call ~= nil
+end
+
+kinds["function"] = { "a function", M.callable }
+kinds["list or function"] = { "a list or a function", function(v) return type(v) == "table" or M.callable(v) end }
+
+--- Raises, in the name of whoever called the caller, unless options is nil or a table with known keys and fitting
+-- values.
+-- @param options what was given
+-- @tparam string what what it is an option of, for the message: `"router"`
+-- @tparam table types the known keys, each with its kind: `"number"`, `"seconds"` (>= 0), `"count"` (an integer >= 0),
+-- `"string"`, `"boolean"`, `"table"`, `"function"` (or callable), `"list or function"`, `"any"`
+-- @treturn table options, or an empty table
+function M.options(options, what, types)
+  if options == nil then return {} end
+  if type(options) ~= "table" then
+    error(("options of %s must be a table, got %s"):format(what, type(options)), 3)
+  end
+  local names = {}
+  for name in pairs(types) do names[#names + 1] = name end
+  table.sort(names)
+  local ok, message = pcall(core.checkKeys, options, "option of " .. what, names)
+  if not ok then error(message, 3) end
+  for name, kind in pairs(types) do
+    local value, test = options[name], kinds[kind]
+    if value ~= nil and not test[2](value) then
+      local got = test[3] and type(value) == "number" and value or type(value)
+      error(("option '%s' must be %s, got %s"):format(name, test[1], got), 3)
+    end
+  end
+  return options
+end
+
+return M

@@ -1,0 +1,73 @@
+-- lua/wsock/check: the options of what is written in Lua.
+
+local lu = require "luaunit"
+local check = require "wsock.check"
+local core = require "wsock.core"
+
+local T = {}
+local contains = lu.assertErrorMsgContains
+
+local types = {
+  n = "number", s = "seconds", c = "count", w = "string", b = "boolean", t = "table", f = "function",
+  l = "list or function", a = "any", longName = "string",
+}
+
+local callable = setmetatable({}, { __call = print })
+
+local function try(options) return check.options(options, "x", types) end
+
+function T:test_what_fits_is_given_back()
+  local options = { n = -1.5, s = 0, c = 3, w = "", b = false, t = {}, f = print, l = {}, a = io.stdout }
+  lu.assertIs(try(options), options)
+  lu.assertEquals(try(nil), {})
+  lu.assertEquals(try({}), {})
+  for _, row in ipairs { { f = callable }, { l = print }, { l = callable }, { s = math.huge }, { n = 1 } } do
+    lu.assertIs(try(row), row)
+  end
+end
+
+function T:test_what_does_not_fit_raises()
+  for _, row in ipairs {
+    { "'n' must be a number, got string", { n = "1" } }, { "'n' must be a number", { n = 0 / 0 } },
+    { "'s' must be a number of seconds >= 0, got -1", { s = -1 } }, { "'s' must", { s = 0 / 0 } },
+    { "'c' must be an integer >= 0, got 1.5", { c = 1.5 } }, { "'c' must", { c = -1 } }, { "'c' must", { c = 1.0 } },
+    { "'w' must be a string, got number", { w = 1 } }, { "'b' must be a boolean", { b = "yes" } },
+    { "'t' must be a table", { t = print } }, { "'f' must be a function, got table", { f = {} } },
+    { "'l' must be a list or a function", { l = "x" } },
+  } do
+    contains(row[1], try, row[2])
+  end
+  for _, bad in ipairs { 1, "x", print, true } do contains("options of x must be a table", try, bad) end
+end
+
+function T:test_unknown_keys_are_named()
+  contains("unknown option of x 'longNam'; did you mean 'longName'?", try, { longNam = 1 })
+  contains("unknown option of x 'something'", try, { something = 1 })
+  contains("must have names", try, { "x" })
+end
+
+-- The line to blame is the user's.
+function T:test_the_blame()
+  local function public(options) local _ = try(options) return 1 end
+  for _, bad in ipairs { { n = "x" }, { nn = 1 }, 7 } do
+    local _, message = pcall(function() local _ = public(bad) return 1 end)
+    lu.assertStrContains(message, "check_spec.lua:")
+  end
+end
+
+function T:test_callable()
+  for _, value in ipairs { print, callable } do lu.assertTrue(check.callable(value)) end
+  for _, value in ipairs { {}, "x", 1, io.stdout, true } do lu.assertFalse(check.callable(value)) end
+  lu.assertFalse(check.callable(nil))
+end
+
+function T:test_keys_by_themselves()
+  core.checkKeys({ a = 1 }, "key", { "a", "b" })
+  core.checkKeys({}, "key", {})
+  contains("unknown key 'abd'; did you mean 'abc'?", core.checkKeys, { abd = 1 }, "key", { "abc" })
+  lu.assertError(core.checkKeys, { a = 1 }, "key", { {} })
+  lu.assertError(core.checkKeys, 1, "key", {})
+  lu.assertError(core.checkKeys, {}, "key")
+end
+
+return T
