@@ -14,6 +14,7 @@ supported_platforms = { "unix" }
 dependencies = { "lua >= 5.4, < 5.5" }
 external_dependencies = {
   CRYPTO = { header = "openssl/evp.h", library = "crypto" },
+  ZLIB = { header = "zlib.h", library = "z" },
 }
 -- The lists are written by `lua5.4 spec/lint/rockspec.lua --write`.
 build = {
@@ -82,11 +83,14 @@ build = {
         "csrc/proto/hello.c",
         "csrc/proto/input.c",
         "csrc/proto/message.c",
+        "csrc/proto/offer.c",
         "csrc/proto/opening.c",
         "csrc/proto/output.c",
+        "csrc/proto/pmd.c",
         "csrc/proto/welcome.c",
         "csrc/wire/auth.c",
         "csrc/wire/body.c",
+        "csrc/wire/deflate.c",
         "csrc/wire/field.c",
         "csrc/wire/frame.c",
         "csrc/wire/head.c",
@@ -101,13 +105,14 @@ build = {
       libraries = {
         -- libraries:
         "crypto",
+        "z",
         "pthread",
         "m",
         -- end
       },
       defines = { "_GNU_SOURCE" },
-      incdirs = { "csrc", "$(CRYPTO_INCDIR)" },
-      libdirs = { "$(CRYPTO_LIBDIR)" },
+      incdirs = { "csrc", "$(CRYPTO_INCDIR)", "$(ZLIB_INCDIR)" },
+      libdirs = { "$(CRYPTO_LIBDIR)", "$(ZLIB_LIBDIR)" },
     },
   },
 }

@@ -37,6 +37,7 @@ enum { WS_OK = 0, WS_MORE = 1 };
     X(CLOSE_UTF8, "PROTOCOL", 1007, 0, "close reason is not valid UTF-8")      \
     X(UTF8, "PROTOCOL", 1007, 0, "text message is not valid UTF-8")            \
     X(TOOBIG, "TOOBIG", 1009, 413, "message is larger than maxPayload")        \
+    X(DEFLATE, "PROTOCOL", 1007, 0, "compressed message does not inflate")     \
     X(FRAGMENTS, "TOOBIG", 1008, 0,                                            \
       "message has more fragments than maxFragments")                          \
     /* HTTP heads, RFC 9112 */                                                 \
@@ -70,6 +71,11 @@ enum { WS_OK = 0, WS_MORE = 1 };
       "server chose no subprotocol, or one that was not offered")              \
     X(EXTENSION_ANSWER, "HANDSHAKE", 0, 0,                                     \
       "server chose an extension that was not offered")                        \
+    X(DEFLATE_PARAM, "HANDSHAKE", 0, 0,                                        \
+      "server answered permessage-deflate with a parameter that is unknown, "  \
+      "repeated or has a wrong value")                                         \
+    X(DEFLATE_ANSWER, "HANDSHAKE", 0, 0,                                       \
+      "server's parameters of permessage-deflate do not fit the offer")        \
     X(REFUSED, "HANDSHAKE", 0, 0, "handshake was refused")                     \
     /* time and transport */                                                   \
     X(HANDSHAKE_TIMEOUT, "TIMEOUT", 0, 408, "handshakeTimeout has passed")     \

@@ -55,6 +55,11 @@ void probe_open_mem(lua_State *L);
 void probe_open_bytes(lua_State *L);
 void probe_open_chain(lua_State *L);
 
+/* -- of probe.wire, and of probe.proto -- */
+
+void probe_open_deflate(lua_State *L);
+void probe_open_pmd(lua_State *L);
+
 /* -- and of probe.bind -- */
 
 void probe_open_state(lua_State *L);

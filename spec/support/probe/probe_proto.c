@@ -401,5 +401,6 @@ int ws_probe_proto(lua_State *L)
     lua_newtable(L);
     luaL_setfuncs(L, functions, 0);
     probe_open_conn(L);
+    probe_open_pmd(L);
     return 1;
 }

@@ -378,5 +378,6 @@ int ws_probe_wire(lua_State *L)
         {NULL, NULL},
     };
     luaL_newlib(L, functions);
+    probe_open_deflate(L);
     return 1;
 }
