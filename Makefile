@@ -20,7 +20,6 @@ CC      = gcc
 LUA     = lua5.4
 OUT     = build
 PREFIX  = /usr/local
-DESTDIR =
 SECONDS = 20
 JOBS   := $(shell nproc 2>/dev/null || echo 1)
 WERROR  = $(if $(filter true,$(CI)),1)
@@ -154,9 +153,11 @@ include spec/lint/check.mk
 # ---- install ----------------------------------------------------------------
 CDIR = $(abspath $(DESTDIR)/$(PREFIX))/lib/lua/5.4
 LDIR = $(abspath $(DESTDIR)/$(PREFIX))/share/lua/5.4
+COMMAND = $(abspath $(DESTDIR)/$(PREFIX))/bin/wsock
 
 install: all
 	@install -D -m 755 $(MODULE) "$(CDIR)/wsock/core.so"
+	@install -D -m 755 lua/wsock/bin/wsock "$(COMMAND)"
 	@for f in $(LUAS:lua/%=%); do \
 	    install -D -m 644 lua/$$f "$(LDIR)/$$f" || exit 1; done
 	@cd / && LUA_CPATH_5_4="$(CDIR)/?.so" \
@@ -164,8 +165,8 @@ install: all
 	    $(LUA) -e 'print("installed " .. require "wsock"._VERSION)'
 
 uninstall:
-	rm -f "$(CDIR)/wsock/core.so" $(LUAS:lua/%="$(LDIR)/%")
-	-@rmdir "$(CDIR)/wsock" "$(LDIR)/wsock" 2>/dev/null || true
+	rm -f "$(COMMAND)" "$(CDIR)/wsock/core.so" $(LUAS:lua/%="$(LDIR)/%")
+	-@find "$(CDIR)/wsock" "$(LDIR)/wsock" -depth -type d -empty -delete
 
 doc:
 	$(NEED) build doc

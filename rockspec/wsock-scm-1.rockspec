@@ -19,9 +19,18 @@ external_dependencies = {
 -- The lists are written by `lua5.4 spec/lint/rockspec.lua --write`.
 build = {
   type = "builtin",
+  install = { bin = { wsock = "lua/wsock/bin/wsock" } },
   modules = {
     -- modules:
     ["wsock.check"] = "lua/wsock/check.lua",
+    ["wsock.cli"] = "lua/wsock/cli.lua",
+    ["wsock.cli.flags"] = "lua/wsock/cli/flags.lua",
+    ["wsock.cli.input"] = "lua/wsock/cli/input.lua",
+    ["wsock.cli.listen"] = "lua/wsock/cli/listen.lua",
+    ["wsock.cli.prompt"] = "lua/wsock/cli/prompt.lua",
+    ["wsock.cli.screen"] = "lua/wsock/cli/screen.lua",
+    ["wsock.cli.talk"] = "lua/wsock/cli/talk.lua",
+    ["wsock.cli.terminal"] = "lua/wsock/cli/terminal.lua",
     ["wsock"] = "lua/wsock/init.lua",
     ["wsock.meta"] = "lua/wsock/meta.lua",
     ["wsock.meta_bytes"] = "lua/wsock/meta_bytes.lua",
@@ -66,6 +75,7 @@ build = {
         "csrc/bind/lua_wire.c",
         "csrc/loop/clock.c",
         "csrc/loop/epoll.c",
+        "csrc/loop/fd.c",
         "csrc/loop/loop.c",
         "csrc/loop/poll.c",
         "csrc/loop/timer.c",

@@ -3,10 +3,13 @@
 
 #include "bind/lua_handler.h"
 
+#include "loop/fd.h"
 #include "loop/wake.h"
 
 #include <errno.h>
 #include <signal.h>
+
+enum { READ_DEFAULT = 64 * 1024, READ_MAX = 1024 * 1024 }; /* bytes */
 
 /* -- timers -- */
 
@@ -253,6 +256,28 @@ void ws_watch_ready(lua_State *L, struct ws_lwatch *w)
     ws_handler_call(L, 1, 0, 0);
 }
 
+/* core.read(fd [, n = 64 KiB]) -> what is there now, "" at the end; or nil,
+** message, code: "EAGAIN" when there is nothing yet.  For the command, whose
+** input must not stop the loop: io.read waits. */
+static int read_fd(lua_State *L)
+{
+    lua_Integer fd = luaL_checkinteger(L, 1);
+    lua_Integer n = luaL_optinteger(L, 2, READ_DEFAULT);
+    luaL_Buffer b;
+    size_t got;
+    char *p;
+    int err;
+
+    luaL_argcheck(L, fd >= 0 && fd <= 0x7FFFFFFF, 1, "no file descriptor");
+    luaL_argcheck(L, n > 0 && n <= READ_MAX, 2, "must be 1 to 1 MiB");
+    p = luaL_buffinitsize(L, &b, (size_t)n);
+    err = ws_fd_read((int)fd, p, (size_t)n, &got);
+    if (err != WS_OK)
+        return ws_push_errno(L, "read", err == WS_MORE ? EAGAIN : errno);
+    luaL_pushresultsize(&b, got);
+    return 1;
+}
+
 /* -- signals -- */
 
 static const struct {
@@ -431,4 +456,6 @@ void ws_open_timer(lua_State *L)
     new_class(L, WS_TIMER_NAME, timer_cancel, timer_gc);
     new_class(L, WS_WATCHER_NAME, watcher_cancel, watcher_gc);
     new_class(L, WS_SIGNAL_NAME, signal_cancel, signal_gc);
+    lua_pushcfunction(L, read_fd);
+    lua_setfield(L, -2, "read");
 }

@@ -34,6 +34,8 @@ test      c nginx                          nginx-light
 test      c haproxy                        haproxy
 test      c chromium                       chromium
 test      y websockets                     python3-websockets
+test      c tmux                           tmux
+unit      c tmux                           tmux
 unit      l luaunit                        lua-unit
 unit      l socket                         lua-socket
 check     c luacheck                       lua-check

@@ -202,6 +202,9 @@ end
 function M.start_lua(t) return M.start(lua_child(t)) end
 function M.run_lua(t) return M.run(lua_child(t)) end
 
+--- The same as words for a shell, for pipelines: {script, args..., env =}.
+function M.shell_lua(t) return command_of(lua_child(t)) end
+
 --- A TCP port nobody listens on now, for programs that cannot pick their own.
 function M.free_port()
   local used = {}

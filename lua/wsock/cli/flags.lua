@@ -1,0 +1,161 @@
+--- The command's flags: what a help text says is what is understood.
+-- A line "  -n, --count COUNT   meaning" is a flag with a value, one without a
+-- word in capitals a flag without; "--cert FILE, --key FILE" are two. So no flag
+-- is undocumented, and none is only documented.
+-- @module wsock.cli.flags
+
+local M = {}
+
+-- Checks, by the name of the flag or of its value; each returns the value, or false and what it must be.
+local kinds = {}
+
+local function seconds(text, least)
+  local n = tonumber(text)
+  return n and n >= least and n < math.huge and n, "must be a number of seconds"
+end
+function kinds.SECONDS(text) return seconds(text, 0) end
+function kinds.wait(text) return seconds(text, -1) end -- -1: for ever
+
+function kinds.COUNT(text)
+  return text:find "^%d+$" and math.tointeger(tonumber(text)), "must be a whole number"
+end
+
+local function any(text) return text end
+
+--- Reads the flags of a help text.
+-- @tparam string help
+-- @treturn table map from every name, dashes included, to its flag: a table with `name` (the long one) and `kind`, nil
+-- for a flag without a value
+function M.read(help)
+  local known = {}
+  for line in help:gmatch "[^\n]+" do
+    local head, short = line:match "^ +(%-.-)  ", nil
+    for name, kind in (head or ""):gmatch "(%-%-?[%a-]+) ?(%u*)" do
+      if #name == 2 then
+        short = name
+      else
+        local flag = { name = name:sub(3), kind = kind ~= "" and kind or nil }
+        known[name] = flag
+        if short then known[short], short = flag, nil end
+      end
+    end
+  end
+  return known
+end
+
+-- How many letters must change, come or go (Levenshtein).
+local function distance(a, b)
+  local row = {}
+  for j = 0, #b do row[j] = j end
+  for i = 1, #a do
+    local diagonal = row[0]
+    row[0] = i
+    for j = 1, #b do
+      local same = a:byte(i) == b:byte(j) and 0 or 1
+      diagonal, row[j] = row[j], math.min(row[j] + 1, row[j - 1] + 1, diagonal + same)
+    end
+  end
+  return row[#b]
+end
+
+--- The known name most like this one.
+function M.nearest(name, known)
+  local best, least
+  for other in pairs(known) do
+    local d = distance(name, other)
+    if not least or d < least or d == least and other < best then best, least = other, d end
+  end
+  return best
+end
+
+-- A fault of the user's is raised as a table, to tell it from one of ours.
+local function usage(message, ...)
+  error({ usage = message:format(...) }, 0)
+end
+M.usage = usage
+
+local function put(options, flag, shown, text)
+  local value, must = (kinds[flag.name] or kinds[flag.kind] or any)(text)
+  if not value then usage("%s %s, got '%s'", shown, must, text) end
+  local list = options[flag.name]
+  if type(list) == "table" then
+    list[#list + 1] = value
+  else
+    options[flag.name] = value
+  end
+end
+
+local function find(known, name)
+  local flag = known[name]
+  if not flag then usage("unknown flag %s; did you mean %s?", name, M.nearest(name, known)) end
+  return flag
+end
+
+-- "-vn5": v has no value, n has "5". Returns the flag that still needs one.
+local function short_flags(known, word, options)
+  for i = 2, #word do
+    local name = "-" .. word:sub(i, i)
+    local flag = find(known, name)
+    if flag.kind then
+      if i == #word then return flag, name end
+      return put(options, flag, name, word:sub(i + 1))
+    end
+    options[flag.name] = true
+  end
+end
+
+local function long_flag(known, word, options)
+  local name, value = word:match "^(%-%-[^=]*)=?(.*)$"
+  local flag, given = find(known, name), word:find("=", 1, true)
+  if not flag.kind then
+    if given then usage("%s takes no value", name) end
+    options[flag.name] = true
+  elseif given then
+    put(options, flag, name, value)
+  else
+    return flag, name
+  end
+end
+
+--- Reads a command line; raises `{usage = message}` for what it cannot be.
+-- @tparam table known from `read`
+-- @tparam {string,...} words the command line
+-- @tparam {string,...} lists the flags that may be repeated
+-- @treturn table values by long name, lists for those of `lists`
+-- @treturn {string,...} the words that are no flags
+function M.parse(known, words, lists)
+  local options, rest, i, plain = {}, {}, 1, false
+  for _, name in ipairs(lists) do options[name] = {} end
+  while i <= #words do
+    local word, flag, shown = words[i], nil, nil
+    if plain or word == "-" or not word:find "^%-" then
+      rest[#rest + 1] = word
+    elseif word == "--" then
+      plain = true
+    elseif word:find "^%-%-" then
+      flag, shown = long_flag(known, word, options)
+    else
+      flag, shown = short_flags(known, word, options)
+    end
+    if flag then
+      i = i + 1
+      if not words[i] then usage("%s needs a value: %s", shown, flag.kind) end
+      put(options, flag, shown, words[i])
+    end
+    i = i + 1
+  end
+  return options, rest
+end
+
+--- Header lines, "Name: value", as a list of {name, value}.
+function M.fields(lines)
+  local list = {}
+  for i, line in ipairs(lines) do
+    local name, value = line:match "^%s*([^:]-)%s*:%s*(.-)%s*$"
+    if not name then usage("--header must be 'Name: value', got '%s'", line) end
+    list[i] = { name, value }
+  end
+  return list
+end
+
+return M

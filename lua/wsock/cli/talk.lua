@@ -1,0 +1,314 @@
+--- `wsock URL`: lines in, messages out.
+-- @module wsock.cli.talk
+
+local wsock = require "wsock"
+local core = require "wsock.core"
+local flags = require "wsock.cli.flags"
+local input = require "wsock.cli.input"
+local prompt = require "wsock.cli.prompt"
+local screen = require "wsock.cli.screen"
+local terminal = require "wsock.cli.terminal"
+
+local M = {}
+
+M.help = [==[
+Usage: wsock [flags] URL            talk to a server: a line is a message
+       wsock listen [flags] PORT    be one; see wsock listen --help
+
+  -x, --execute MESSAGE     send this, read no input; repeatable
+  -w, --wait SECONDS        after the input: leave when nothing came for so long
+                            (1); -1 waits for the server to close
+  -n, --count COUNT         after the input: leave when so many messages came
+  -b, --binary              binary messages: bytes as they come, no lines
+      --hex                 binary messages in hexadecimal, in and out
+  -H, --header LINE         "Name: value" for the request; repeatable
+  -s, --subprotocol NAME    offer it; repeatable
+  -o, --origin ORIGIN       say where this comes from
+      --auth USER           "user:password", sent as basic authentication
+      --ping SECONDS        between pings (30; 0: none)
+      --connect-timeout SECONDS   for address, connection and handshake (10)
+  -v, --verbose             handshake, pings and close, on standard error
+  -h, --help, --version     this; the version
+
+At a terminal: /ping [data], /pong [data], /close [code [reason]], //text
+Exit code: 0 done, 1 no connection, 2 usage, 3 closed otherwise than expected
+]==]
+M.lists = { "execute", "header", "subprotocol" }
+
+local HIGH = 1024 * 1024 -- bytes waiting to be sent, above which no more is read; the socket's default
+local QUIET = 1 -- seconds
+local BUSY = 0.02 -- seconds until it is looked again whether all is sent
+local LAST = "end of input" -- what the ping behind the last message carries
+local PATIENCE = 20 -- seconds for a pong; servers must send it (RFC 6455 5.5.2), and some do not
+
+-- The end of a connection nobody needs to worry about.
+local usual = { [1000] = true, [1001] = true, [1005] = true }
+
+local Talk = {}
+Talk.__index = Talk
+
+-- ---- out ------------------------------------------------------------------------
+
+-- "48 65" -> "He"; nil when it is no hexadecimal.
+local function unhex(text)
+  text = text:gsub("%s", "")
+  if #text % 2 == 1 or text:find "%X" then return nil end
+  return (text:gsub("%x%x", function(pair) return string.char(tonumber(pair, 16)) end))
+end
+
+-- What the user wrote, as bytes and kind; or nil and what is wrong with it.
+function Talk:encode(text)
+  local o = self.options
+  if o.hex then
+    local bytes = unhex(text)
+    if not bytes then return nil, "is not hexadecimal" end
+    return bytes, "binary"
+  elseif o.binary then
+    return text, "binary"
+  elseif not utf8.len(text) then
+    return nil, "is not UTF-8; see --binary"
+  end
+  return text, "text"
+end
+
+function Talk:send(text)
+  self.lines = self.lines + 1
+  local data, kind = self:encode(text)
+  if data then return self.socket:send(data, kind) end
+  local message = ("line %d %s"):format(self.lines, kind)
+  if self.interactive then return self.screen:note("wsock: %s", message) end
+  self:leave(2, message)
+end
+
+-- ---- the end --------------------------------------------------------------------
+
+--- Closes; code: how the command ends if the server agrees.
+function Talk:leave(code, message)
+  if self.leaving then return end
+  self.leaving, self.code = true, code
+  if message then self.screen:note("wsock: %s", message) end
+  if self.input then self.input:stop() end
+  self:finish()
+end
+
+-- Close goes out when everything before it is gone: the clock for the server's answer starts then.
+function Talk:finish()
+  if self.socket.readyState ~= wsock.OPEN then return self.socket:close(1000) end
+  if self.socket.bufferedAmount == 0 then return self.socket:close(self.closeCode or 1000, self.closeReason) end
+  wsock.after(BUSY, function() self:finish() end)
+end
+
+-- The silence that matters begins when the server has read everything: when it answers the ping behind the last
+-- message.
+function Talk:silent_since()
+  local now = wsock.now()
+  if self.socket.bufferedAmount > 0 then return now end
+  if not self.pinged then
+    self.pinged = now
+    self.socket:ping(LAST)
+  end
+  if not self.ponged and now - self.pinged < PATIENCE then return now end
+  return self.last
+end
+
+-- After the input: have we waited long enough?
+function Talk:wait()
+  if self.leaving then return end
+  local o = self.options
+  local wait = o.wait or (o.count and -1 or QUIET)
+  if o.count and self.received >= o.count then return self:leave(0) end
+  if wait < 0 then return end
+  local left = wait > 0 and self:silent_since() + wait - wsock.now() or 0
+  if left > 0 then
+    wsock.after(left < wait and left or BUSY, function() self:wait() end)
+  elseif o.count then
+    self:leave(3, ("%d of %d messages came"):format(self.received, o.count))
+  else
+    self:leave(0)
+  end
+end
+
+function Talk:ended(message)
+  if message then self.screen:note("wsock: standard input: %s", message) end
+  if self.interactive then return self:leave(0) end
+  self.last = wsock.now()
+  self.complete = true
+  self:wait()
+end
+
+-- A signal: leave properly, the second one at once.
+function Talk:interrupt()
+  if self.leaving or self.socket.readyState ~= wsock.OPEN then return self.socket:terminate() end
+  self:leave(0)
+end
+
+-- ---- the commands of a terminal ---------------------------------------------------
+
+local commands = {}
+
+function commands.ping(self, data) self.socket:ping(data) end
+function commands.pong(self, data) self.socket:pong(data) end
+
+function commands.close(self, words)
+  local code, reason = words:match "^(%d*)%s*(.*)$"
+  self.closeCode = math.tointeger(tonumber(code))
+  self.closeReason = reason ~= "" and reason or nil
+  self.socket:close(self.closeCode, self.closeReason) -- raises for what may not be sent
+  self.leaving, self.code = true, 0
+end
+
+function Talk:typed(line)
+  local name, rest = line:match "^/(%a+)%s*(.*)$"
+  if line:find "^//" then
+    self:send(line:sub(2))
+  elseif not name then
+    self:send(line)
+  elseif not commands[name] then
+    self.screen:note("no command /%s; there are /ping, /pong and /close, and //%s sends /%s", name, name, name)
+  else
+    local ok, message = pcall(commands[name], self, rest)
+    if not ok then self.screen:note("%s", message) end
+  end
+end
+
+-- ---- in -------------------------------------------------------------------------
+
+function Talk:begin()
+  local o = self.options
+  if #o.execute > 0 then
+    for _, message in ipairs(o.execute) do self:send(message) end
+    return self:ended()
+  end
+  local function done(message) self:ended(message) end
+  if self.interactive then
+    self.screen.mark = "< "
+    self.input = prompt.start(self.screen, function(line) self:typed(line) end, done)
+    return
+  end
+  local function take(bytes)
+    self:send(bytes)
+    if self.socket.bufferedAmount > HIGH then self.input:pause() end -- drain is owed now
+  end
+  self.input = input.start(0, { take = take, done = done, blocks = o.binary and not o.hex })
+end
+
+function Talk:got(data, kind)
+  self.received, self.last = self.received + 1, wsock.now()
+  self.screen:message(data, kind)
+  local count = self.options.count
+  if count and self.received >= count and (self.complete or self.interactive) then self:leave(0) end
+end
+
+-- ---- what -v tells ----------------------------------------------------------------
+
+-- What we asked for; the rest of the request is the same for everyone (RFC 6455 4.1).
+function Talk:show_request()
+  local d, uri = self.screen, core.wire.uri.parse(self.socket.url)
+  d:detail("> GET %s HTTP/1.1", uri.target)
+  d:detail("> Host: %s", uri.hostHeader or "localhost")
+  for _, field in ipairs(self.headers) do d:detail("> %s: %s", field[1], field[2]) end
+  if self.options.origin then d:detail("> Origin: %s", self.options.origin) end
+  local protocols = table.concat(self.options.subprotocol, ", ")
+  if protocols ~= "" then d:detail("> Sec-WebSocket-Protocol: %s", protocols) end
+end
+
+function Talk:show_response()
+  local r, d = self.socket.response, self.screen
+  if not r or self.shown then return end
+  self.shown = true
+  d:detail("< HTTP/1.1 %d %s", r.status, r.reason)
+  for i = 1, #r.headers do d:detail("< %s: %s", r.headers[i][1], r.headers[i][2]) end
+end
+
+local function named(code)
+  local name = wsock.closeCodes[code]
+  return name and ("%d %s"):format(code, name) or tostring(code)
+end
+
+-- ---- events -----------------------------------------------------------------------
+
+function Talk:opened()
+  local s = self.socket
+  self:show_response()
+  self.screen:detail("* open: %s%s%s", s.remoteAddress, s.remotePort and " port " .. s.remotePort or "",
+    s.protocol ~= "" and ", subprotocol " .. s.protocol or "")
+  self.open = true
+  if self.interactive then self.screen:note("connected to %s; Ctrl-C or /close ends", s.url) end
+  self:begin()
+end
+
+function Talk:closed(code, reason, clean)
+  local s = self.screen
+  if self.input then self.input:stop() end
+  s:detail("* close: %s%s%s", named(code), reason ~= "" and " " .. reason or "", clean and "" or ", not clean")
+  if not self.open then
+    self.code = self.code or 1
+  elseif self.leaving then
+    self.code = clean and self.code or 3
+  else
+    self.code = clean and usual[code] and 0 or 3
+    if self.options.count and self.received < self.options.count then self.code = 3 end
+  end
+  if self.open and not self.leaving and (self.interactive or self.code ~= 0) then
+    s:note("wsock: closed: %s %s", named(code), reason)
+  end
+  s:flush()
+end
+
+function Talk:listen()
+  local s = self.socket
+  s:on("open", function() self:opened() end)
+  s:on("message", function(data, kind) self:got(data, kind) end)
+  s:on("drain", function() if self.input then self.input:resume() end end)
+  s:on("ping", function(data) self.screen:detail("* ping %s", data) end)
+  s:on("pong", function(data)
+    if data == LAST then self.ponged, self.last = true, wsock.now() end
+    self.screen:detail("* pong %s, after %.3f s", data, s.latency or 0)
+  end)
+  s:on("error", function(message)
+    self:show_response()
+    self.screen:note("wsock: %s", message)
+  end)
+  s:on("close", function(...)
+    self:closed(...)
+    wsock.stop()
+  end)
+end
+
+-- ---- from the command line ----------------------------------------------------------
+
+-- localhost:8080/x is ws://localhost:8080/x
+local function complete(url)
+  return (url:find "^%a[%w+.-]*://" or url:find "^ws%+unix:") and url or "ws://" .. url
+end
+
+--- Talks until the connection ends.
+-- @tparam table options from `flags.parse`
+-- @tparam {string,...} words the URL
+-- @treturn integer exit code
+function M.run(options, words)
+  if not words[1] then flags.usage "a URL is missing" end
+  if words[2] then flags.usage("one URL is enough: what is '%s'?", words[2]) end
+  local self = setmetatable({ options = options, received = 0, lines = 0 }, Talk)
+  local shows = terminal.is(1)
+  self.interactive = shows and #options.execute == 0 and terminal.is(0)
+  self.screen = screen.new(options, { terminal = shows, onbroken = function() self:leave(0) end })
+  self.headers = flags.fields(options.header)
+  if options.auth then
+    table.insert(self.headers, { "Authorization", "Basic " .. core.codec.base64.encode(options.auth) })
+  end
+  local ok, socket = pcall(wsock.WebSocket, complete(words[1]), options.subprotocol, {
+    headers = self.headers, origin = options.origin, maxBuffered = 0, pingInterval = options.ping,
+    handshakeTimeout = options["connect-timeout"],
+  })
+  if not ok then flags.usage("%s", socket) end
+  self.socket = socket
+  self:show_request()
+  self:listen()
+  wsock.signal("PIPE", function() end) -- writing says so by itself
+  for _, name in ipairs { "INT", "TERM", "HUP" } do wsock.signal(name, function() self:interrupt() end) end
+  wsock.run()
+  return self.code
+end
+
+return M

@@ -1,0 +1,28 @@
+--- What the command asks of a terminal.
+-- @module wsock.cli.terminal
+
+local M = {}
+
+--- Whether a descriptor of ours is a terminal.
+function M.is(fd)
+  return os.execute(("test -t %d"):format(fd)) == true
+end
+
+local names = { ["\r"] = "\\r", ["\27"] = "\\e" }
+
+--- Text that is safe to show: what would move the cursor, or give the terminal orders, is written out. Line ends and
+-- tabs stay, and everything that is no control character.
+function M.clean(text)
+  text = text:gsub("[%z\1-\8\11-\31\127]", function(c) return names[c] or ("\\x%02x"):format(c:byte()) end)
+  -- C1 controls: U+0080 to U+009F
+  return (text:gsub("\xc2([\x80-\x9f])", function(c) return ("\\u{%x}"):format(c:byte()) end))
+end
+
+--- Bytes in hexadecimal, at most `most` of them.
+function M.hex(bytes, most)
+  local cut = most and #bytes > most
+  local text = (cut and bytes:sub(1, most) or bytes):gsub(".", function(c) return ("%02x"):format(c:byte()) end)
+  return text .. (cut and "…" or "")
+end
+
+return M
