@@ -71,7 +71,7 @@ end
 --- Starts reading a descriptor.
 -- @tparam integer fd
 -- @tparam table t `take(bytes)` gets each line, without its end; the last one also when it has none. With
--- `blocks = true` it gets the bytes as they come. `done([message])` is called once, at the end; message: what was wrong.
+-- `blocks = true` it gets the bytes as they come. `done([message])` is called once, at the end, with what was wrong.
 function M.start(fd, t)
   local self = setmetatable({ fd = fd, take = t.take, done = t.done, blocks = t.blocks, pieces = {} }, Input)
   self:resume()

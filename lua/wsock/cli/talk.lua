@@ -277,6 +277,13 @@ end
 
 -- ---- from the command line ----------------------------------------------------------
 
+local function credentials(text)
+  if not text then return nil end
+  local user, password = text:match "^([^:]*):(.*)$"
+  if not user then flags.usage "--auth must be 'user:password'" end
+  return { user, password }
+end
+
 -- localhost:8080/x is ws://localhost:8080/x
 local function complete(url)
   return (url:find "^%a[%w+.-]*://" or url:find "^ws%+unix:") and url or "ws://" .. url
@@ -294,12 +301,9 @@ function M.run(options, words)
   self.interactive = shows and #options.execute == 0 and terminal.is(0)
   self.screen = screen.new(options, { terminal = shows, onbroken = function() self:leave(0) end })
   self.headers = flags.fields(options.header)
-  if options.auth then
-    table.insert(self.headers, { "Authorization", "Basic " .. core.codec.base64.encode(options.auth) })
-  end
   local ok, socket = pcall(wsock.WebSocket, complete(words[1]), options.subprotocol, {
     headers = self.headers, origin = options.origin, maxBuffered = 0, pingInterval = options.ping,
-    handshakeTimeout = options["connect-timeout"],
+    handshakeTimeout = options["connect-timeout"], auth = credentials(options.auth),
   })
   if not ok then flags.usage("%s", socket) end
   self.socket = socket
