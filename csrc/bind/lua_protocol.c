@@ -200,25 +200,40 @@ static int conn_closed(lua_State *L)
     return 0;
 }
 
-/* conn:output() -> bytes for the transport, "" when there are none.  They are
-** taken for sent. */
+static size_t sum(const struct ws_slice *v, int n)
+{
+    size_t size = 0;
+
+    while (n > 0)
+        size += v[--n].n;
+    return size;
+}
+
+/* conn:output([max]) -> bytes for the transport, "" when there are none.  They
+** are taken for sent, so who can be held up asks for no more than fits (max)
+** and again when that is gone: what was not asked for counts as waiting. */
 static int conn_output(lua_State *L)
 {
     struct ws_lconn *p = ws_check_lconn(L);
+    lua_Integer most = luaL_optinteger(L, 2, LUA_MAXINTEGER);
     struct ws_slice some[16], *v = some;
     int i, n, max = 16;
     size_t size = 0;
     luaL_Buffer b;
 
-    for (n = ws_conn_output(&p->conn, v, max); n == max;
-         n = ws_conn_output(&p->conn, v, max)) {
+    luaL_argcheck(L, most > 0, 2, "max must be at least 1");
+    n = ws_conn_output(&p->conn, v, max);
+    while (n == max && sum(v, n) < (size_t)most) {
         max *= 8;
         v = lua_newuserdata(L, (size_t)max * sizeof *v);
+        n = ws_conn_output(&p->conn, v, max);
     }
     luaL_buffinit(L, &b);
-    for (i = 0; i < n; i++) {
-        luaL_addlstring(&b, (const char *)v[i].p, v[i].n);
-        size += v[i].n;
+    for (i = 0; i < n && size < (size_t)most; i++) {
+        size_t room = (size_t)most - size, part = v[i].n;
+        part = part < room ? part : room;
+        luaL_addlstring(&b, (const char *)v[i].p, part);
+        size += part;
     }
     luaL_pushresult(&b);
     ws_conn_sent(&p->conn, size);

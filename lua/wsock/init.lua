@@ -18,6 +18,10 @@ for _, name in ipairs { "router" } do
   M[name] = function(...) return require("wsock." .. name).new(...) end
 end
 
+--- The connection under other loops: `adapter.luv`, `.cqueues`, `.copas`, each
+-- loaded, with its loop, when first asked for.
+M.adapter = setmetatable({}, { __index = function(_, name) return require("wsock.adapter." .. name) end })
+
 --- The states of a socket, as in the browser.
 M.CONNECTING, M.OPEN, M.CLOSING, M.CLOSED = 0, 1, 2, 3
 

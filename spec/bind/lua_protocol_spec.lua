@@ -304,6 +304,39 @@ function T:test_much_output()
   lu.assertEquals({ conn.bufferedAmount, conn:output() }, { 0, "" })
 end
 
+function T:test_output_in_parts()
+  local client, server, heard = pair()
+  local want = {}
+  for i = 1, 400 do
+    want[i] = "message:" .. ("%d"):format(i):rep(300) .. ":text"
+    client:send(("%d"):format(i):rep(300))
+  end
+  local size, waiting = 0, client.bufferedAmount
+  lu.assertErrorMsgContains("at least 1", client.output, client, 0)
+  repeat
+    local part = client:output(1 + size % 3000)
+    lu.assertTrue(#part <= 1 + size % 3000)
+    size = size + #part
+    server:feed(part)
+    local text = events(server)
+    if text ~= "" then heard[server][#heard[server] + 1] = text end
+    lu.assertTrue(client.bufferedAmount <= waiting) -- what was not asked for waits
+    waiting = client.bufferedAmount
+  until part == ""
+  lu.assertEquals({ waiting, client:want "write" }, { 0, false })
+  lu.assertEquals(table.concat(heard[server], " | "), table.concat(want, " | "))
+end
+
+-- One large frame: drain comes with the part that empties the queue far enough.
+function T:test_output_in_parts_and_marks()
+  local client = pair { highWaterMark = 50000, lowWaterMark = 10000 }
+  client:send(("x"):rep(100000), "binary")
+  lu.assertEquals({ #client:output(80000), events(client) }, { 80000, "" })
+  lu.assertEquals(client.bufferedAmount, 100014 - 80000)
+  lu.assertEquals({ #client:output(20000), events(client) }, { 20000, "drain" })
+  lu.assertEquals(#client:output(20000), 14)
+end
+
 -- ---- limits and times --------------------------------------------------------
 
 -- maxPayload at n-1, n, n+1; maxFragments; 0 is no limit

@@ -265,4 +265,32 @@ function T:test_the_database_outlives_the_server()
   lu.assertEquals({ get(again) }, { "200", '[{"id":1,"body":"kept"}]\n' })
 end
 
+-- ---- other loops ------------------------------------------------------------------------
+
+function T:test_our_loop_inside_others()
+  for _, name in ipairs { "in_luv.lua", "in_cqueues.lua" } do
+    local child, url = start(name)
+    local socket, record = peer.connect(url)
+    record:wait "^text tick %d+$"
+    socket:send "hello"
+    record:wait "^text hello$"
+    record:wait "^text tick [2-9]"
+    socket:close(1000)
+    record:wait "^close 1000 %- clean"
+    lu.assertNil(child:code(), child:output())
+  end
+end
+
+function T:test_protocol_over_luasocket()
+  local _, port, record = peer.echo()
+  local url = ("ws://127.0.0.1:%d/"):format(port)
+  local child = peer.start_lua { here .. "tcp_client.lua", url, "one", "Zoë" }
+  lu.assertEquals(child:wait(10, peer.pump), 0)
+  lu.assertEquals(lines(child:output()), { "one", "Zoë", "closed\t1000\t" })
+  record:wait "^close 1000 %- clean"
+  child = peer.start_lua { here .. "tcp_client.lua", url }
+  lu.assertEquals(child:wait(10, peer.pump), 0)
+  lu.assertEquals(child:output(), "closed\t1000\t\n")
+end
+
 return T

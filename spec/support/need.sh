@@ -27,6 +27,9 @@ build     p zlib                           zlib1g-dev
 test      l luaunit                        lua-unit
 test      l socket                         lua-socket
 test      l luasql.sqlite3                 lua-sql-sqlite3
+test      l luv                            lua-luv
+test      l cqueues                        lua-cqueues
+test      f /usr/share/lua/5.2/copas.lua   lua-copas
 test      c curl                           curl
 test      c openssl                        openssl
 test      c node                           nodejs
@@ -38,6 +41,9 @@ test      c tmux                           tmux
 unit      c tmux                           tmux
 unit      l luaunit                        lua-unit
 unit      l socket                         lua-socket
+unit      l luv                            lua-luv
+unit      l cqueues                        lua-cqueues
+unit      f /usr/share/lua/5.2/copas.lua   lua-copas
 check     c luacheck                       lua-check
 check     c clang-format                   clang-format
 check     c clang-tidy                     clang-tidy

@@ -1,0 +1,96 @@
+--- What the adapters of other loops have in common: how a connection is made
+-- of a URL and options, and who may come in.  No loop is known here.
+-- @module wsock.adapter.shared
+
+local core = require "wsock.core"
+
+local M = {}
+
+--- Bytes that are given to a transport at a time: what is not given yet counts
+-- as waiting, for `bufferedAmount`, `highWaterMark` and `sendTimeout`.
+M.PIECE = 65536
+
+-- The options of an adapter, which the protocol object would not know.
+local own = {
+  host = true, port = true, backlog = true, loop = true, receiveQueue = true,
+  origins = true, protocols = true, verify = true, onrequest = true,
+}
+
+-- The protocol object's options: all but the adapter's own and those named.
+local function options_of(options, now, also)
+  local rest = { now = now }
+  for key, value in pairs(options or {}) do
+    if not also[key] then rest[key] = value end
+  end
+  return rest
+end
+
+--- The handlers an adapter calls, by name.
+function M.names(list)
+  local set = {}
+  for _, name in ipairs(list) do set[name] = true end
+  return set
+end
+
+--- A client's connection, its host and its port.  Raises when URL or options
+-- cannot be right.
+-- @param url ws: or http:
+-- @param options of the adapter and of `wsock.protocol.client`
+-- @param now seconds by the loop's clock
+-- @param handlers names that are the adapter's
+function M.client(url, options, now, handlers)
+  local conn = core.protocol.client(url, options_of(options, now, handlers))
+  local uri = core.wire.uri.parse(url)
+  if uri.secure then error("connect: " .. uri.scheme .. ": adapters have no TLS", 3) end
+  if uri.path then error("connect: adapters have no unix sockets", 3) end
+  return conn, (uri.host:gsub("^%[(.*)%]$", "%1")), uri.port
+end
+
+--- A server's connection.
+function M.server(options, now, handlers)
+  local also = setmetatable({}, { __index = function(_, key) return own[key] or handlers[key] end })
+  return core.protocol.server(options_of(options, now, also))
+end
+
+--- Whether a transport that is no longer wanted may go at once: what was given
+-- to it (`socket.writing`) still leaves, unless the connection failed or was
+-- cut (`socket.cut`).
+function M.may_drop(socket)
+  return not socket.writing or socket.cut or socket.conn.fault ~= nil
+end
+
+-- The first of the offered subprotocols that is in the list.
+local function choose(list, request)
+  local offered = request.headers["sec-websocket-protocol"] or ""
+  local known = M.names(list or {})
+  for name in offered:gmatch "[^,%s]+" do
+    if known[name] then return name end
+  end
+end
+
+-- The Origin: "*" lets everyone in, a list those in it, nothing the same host.
+local function from_here(conn, origins)
+  if origins == nil then return conn.sameHost end
+  local origin = conn.request.headers.origin
+  return origin == nil or origins == "*" or M.names(origins)[origin]
+end
+
+--- Answers "upgrade": the Origin, then `verify(request)` → true or false,
+-- status, headers, body; then 101 with the first subprotocol we know.
+function M.admit(conn, options)
+  if not from_here(conn, options.origins) then return conn:reject(403) end
+  if options.verify then
+    local ok, status, headers, body = options.verify(conn.request)
+    if not ok then return conn:reject(status, headers, body) end
+  end
+  conn:accept { protocol = choose(options.protocols, conn.request) }
+end
+
+--- Answers "request" by `onrequest(request)` → status, headers, body; without
+-- it there is only WebSocket here (RFC 9110 15.5.22).
+function M.answer(conn, options)
+  if not options.onrequest then return conn:respond(426, { Upgrade = "websocket" }) end
+  conn:respond(options.onrequest(conn.request))
+end
+
+return M

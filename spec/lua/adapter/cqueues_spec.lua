@@ -1,0 +1,22 @@
+-- adapter/cqueues: client and server in cqueues' coroutines.
+
+local cqueues = require "cqueues"
+
+local adapter = require "wsock.adapter.cqueues"
+local controller = cqueues.new()
+local raised
+
+local T = require "support.adapter_cases" {
+  adapter = adapter,
+  spawn = function(fn) controller:wrap(fn) end,
+  step = function()
+    local ok, message = controller:step(0)
+    if not ok then raised = message end
+  end,
+  error = function(forget)
+    raised = not forget and raised or nil
+    return raised
+  end,
+}
+
+return T

@@ -1,0 +1,407 @@
+-- adapter/luv: client and server with callbacks.
+
+local lu = require "luaunit"
+local adapter = require "wsock.adapter.luv"
+local bytes = require "support.bytes"
+local clock = require "support.clock"
+local net = require "socket"
+local peer = require "interop.peer"
+local uv = require "luv"
+local wsock = require "wsock"
+
+local T = {}
+
+local MASK = "\1\2\3\4"
+local REQUEST = table.concat({ "GET /chat HTTP/1.1", "Host: h", "Upgrade: websocket", "Connection: Upgrade",
+  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13", "", "" }, "\r\n")
+
+local function pump()
+  uv.run "nowait"
+  wsock.step(0)
+  net.sleep(0.001)
+end
+
+local function wait(condition, what)
+  local ok, value = pcall(clock.wait, condition, 10, pump)
+  if not ok then error((what or "a condition") .. ": " .. value, 2) end
+  return value
+end
+
+-- libuv keeps its descriptors and its look-up threads.
+function T:setUpClass()
+  uv.new_tcp():close()
+  uv.getaddrinfo("localhost", "80", {}, function() end)
+  uv.run()
+end
+
+function T:setUp()
+  self.open = {}
+end
+
+-- Handlers that write down what happens.
+local function recorder(more)
+  local record = peer.record()
+  local options = {
+    onopen = function() record:add "open" end,
+    onmessage = function(_, data, kind) record:add(kind, #data > 64 and #data or data) end,
+    onping = function(_, data) record:add("ping", data) end,
+    onpong = function(_, data) record:add("pong", data) end,
+    onerror = function(_, message, code) record:add("error", code, message) end,
+    onclose = function(_, code, reason, clean) record:add("close", code, reason, tostring(clean)) end,
+  }
+  for key, value in pairs(more or {}) do options[key] = value end
+  return options, record
+end
+
+local function heard(record, pattern)
+  local ok, line = pcall(wait, function() return record:has(pattern) end)
+  if not ok then error(("no '%s' came, but: %s"):format(pattern, tostring(record)), 2) end
+  return line
+end
+
+-- A client of the adapter's at an echo of ours; its record, and the other's.
+function T:connect(more, server)
+  local _, port, far = peer.echo(server)
+  local options, record = recorder(more)
+  local socket = adapter.connect(("ws://localhost:%d/a?b"):format(port), options)
+  self.open[#self.open + 1] = socket
+  heard(record, "^open")
+  wait(function() return far.socket end)
+  return socket, record, far
+end
+
+-- A server of the adapter's; URL, port, record.
+function T:listen(more)
+  local options, record = recorder(more)
+  local connection = options.onconnection
+  options.port = 0
+  function options.onconnection(socket)
+    self.open[#self.open + 1] = socket
+    record:add("open", socket.conn.request.path)
+    if connection then connection(socket) end
+  end
+  self.server = assert(adapter.listen(options))
+  local host, port = self.server:address()
+  lu.assertEquals(host, "127.0.0.1")
+  return ("ws://127.0.0.1:%d/chat"):format(port), port, record
+end
+
+local function bare(port, text)
+  local tcp = assert(net.connect("127.0.0.1", port))
+  tcp:settimeout(0)
+  tcp:send(text)
+  return tcp
+end
+
+local function expect(tcp, pattern)
+  local got, ended = "", false
+  wait(function()
+    local some, why, part = tcp:receive(65536)
+    got = got .. (some or part)
+    ended = why == "closed"
+    return ended or got:find(pattern)
+  end, pattern)
+  if not got:find(pattern) then lu.fail(("no '%s' in '%s'"):format(pattern, got)) end
+  return got, ended
+end
+
+function T:tearDown()
+  if self.server then self.server:close() end
+  for _, socket in ipairs(self.open) do socket:terminate() end
+  peer.cleanup()
+  wait(function()
+    return not uv.loop_alive()
+  end, "the end of all handles")
+end
+
+-- ---- client ------------------------------------------------------------------------
+
+function T:test_client_says_and_hears()
+  local socket, record, far = self:connect({ protocols = { "b", "c" }, headers = { ["X-A"] = "1" } }, { protocols = { "c" } })
+  lu.assertEquals({ socket.conn.protocol, far.socket.url, far.socket.request.headers["x-a"] }, { "c", "/a?b", "1" })
+  lu.assertTrue(socket:send "Grüße")
+  lu.assertTrue(socket:send("\xff", "binary"))
+  lu.assertTrue(socket:send(("x"):rep(1000000)))
+  heard(record, "^text 1000000$")
+  lu.assertEquals({ record[2], record[3] }, { "text Grüße", "binary \xff" })
+  far.socket:ping "hi"
+  heard(record, "^ping hi")
+  heard(far, "^pong hi")
+  socket:ping "ho"
+  heard(record, "^pong ho")
+  lu.assertTrue(socket:close(1000, "bye"))
+  heard(record, "^close 1000 bye true")
+  heard(far, "^close 1000 bye clean")
+  lu.assertEquals(select(3, socket:send "x"), "CLOSED")
+end
+
+function T:test_handlers_may_be_set_later()
+  local socket, _, far = self:connect()
+  local got
+  function socket.onmessage(s, data) got = { s == socket, data } end
+  far.socket:send "x"
+  wait(function() return got end)
+  lu.assertEquals(got, { true, "x" })
+end
+
+function T:test_the_server_closes()
+  local _, record, far = self:connect()
+  far.socket:close(3001, "enough")
+  heard(record, "^close 3001 enough true")
+  heard(far, "^close 3001 enough clean")
+end
+
+function T:test_a_lost_connection()
+  local _, record, far = self:connect()
+  far.socket:terminate()
+  heard(record, "^error CLOSED")
+  heard(record, "^close 1006  false")
+  local socket, again = self:connect()
+  socket:terminate()
+  lu.assertEquals(#again, 1) -- nothing happens before the loop turns
+  heard(again, "^close 1006")
+  lu.assertEquals(tostring(again), "open, close 1006  false")
+end
+
+function T:test_connect_fails()
+  local port = require "support.process".free_port()
+  local options, record = recorder()
+  adapter.connect(("ws://127.0.0.1:%d"):format(port), options)
+  heard(record, "^close")
+  lu.assertEquals(record[1], ("error ECONNREFUSED connect 127.0.0.1:%d: ECONNREFUSED"):format(port))
+  lu.assertEquals(record[2], "close 1006  false")
+  options, record = recorder()
+  adapter.connect("ws://no.such.host.invalid", options)
+  heard(record, "^close 1006")
+  lu.assertStrMatches(record[1], "error EAI_%u+ resolve no%.such%.host%.invalid: EAI_.*")
+  local _, taken = peer.listen { verify = function() return false, 401 end }
+  options, record = recorder()
+  local socket = adapter.connect(("ws://127.0.0.1:%d"):format(taken), options)
+  heard(record, "^error HANDSHAKE")
+  heard(record, "^close 1006")
+  lu.assertEquals(socket.conn.response.status, 401)
+end
+
+function T:test_terminate_while_connecting()
+  local options, record = recorder()
+  adapter.connect("ws://127.0.0.1:1", options):terminate()
+  heard(record, "^close 1006")
+  lu.assertEquals(#record, 1)
+end
+
+function T:test_misuse_raises()
+  lu.assertErrorMsgContains("SyntaxError", adapter.connect, "nonsense")
+  lu.assertErrorMsgContains("unknown option 'onopem'", adapter.connect, "ws://h", { onopem = print })
+  lu.assertErrorMsgContains("TLS", adapter.connect, "wss://h")
+  lu.assertErrorMsgContains("unknown option 'x'", adapter.listen, { port = 0, x = 1 })
+  local socket = self:connect()
+  lu.assertErrorMsgContains("UTF-8", socket.send, socket, "\xff")
+end
+
+function T:test_time()
+  local silent = assert(net.bind("127.0.0.1", 0))
+  local _, port = silent:getsockname()
+  local options, record = recorder { handshakeTimeout = 0.1 }
+  adapter.connect(("ws://127.0.0.1:%d"):format(port), options)
+  heard(record, "^error TIMEOUT")
+  heard(record, "^close 1006")
+  silent:close()
+  local _, dead, far = self:connect { pingInterval = 0.05, pingTimeout = 0.1 }
+  far.socket:pause()
+  heard(dead, "^error TIMEOUT")
+  heard(dead, "^close 1006")
+end
+
+-- ---- back-pressure --------------------------------------------------------------------
+
+function T:test_pause_stops_the_peer()
+  local got = 0
+  local socket, _, far = self:connect({ onmessage = function(_, data) got = got + #data end }, { pingInterval = 0 })
+  socket:pause()
+  local block, n = ("x"):rep(100000), 100
+  for _ = 1, n do far.socket:send(block) end
+  local before
+  repeat
+    before = far.socket.bufferedAmount
+    for _ = 1, 50 do pump() end
+  until far.socket.bufferedAmount == before
+  lu.assertTrue(before > 1000000, before)
+  lu.assertEquals(got, 0)
+  socket:resume()
+  wait(function() return got == n * #block end)
+end
+
+function T:test_resume_tells_what_came_before()
+  local socket, record, far = self:connect { onmessage = function(s, data)
+    s:pause()
+    s.got = (s.got or "") .. data
+  end }
+  far.socket:send "a"
+  far.socket:send "b"
+  wait(function() return socket.got end)
+  for _ = 1, 20 do pump() end
+  lu.assertEquals(socket.got, "a")
+  socket:resume()
+  socket:send "in between"
+  wait(function() return socket.got == "ab" end)
+  lu.assertEquals(#record, 1)
+end
+
+function T:test_a_slow_peer_shows_and_drains()
+  local drained, got = 0, 0
+  local socket, record, far = self:connect({
+    highWaterMark = 100000, lowWaterMark = 50000, maxBuffered = 3000000, sendTimeout = 0,
+    ondrain = function() drained = drained + 1 end,
+  }, { onmessage = function(_, data) got = got + #data end, pingInterval = 0 })
+  far.socket:pause()
+  local block, sent = ("y"):rep(65536), 0
+  wait(function()
+    local ok, _, code = socket:send(block, "binary")
+    if ok then sent = sent + 1 end
+    return code == "BUFFER"
+  end)
+  lu.assertTrue(socket.conn.bufferedAmount > 2000000)
+  lu.assertEquals(drained, 0)
+  far.socket:resume()
+  wait(function() return drained > 0 and got == sent * #block end)
+  socket:close()
+  heard(record, "^close 1005")
+end
+
+function T:test_a_peer_that_takes_nothing_is_given_up()
+  local socket, record, far = self:connect({ sendTimeout = 0.2 }, { pingInterval = 0 })
+  far.socket:pause()
+  for _ = 1, 100 do socket:send(("z"):rep(100000)) end
+  heard(record, "^error TIMEOUT")
+  heard(record, "^close 1006")
+end
+
+-- ---- server -------------------------------------------------------------------------------
+
+function T:test_server_echoes()
+  local url, _, record = self:listen { protocols = { "x", "y" }, onmessage = function(s, data, kind) s:send(data, kind) end }
+  local socket, near = peer.connect(url, { "z", "y", "x" })
+  heard(near, "^open")
+  lu.assertEquals(socket.protocol, "y")
+  socket:send(("x"):rep(100000))
+  heard(near, "^text <100000 bytes>")
+  socket:close(1000, "bye")
+  heard(near, "^close 1000 bye clean")
+  heard(record, "^close 1000 bye true")
+  lu.assertEquals(tostring(record), "open /chat, close 1000 bye true")
+end
+
+function T:test_gates()
+  local _, port = self:listen { verify = function(request) return request.headers["x-token"] == "t", 401 end }
+  local function status(head)
+    local tcp = bare(port, head)
+    local got = expect(tcp, "\r\n\r\n"):match "^HTTP/1.1 (%d+)"
+    tcp:close()
+    return got
+  end
+  local function with(line) return (REQUEST:gsub("Host", line .. "\r\nHost", 1)) end
+  lu.assertEquals(status "GET / HTTP/1.1\r\nHost: h\r\n\r\n", "426")
+  lu.assertEquals(status(REQUEST), "401")
+  lu.assertEquals(status(with "Origin: http://elsewhere"), "403")
+  lu.assertEquals(status(with "X-Token: t"), "101")
+  lu.assertEquals(status "nonsense\r\n\r\n", "400")
+end
+
+function T:test_plain_requests()
+  local _, port = self:listen { onrequest = function(request) return 200, { ["X-A"] = "1" }, request.path end }
+  local tcp = bare(port, "GET /p HTTP/1.1\r\nHost: h\r\n\r\n")
+  lu.assertStrContains(expect(tcp, "/p$"), "X-A: 1\r\n")
+  tcp:close()
+end
+
+-- RFC 6455 7.1.1
+function T:test_the_server_ends_first()
+  local _, port, record = self:listen {}
+  local tcp = bare(port, REQUEST)
+  expect(tcp, "\r\n\r\n")
+  tcp:send(bytes.frame { op = 8, payload = "\3\232bye", mask = MASK })
+  local got, ended = expect(tcp, "\3\232bye")
+  while not ended do
+    local _
+    _, ended = expect(tcp, "^$")
+  end
+  lu.assertEquals(got, bytes.frame { op = 8, payload = "\3\232bye" })
+  lu.assertNil(record:has "^close")
+  tcp:close()
+  heard(record, "^close 1000 bye true")
+end
+
+function T:test_a_server_of_a_broken_peer()
+  local _, port, record = self:listen {}
+  local tcp = bare(port, REQUEST .. "\xff\xff")
+  local got = expect(tcp, "\x88.\3\234")
+  lu.assertStrContains(got, "101")
+  tcp:close()
+  heard(record, "^error PROTOCOL")
+  heard(record, "^close 1006")
+end
+
+function T:test_accept_takes_any_stream()
+  local options, record = recorder { onmessage = function(s, data) s:send(data:upper()) end }
+  local fds = uv.socketpair(nil, nil, { nonblock = true }, { nonblock = true })
+  local near, far = uv.new_pipe(), uv.new_pipe()
+  near:open(fds[1])
+  far:open(fds[2])
+  self.open[1] = adapter.accept(near, options)
+  local conn, text = wsock.protocol.client "ws://h/", nil
+  far:write(conn:output())
+  far:read_start(function(_, some)
+    if some then conn:feed(some) end
+    for name, data in conn.next, conn do
+      if name == "open" then conn:send "abc" elseif name == "message" then text = data end
+    end
+    far:write(conn:output())
+  end)
+  wait(function() return text end)
+  lu.assertEquals(text, "ABC")
+  far:close()
+  heard(record, "^close 1006")
+end
+
+function T:test_the_address_is_taken()
+  local _, port = self:listen {}
+  local ok, message, code = adapter.listen { port = port }
+  lu.assertEquals({ ok, code }, { nil, "EADDRINUSE" })
+  lu.assertStrMatches(message, "listen 127%.0%.0%.1:%d+: EADDRINUSE.*")
+end
+
+-- ---- errors in handlers ------------------------------------------------------------------------
+
+-- libuv's binding ends the process at an error in a callback, so in a child.
+function T:test_a_handler_that_raises()
+  local output, code = require "support.process".run_lua { "-e", [[
+    local adapter, uv = require "wsock.adapter.luv", require "luv"
+    io.stdout:setvbuf "no"
+    local server = adapter.listen { port = 0, onmessage = function(_, data) error("on " .. data) end }
+    local _, port = server:address()
+    adapter.connect("ws://127.0.0.1:" .. port, { onopen = function(s) s:send "purpose" end,
+      onclose = function(_, code, reason) print(code, reason) server:close() end })
+    while uv.loop_alive() do
+      local ok, message = pcall(uv.run, "once")
+      if not ok then print("raised", message) end
+    end
+  ]] }
+  lu.assertStrContains(output, "on purpose")
+  lu.assertStrContains(output, "stack traceback")
+  lu.assertTrue(code ~= 0 or output:find "1011", code)
+end
+
+function T:test_a_gate_that_raises_has_answered()
+  local output = require "support.process".run_lua { "-e", [[
+    local adapter, uv, net = require "wsock.adapter.luv", require "luv", require "socket"
+    local server = adapter.listen { port = 0, verify = function() error "no gate" end }
+    local _, port = server:address()
+    local tcp = net.connect("127.0.0.1", port)
+    tcp:send "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    tcp:send "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    uv.run()
+  ]] }
+  lu.assertStrContains(output, "no gate")
+end
+
+return T

@@ -1,0 +1,103 @@
+-- adapter/shared: connections of URLs and options, and the gate.
+
+local lu = require "luaunit"
+local protocol = require "wsock".protocol
+local shared = require "wsock.adapter.shared"
+
+local T = {}
+
+local function server(line, options)
+  local conn = shared.server(options, 0, {})
+  conn:feed("GET /a HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" .. (line or "")
+    .. "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+  lu.assertEquals(conn:next(), "upgrade")
+  return conn
+end
+
+-- What the gate says: status, subprotocol.
+local function admitted(line, options)
+  local conn = server(line, options)
+  shared.admit(conn, options or {})
+  return conn:output():match "HTTP/1.1 (%d+)", conn.protocol
+end
+
+function T:test_client()
+  local handlers = shared.names { "onopen" }
+  local conn, host, port = shared.client("ws://[::1]:81/x", { onopen = print, origin = "http://o" }, 7, handlers)
+  lu.assertEquals({ host, port, conn.url }, { "::1", 81, "ws://[::1]:81/x" })
+  lu.assertStrContains(conn:output(), "Origin: http://o")
+  lu.assertEquals(conn:timeout(), 10)
+  conn:tick(8)
+  lu.assertEquals(conn:timeout(), 9)
+  lu.assertEquals({ select(2, shared.client("http://a.example", nil, 0, handlers)) }, { "a.example", 80 })
+end
+
+function T:test_client_misuse()
+  for url, why in pairs { ["wss://h"] = "wss: adapters have no TLS", ["https://h"] = "no TLS",
+    ["ws+unix:/x:/"] = "no unix sockets", ["x"] = "SyntaxError" } do
+    lu.assertErrorMsgContains(why, shared.client, url, nil, 0, {})
+  end
+  lu.assertErrorMsgContains("unknown option 'onopen'", shared.client, "ws://h", { onopen = print }, 0, {})
+end
+
+function T:test_server_knows_its_own_options()
+  local options = { host = "", port = 1, backlog = 2, loop = {}, receiveQueue = 1, origins = "*", protocols = {},
+    verify = print, onrequest = print, mine = 1, maxPayload = 100 }
+  lu.assertNotNil(shared.server(options, 0, { mine = true }))
+  lu.assertErrorMsgContains("unknown option 'mine'", shared.server, options, 0, {})
+  lu.assertNotNil(shared.server(nil, 0, {}))
+end
+
+function T:test_origins()
+  lu.assertEquals(admitted(), "101")
+  lu.assertEquals(admitted "Origin: http://h:1\r\n", "101")
+  lu.assertEquals(admitted "Origin: http://x\r\n", "403")
+  lu.assertEquals(admitted("Origin: http://x\r\n", { origins = "*" }), "101")
+  lu.assertEquals(admitted("Origin: http://x\r\n", { origins = { "http://y", "http://x" } }), "101")
+  lu.assertEquals(admitted("Origin: http://h\r\n", { origins = { "http://y" } }), "403")
+  lu.assertEquals(admitted("", { origins = { "http://y" } }), "101")
+end
+
+function T:test_subprotocols()
+  local line = "Sec-WebSocket-Protocol: a,b , c\r\n"
+  lu.assertEquals({ admitted(line) }, { "101", "" })
+  lu.assertEquals({ admitted(line, { protocols = { "c", "b" } }) }, { "101", "b" })
+  lu.assertEquals({ admitted(line, { protocols = { "d" } }) }, { "101", "" })
+  lu.assertEquals({ admitted("", { protocols = { "d" } }) }, { "101", "" })
+end
+
+function T:test_verify()
+  lu.assertEquals(admitted("", { verify = function() return true end }), "101")
+  lu.assertEquals(admitted("", { verify = function() return false end }), "403")
+  local conn = server()
+  shared.admit(conn, { verify = function(request) return false, 401, { ["X-Path"] = request.path }, "why" end })
+  lu.assertStrMatches(conn:output(), "HTTP/1.1 401.*X%-Path: /a.*why")
+end
+
+local function plain()
+  local conn = protocol.server()
+  conn:feed "GET /p HTTP/1.1\r\nHost: h\r\n\r\n"
+  lu.assertEquals(conn:next(), "request")
+  return conn
+end
+
+function T:test_plain_requests()
+  local conn = plain()
+  shared.answer(conn, {})
+  lu.assertStrMatches(conn:output(), "HTTP/1.1 426.*Upgrade: websocket.*")
+  conn = plain()
+  shared.answer(conn, { onrequest = function(request) return 201, nil, request.path end })
+  lu.assertStrMatches(conn:output(), "HTTP/1.1 201.*/p")
+end
+
+function T:test_what_was_written_still_leaves()
+  local conn = protocol.client "ws://h"
+  lu.assertTrue(shared.may_drop { conn = conn })
+  lu.assertFalse(shared.may_drop { conn = conn, writing = true })
+  lu.assertTrue(shared.may_drop { conn = conn, writing = true, cut = true })
+  conn:closed()
+  conn:next()
+  lu.assertTrue(shared.may_drop { conn = conn, writing = true })
+end
+
+return T
