@@ -22,6 +22,11 @@ build = {
   install = { bin = { wsock = "lua/wsock/bin/wsock" } },
   modules = {
     -- modules:
+    ["wsock.adapter.copas"] = "lua/wsock/adapter/copas.lua",
+    ["wsock.adapter.cqueues"] = "lua/wsock/adapter/cqueues.lua",
+    ["wsock.adapter.luv"] = "lua/wsock/adapter/luv.lua",
+    ["wsock.adapter.shared"] = "lua/wsock/adapter/shared.lua",
+    ["wsock.adapter.tasks"] = "lua/wsock/adapter/tasks.lua",
     ["wsock.check"] = "lua/wsock/check.lua",
     ["wsock.cli"] = "lua/wsock/cli.lua",
     ["wsock.cli.flags"] = "lua/wsock/cli/flags.lua",
@@ -33,6 +38,7 @@ build = {
     ["wsock.cli.terminal"] = "lua/wsock/cli/terminal.lua",
     ["wsock"] = "lua/wsock/init.lua",
     ["wsock.meta"] = "lua/wsock/meta.lua",
+    ["wsock.meta_adapter"] = "lua/wsock/meta_adapter.lua",
     ["wsock.meta_bytes"] = "lua/wsock/meta_bytes.lua",
     ["wsock.meta_helpers"] = "lua/wsock/meta_helpers.lua",
     ["wsock.router"] = "lua/wsock/router.lua",

@@ -111,6 +111,8 @@ others["first client"] = function(port, start)
   lu.assertEquals(start():wait(10, peer.pump), 0)
 end
 
+others["tcp"] = others["first client"]
+
 others["browser"] = function(port, start)
   peer.echo { port = port, protocols = { "v1.chat" } }
   lu.assertEquals(start():wait(10, peer.pump), 0)

@@ -437,8 +437,9 @@ local Protocol = {}
 ---@param bytes string what the transport gave
 function Protocol:feed(bytes) end
 
+---@param max? integer at most so many bytes
 ---@return string bytes for the transport; taken for sent
-function Protocol:output() end
+function Protocol:output(max) end
 
 --- "upgrade", request; "request", request; "open"; "message", data, kind;
 --- "ping", data; "pong", data; "drain"; "error", message, code; "close", code,

@@ -108,9 +108,10 @@ return function(under)
   -- ---- client ---------------------------------------------------------------------
 
   function T:test_client_says_and_hears()
-    local socket, record = connect(self, { headers = { ["X-A"] = "1" }, protocols = { "b", "c" }, origin = "http://localhost" },
-      { protocols = { "c" } })
-    lu.assertEquals({ socket.conn.protocol, record.socket.url, record.socket.request.headers["x-a"] }, { "c", "/a?b", "1" })
+    local socket, record = connect(self, { headers = { ["X-A"] = "1" }, protocols = { "b", "c" },
+      origin = "http://localhost" }, { protocols = { "c" } })
+    lu.assertEquals({ socket.conn.protocol, record.socket.url, record.socket.request.headers["x-a"] },
+      { "c", "/a?b", "1" })
     local big = ("0123456789abcdef"):rep(65536)
     run(function()
       lu.assertTrue(socket:send "Grüße")
@@ -258,8 +259,10 @@ return function(under)
     local socket, record = connect(self, { highWaterMark = 1000, sendTimeout = 0.2 }, { pingInterval = 0 })
     record.socket:pause()
     local answer = run(function()
-      local ok, message, code
-      repeat ok, message, code = socket:send(("z"):rep(100000)) until not ok -- luacheck: ignore
+      local ok, _, code
+      repeat
+        ok, _, code = socket:send(("z"):rep(100000))
+      until not ok
       return code
     end)
     lu.assertEquals(answer, "CLOSED")

@@ -117,7 +117,8 @@ end
 -- ---- client ------------------------------------------------------------------------
 
 function T:test_client_says_and_hears()
-  local socket, record, far = self:connect({ protocols = { "b", "c" }, headers = { ["X-A"] = "1" } }, { protocols = { "c" } })
+  local socket, record, far = self:connect({ protocols = { "b", "c" }, headers = { ["X-A"] = "1" } },
+    { protocols = { "c" } })
   lu.assertEquals({ socket.conn.protocol, far.socket.url, far.socket.request.headers["x-a"] }, { "c", "/a?b", "1" })
   lu.assertTrue(socket:send "Grüße")
   lu.assertTrue(socket:send("\xff", "binary"))
@@ -279,7 +280,8 @@ end
 -- ---- server -------------------------------------------------------------------------------
 
 function T:test_server_echoes()
-  local url, _, record = self:listen { protocols = { "x", "y" }, onmessage = function(s, data, kind) s:send(data, kind) end }
+  local url, _, record = self:listen { protocols = { "x", "y" },
+    onmessage = function(s, data, kind) s:send(data, kind) end }
   local socket, near = peer.connect(url, { "z", "y", "x" })
   heard(near, "^open")
   lu.assertEquals(socket.protocol, "y")
