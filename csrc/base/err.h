@@ -65,6 +65,7 @@ enum { WS_OK = 0, WS_MORE = 1 };
     X(PROTOCOLS, "HANDSHAKE", 0, 400, "malformed Sec-WebSocket-Protocol")      \
     X(EXTENSIONS, "HANDSHAKE", 0, 400, "malformed Sec-WebSocket-Extensions")   \
     X(ORIGIN, "HANDSHAKE", 0, 403, "origin is not allowed")                    \
+    X(FULL, "HANDSHAKE", 0, 503, "too many connections")                       \
     X(STATUS, "HANDSHAKE", 0, 0, "server did not answer 101")                  \
     X(ACCEPT, "HANDSHAKE", 0, 0, "Sec-WebSocket-Accept is missing or wrong")   \
     X(PROTOCOL_ANSWER, "HANDSHAKE", 0, 0,                                      \
@@ -79,6 +80,8 @@ enum { WS_OK = 0, WS_MORE = 1 };
     X(REFUSED, "HANDSHAKE", 0, 0, "handshake was refused")                     \
     /* time and transport */                                                   \
     X(HANDSHAKE_TIMEOUT, "TIMEOUT", 0, 408, "handshakeTimeout has passed")     \
+    X(ANSWER_TIMEOUT, "TIMEOUT", 0, 503,                                       \
+      "the application did not answer within responseTimeout")                 \
     X(PING_TIMEOUT, "TIMEOUT", 0, 0, "no answer to a ping within pingTimeout") \
     X(SEND_TIMEOUT, "TIMEOUT", 0, 0, "nothing could be sent for sendTimeout")  \
     X(CLOSE_TIMEOUT, "TIMEOUT", 0, 0, "no close frame within closeTimeout")    \

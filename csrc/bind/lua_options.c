@@ -22,6 +22,7 @@ enum {
 };
 
 static const double handshake_s = 10; /* DNS, TCP and the head together */
+static const double answer_s = 60;    /* what proxies wait for as well */
 static const double close_s = 5;      /* for the peer's Close, then its FIN */
 static const double ping_s = 30;      /* under the usual proxy's 60 */
 static const double pong_s = 20;
@@ -70,6 +71,7 @@ static const char *const server_names[] = {"headers",
                                            "backlog",
                                            "reusePort",
                                            "maxConnections",
+                                           "responseTimeout",
                                            "handshakesMax",
                                            "maxBody",
                                            "origins",
@@ -144,6 +146,8 @@ void ws_read_conf(lua_State *L, int idx, struct ws_conf *conf)
     read_limits(L, idx, conf);
     conf->handshake_ms =
         ws_get_seconds(L, idx, "handshakeTimeout", handshake_s);
+    if (conf->role == WS_SERVER)
+        conf->answer_ms = ws_get_seconds(L, idx, "responseTimeout", answer_s);
     conf->close_ms = ws_get_seconds(L, idx, "closeTimeout", close_s);
     conf->ping_ms = ws_get_seconds(L, idx, "pingInterval", ping_s);
     conf->pong_ms = ws_get_seconds(L, idx, "pingTimeout", pong_s);

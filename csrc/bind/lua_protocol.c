@@ -94,21 +94,11 @@ static void make(lua_State *L, struct ws_lconn *p, enum ws_role role, int idx)
 
 static void check_options(lua_State *L, int idx, enum ws_role role)
 {
-    static const char *const names[] = {"maxPayload",
-                                        "maxFragments",
-                                        "maxHeaderSize",
-                                        "maxBuffered",
-                                        "highWaterMark",
-                                        "lowWaterMark",
-                                        "pingInterval",
-                                        "pingTimeout",
-                                        "sendTimeout",
-                                        "handshakeTimeout",
-                                        "closeTimeout",
-                                        "autoPong",
-                                        "now",
-                                        "maxBody",
-                                        NULL};
+    static const char *const names[] = {
+        "maxPayload",    "maxFragments",     "maxHeaderSize",   "maxBuffered",
+        "highWaterMark", "lowWaterMark",     "pingInterval",    "pingTimeout",
+        "sendTimeout",   "handshakeTimeout", "closeTimeout",    "autoPong",
+        "now",           "maxBody",          "responseTimeout", NULL};
     static const char *const client_names[] = {
         "maxPayload",    "maxFragments",
         "maxHeaderSize", "maxBuffered",

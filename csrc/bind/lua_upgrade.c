@@ -336,6 +336,13 @@ int ws_answer_call(lua_State *L)
     return answer_from(L, ws_check_socket(L, 1), 2);
 }
 
+/* A gate of ours is closed: the application is told by onrefused. */
+static void turn_away(struct ws_lsocket *k, int err)
+{
+    ws_conn_fail(&k->s.conn, err);
+    ws_session_touch(&k->s);
+}
+
 /* Whether there is room; else that is the answer. */
 static int has_room(struct ws_lsocket *k)
 {
@@ -343,9 +350,10 @@ static int has_room(struct ws_lsocket *k)
 
     if (!sv->closing && sv->nclients < sv->clients_max)
         return 1;
-    ws_server_answer(k, 503,
-                     sv->closing ? "the server is closing\n"
-                                 : "too many connections\n");
+    if (sv->closing)
+        ws_server_answer(k, 503, "the server is closing\n");
+    else
+        turn_away(k, WS_ERR_FULL);
     return 0;
 }
 
@@ -374,7 +382,7 @@ void ws_server_upgrade(lua_State *L, struct ws_lsocket *k, int idx)
         return;
     ok = origin_ok(L, k, idx, &h);
     if (ok == 0)
-        ws_server_answer(k, 403, "origin not allowed\n");
+        turn_away(k, WS_ERR_ORIGIN);
     else if (ok < 0)
         internal_error(k);
     if (ok != 1 || !verified(L, k, idx) || !still_asked(k))

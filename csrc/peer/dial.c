@@ -73,8 +73,10 @@ static void failed(struct ws_dial *d)
 
     ws_addr_format(&d->addrs[d->last], where, sizeof where, &port);
     if (port > 0)
-        snprintf(text, sizeof text, "connect %s:%d: %s", where, port,
-                 ws_errno_text(d->last_errno));
+        snprintf(text, sizeof text,
+                 strchr(where, ':') != NULL ? "connect [%s]:%d: %s"
+                                            : "connect %s:%d: %s",
+                 where, port, ws_errno_text(d->last_errno));
     else
         snprintf(text, sizeof text, "connect %s: %s", where,
                  ws_errno_text(d->last_errno));

@@ -64,6 +64,20 @@ static int has_more(const struct ws_session *s)
     return (s->top->want & WS_STREAM_PENDING) != 0;
 }
 
+/* One read into room: how much came, at most 0 when that was not all. */
+static ptrdiff_t read_into(struct ws_session *s, struct ws_span room)
+{
+    ptrdiff_t n = ws_stream_read(s->top, room);
+
+    s->readable = n == (ptrdiff_t)room.n || has_more(s);
+    s->reads--;
+    if (n == 0)
+        ws_conn_eof(&s->conn);
+    else if (n < 0 && n != WS_AGAIN)
+        ws_session_broke(s, (int)n, "recv");
+    return n;
+}
+
 static void read_more(struct ws_session *s)
 {
     struct ws_peers *p = s->peers;
@@ -75,20 +89,41 @@ static void read_more(struct ws_session *s)
         ws_conn_fail(&s->conn, WS_ERR_NOMEM);
         return;
     }
-    n = ws_stream_read(s->top, p->in);
-    s->readable = n == (ptrdiff_t)p->in.n || has_more(s);
+    n = read_into(s, p->in);
     p->in.n = 0;
-    s->reads--;
     if (n > 0 && direct) {
         ws_conn_commit(&s->conn, (size_t)n);
     } else if (n > 0) {
         p->in.n = (size_t)n;
         p->reading = s;
-    } else if (n == 0) {
-        ws_conn_eof(&s->conn);
-    } else if (n != WS_AGAIN) {
-        ws_session_broke(s, (int)n, "recv");
     }
+}
+
+/* While the application thinks about its answer: reads on, to see the peer
+** leave, and keeps what comes as long as that is little. */
+static size_t early_room(const struct ws_session *s)
+{
+    size_t had = s->rest == NULL ? 0 : ws_buf_size(s->rest);
+    return had < WS_EARLY_MAX ? WS_EARLY_MAX - had : 0;
+}
+
+static int read_early(struct ws_session *s)
+{
+    struct ws_span room;
+    ptrdiff_t n;
+
+    if ((ws_conn_want(&s->conn) & WS_WANT_WATCH) == 0 || !s->readable ||
+        s->reads == 0 || early_room(s) == 0)
+        return 0;
+    if (scratch_of(s->peers, &room) != WS_OK) {
+        ws_conn_fail(&s->conn, WS_ERR_NOMEM);
+        return 1;
+    }
+    room.n = early_room(s);
+    n = read_into(s, room);
+    if (n > 0 && keep(s, ws_slice_of(room.p, (size_t)n)) != WS_OK)
+        ws_conn_fail(&s->conn, WS_ERR_NOMEM);
+    return 1;
 }
 
 /* Moves input on by one step; 0 when there is none, or none is wanted. */
@@ -98,7 +133,7 @@ static int step_input(struct ws_session *s)
 
     if (!ws_conn_reads(&s->conn) || !s->live) {
         stash(s);
-        return 0;
+        return s->live && read_early(s);
     }
     if (s->rest != NULL && feed_rest(s))
         return 1;
@@ -155,7 +190,8 @@ static unsigned mask_of(const struct ws_session *s, unsigned want)
 {
     unsigned bits = s->top->want, mask = 0;
 
-    if ((want & WS_WANT_READ) != 0 || s->opening)
+    if ((want & WS_WANT_READ) != 0 || s->opening ||
+        ((want & WS_WANT_WATCH) != 0 && early_room(s) > 0))
         mask = (bits & WS_STREAM_READ_OUT) != 0 ? WS_IO_WRITE : WS_IO_READ;
     if (s->blocked && (want & (WS_WANT_WRITE | WS_WANT_SHUT)) != 0)
         mask |= (bits & WS_STREAM_WRITE_IN) != 0 ? WS_IO_READ : WS_IO_WRITE;

@@ -43,6 +43,9 @@ enum ws_tag {
 ** next one has its turn is WS_READS_MAX times this. */
 enum { WS_READ_SIZE = 262144, WS_READS_MAX = 4, WS_WRITE_SLICES = 64 };
 
+/* Input kept while a request waits for the application's answer. */
+enum { WS_EARLY_MAX = 16384 };
+
 /* Steps of streams' openings in one turn.  A step may be a signature's work;
 ** those who are open already are served before each few of them. */
 enum { WS_OPENS_MAX = 8 };

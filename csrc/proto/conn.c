@@ -78,8 +78,6 @@ void ws_conn_opened(struct ws_conn *c)
     if (c->conf->ping_ms > 0)
         c->ping_at_ms = c->now_ms + c->conf->ping_ms;
     ws_conn_emit(c, WS_EV_OPEN, ws_slice_of(NULL, 0));
-    if (c->ended) /* it left while the application made up its mind */
-        ws_conn_lost(c, WS_ERR_LOST);
 }
 
 struct ws_message *ws_conn_message(struct ws_conn *c)
@@ -112,8 +110,8 @@ void ws_conn_eof(struct ws_conn *c)
         ws_conn_settle(c);
     else if (c->stage == WS_IN_BODY && c->conf->role == WS_CLIENT)
         ws_conn_end_body(c);
-    else if (c->stage != WS_IN_ANSWER)
-        ws_conn_lost(c, WS_ERR_LOST);
+    else if (c->stage != WS_IN_ANSWER || !c->plain)
+        ws_conn_lost(c, WS_ERR_LOST); /* plain HTTP may be half closed */
 }
 
 void ws_conn_lost(struct ws_conn *c, int err)
@@ -222,7 +220,9 @@ unsigned ws_conn_want(const struct ws_conn *c)
         return want;
     if (c->drop)
         return want | WS_WANT_CLOSE;
-    if (!c->ended && ws_conn_reads(c))
+    if (!c->ended && c->stage == WS_IN_ANSWER)
+        want |= WS_WANT_WATCH;
+    else if (!c->ended && ws_conn_reads(c))
         want |= WS_WANT_READ;
     if (c->chain.size > 0)
         want |= WS_WANT_WRITE;
@@ -259,7 +259,9 @@ static int passed(const struct ws_conn *c, int64_t t)
 static void tick_deadline(struct ws_conn *c)
 {
     c->deadline_ms = -1;
-    if (c->state == WS_CONNECTING)
+    if (c->stage == WS_IN_ANSWER)
+        ws_conn_fail(c, WS_ERR_ANSWER_TIMEOUT);
+    else if (c->state == WS_CONNECTING)
         ws_conn_fail(c, WS_ERR_HANDSHAKE_TIMEOUT);
     else
         ws_conn_lost(c, WS_ERR_CLOSE_TIMEOUT);

@@ -84,6 +84,16 @@ static void on_response(struct ws_conn *c, struct ws_head *head)
 
 /* -- server -- */
 
+/* The peer's part is done; from now on it is the application's time. */
+static void await_answer(struct ws_conn *c, int event, struct ws_slice data)
+{
+    int64_t ms = c->conf->answer_ms;
+
+    c->deadline_ms = ms > 0 ? c->now_ms + ms : -1;
+    c->stage = WS_IN_ANSWER;
+    ws_conn_emit(c, event, data);
+}
+
 static void on_request(struct ws_conn *c, struct ws_head *head)
 {
     struct ws_welcome w;
@@ -97,9 +107,7 @@ static void on_request(struct ws_conn *c, struct ws_head *head)
     c->plain = !w.upgrade;
     if (w.upgrade) {
         c->key_at = (uint32_t)(w.key.p - c->head.p);
-        c->deadline_ms = -1; /* the peer's part is done */
-        c->stage = WS_IN_ANSWER;
-        ws_conn_emit(c, WS_EV_UPGRADE, ws_slice_of(NULL, 0));
+        await_answer(c, WS_EV_UPGRADE, ws_slice_of(NULL, 0));
     } else if (w.body == WS_BODY_LENGTH && w.length > c->conf->body_max) {
         ws_conn_refuse(c, WS_ERR_BODY_BIG);
     } else {
@@ -171,10 +179,8 @@ void ws_conn_end_body(struct ws_conn *c)
         ws_conn_fail(c, WS_ERR_STATUS);
         return;
     }
-    c->deadline_ms = -1;
-    c->stage = WS_IN_ANSWER;
     c->stale = 1;
-    ws_conn_emit(c, WS_EV_REQUEST, ws_conn_body(c));
+    await_answer(c, WS_EV_REQUEST, ws_conn_body(c));
 }
 
 struct ws_slice ws_conn_body(const struct ws_conn *c)

@@ -36,7 +36,8 @@ struct ws_conf {
     size_t high_water;   /* output above this: drain is owed */
     size_t low_water;    /* drain is given at or under this */
     int64_t handshake_ms, close_ms, send_ms; /* 0: no such deadline */
-    int64_t ping_ms, pong_ms;                /* keep-alive; ping_ms 0: off */
+    int64_t answer_ms; /* server: for the application's accept or respond */
+    int64_t ping_ms, pong_ms; /* keep-alive; ping_ms 0: off */
     uint8_t auto_pong;
 };
 
@@ -63,11 +64,12 @@ struct ws_event {
 
 /* What the connection needs from its owner; a set of bits. */
 enum {
-    WS_WANT_READ = 1,  /* feed it */
-    WS_WANT_WRITE = 2, /* there is output */
-    WS_WANT_EVENT = 4, /* next has something */
-    WS_WANT_SHUT = 8,  /* end the sending direction (output is empty) */
-    WS_WANT_CLOSE = 16 /* drop the transport, then call ws_conn_closed */
+    WS_WANT_READ = 1,   /* feed it */
+    WS_WANT_WRITE = 2,  /* there is output */
+    WS_WANT_EVENT = 4,  /* next has something */
+    WS_WANT_SHUT = 8,   /* end the sending direction (output is empty) */
+    WS_WANT_CLOSE = 16, /* drop the transport, then call ws_conn_closed */
+    WS_WANT_WATCH = 32  /* no input now, but to be told of its end */
 };
 
 /* What the input waits for. */

@@ -70,6 +70,12 @@ function T:test_times()
   end)
 end
 
+function T:test_a_servers_own_time()
+  lu.assertNil(complaint(self.rig, "server", "responseTimeout", 0.5))
+  lu.assertStrContains(complaint(self.rig, "server", "responseTimeout", -1), "must be a number of seconds")
+  lu.assertStrContains(complaint(self.rig, "client", "responseTimeout", 1), "unknown option 'responseTimeout'")
+end
+
 function T:test_switches()
   each(switches, function(role, name)
     for _, value in ipairs { 0, 1, "true", {} } do

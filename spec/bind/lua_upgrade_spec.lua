@@ -113,7 +113,7 @@ function T:test_a_foreign_origin_is_told_so_and_asks_no_further()
   local asked
   local _, _, port = self.rig:listen { verify = function() asked = true end, onupgrade = function() asked = true end }
   local answer = visitors.ask(self.rig, port, visitors.upgrade { Origin = "http://evil" })
-  lu.assertEquals({ answer.status, answer.body, answer.headers.connection }, { 403, "origin not allowed\n", "close" })
+  lu.assertEquals({ answer.status, answer.body, answer.headers.connection }, { 403, "origin is not allowed\n", "close" })
   lu.assertNil(asked)
 end
 
@@ -399,31 +399,77 @@ function T:test_two_who_decide()
   lu.assertEquals(second[3], "CLOSED")
 end
 
--- H7: the peer leaves while the application makes up its mind.
+-- H7: the peer leaves while the application makes up its mind: that is seen,
+-- its place is free, and an answer says so.
 function T:test_the_peer_has_gone_meanwhile()
   for _, how in ipairs { "close", "reset" } do
-    local asked, closed
-    local server, _, port = self.rig:listen { onupgrade = function(request) asked = request end,
-      onclose = function(_, code) closed = code end }
-    local bystander_asked
+    local asked, refused = {}, {}
+    local server, _, port = self.rig:listen { handshakesMax = 2,
+      onupgrade = function(request) asked[#asked + 1] = request end,
+      onrefused = function(_, code) refused[#refused + 1] = code end,
+      onconnection = function() lu.fail "is open" end }
+    local peer = visitors.visit(self.rig, port, visitors.upgrade())
+    self.rig:wait(function() return #asked == 1 end)
+    local bystander = visitors.visit(self.rig, port, visitors.upgrade())
+    self.rig:wait(function() return #asked == 2 end)
+    peer[how](peer)
+    self.rig:wait(function() return #refused == 1 end)
+    collectgarbage()
+    lu.assertNotNil(asked[1].headers)
+    lu.assertEquals(select(3, asked[1]:accept()), "CLOSED")
+    lu.assertEquals(select(3, asked[1]:reject()), "CLOSED")
+    local third = visitors.visit(self.rig, port, visitors.upgrade())
+    self.rig:wait(function() return #asked == 3 end)
+    lu.assertEquals(server.clientCount, 0)
+    server.onconnection = nil
+    asked[2]:accept()
+    lu.assertStrContains(bystander:head(), " 101 ")
+    asked[3]:reject(404)
+    lu.assertStrContains(third:head(), " 404 ")
+  end
+end
+
+-- More than is kept before the answer waits in the system, and is not lost.
+function T:test_much_that_comes_before_the_answer()
+  local asked, got
+  local _, _, port = self.rig:listen { onupgrade = function(request) asked = request end,
+    onmessage = function(_, data) got = data end }
+  for _, size in ipairs { 16384 - 8 - 1, 16384 - 8, 16384 - 8 + 1, 500000 } do
+    asked, got = nil, nil
     local peer = visitors.visit(self.rig, port, visitors.upgrade())
     self.rig:wait(function() return asked end)
-    bystander_asked, asked = asked, nil
-    local bystander = visitors.visit(self.rig, port, visitors.upgrade())
-    self.rig:wait(function() return asked end)
-    peer[how](peer)
-    self.rig:idle(10)
-    collectgarbage()
-    lu.assertNotNil(bystander_asked.headers)
-    local socket = bystander_asked:accept()
-    if socket then
-      self.rig:wait(function() return closed end)
-      lu.assertEquals({ socket.readyState, closed }, { 3, 1006 })
+    local frame, at = bytes.frame { ("x"):rep(size), mask = true }, 1
+    while at <= #frame and at do
+      local last, _, part = peer.sock:send(frame, at)
+      at = (last or part) + 1
+      self.rig:idle(2)
+      if not last and asked then
+        asked:accept()
+        asked = nil
+      end
     end
-    lu.assertEquals(server.clientCount, 0)
-    asked:accept()
-    lu.assertStrContains(bystander:head(), " 101 ")
+    self.rig:idle(3)
+    if asked then asked:accept() end
+    self.rig:wait(function() return got end)
+    lu.assertEquals(#got, size)
+    peer:close()
   end
+end
+
+-- Who is never answered is told so, and does not keep others out.
+function T:test_the_application_does_not_answer()
+  local refused, held = {}, {}
+  local _, _, port = self.rig:listen { responseTimeout = 0.05, handshakesMax = 1,
+    onupgrade = function(request) held[#held + 1] = request end,
+    onrequest = function(_, response) held[#held + 1] = response end,
+    onrefused = function(_, code) refused[#refused + 1] = code end }
+  for _, request in ipairs { visitors.upgrade(), visitors.plain() } do
+    lu.assertEquals(visitors.ask(self.rig, port, request).status, 503)
+  end
+  self.rig:wait(function() return #refused == 2 end)
+  lu.assertEquals(refused, { "TIMEOUT", "TIMEOUT" })
+  lu.assertEquals(select(3, held[1]:accept()), "CLOSED")
+  lu.assertEquals(select(3, held[2]:send(200)), "CLOSED")
 end
 
 return T

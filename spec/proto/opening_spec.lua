@@ -337,7 +337,7 @@ end
 function T:test_the_application_decides()
   local server = conn.peer { role = "server", handshake_ms = 1000 }
   server:feed(conn.request() .. bytes.frame { mask = true, "early" })
-  lu.assertEquals({ server:heard(), server:take(), server.raw:want() }, { "upgrade", "", "" })
+  lu.assertEquals({ server:heard(), server:take(), server.raw:want() }, { "upgrade", "", "watch" })
   lu.assertEquals(#server.rest, 11)
   lu.assertEquals(server.raw:due(), -1) -- the peer has done its part
   server:pass(100000)
@@ -494,7 +494,7 @@ end
 function T:test_answer_to_a_half_closed_peer()
   local server = conn.peer { role = "server" }
   server:feed(conn.head { "GET / HTTP/1.1", "Host: h" }):eof()
-  lu.assertEquals({ server:heard(), server.raw:want() }, { "request", "" })
+  lu.assertEquals({ server:heard(), server.raw:want() }, { "request", "" }) -- nothing more to be told
   server.held = true
   assert(server.raw:respond { status = 200, body = "late" })
   lu.assertTrue(server:wants "write")
@@ -503,14 +503,39 @@ function T:test_answer_to_a_half_closed_peer()
   lu.assertEquals(server.raw:want(), "close")
 end
 
--- an upgrade whose peer has left opens, and is lost at once
-function T:test_accept_for_a_half_closed_peer()
+-- an upgrade whose peer has left before the answer is over
+function T:test_a_peer_that_left_before_the_answer()
   local server = conn.peer { role = "server" }
-  server:feed(conn.request()):eof()
-  assert(server.raw:accept())
-  server:pull()
-  server:settle()
-  lu.assertEquals(server:heard(), "upgrade | open | fault:LOST | close:1006::false")
+  server:feed(conn.request())
+  lu.assertEquals(server.raw:want(), "watch")
+  server:eof()
+  lu.assertEquals({ server.raw:accept() }, { nil, "STATE" })
+  lu.assertEquals({ server.raw:respond { status = 403 } }, { nil, "STATE" })
+  lu.assertEquals(server:settle():heard(), "upgrade | fault:LOST | close:1006::false")
+end
+
+-- the application's time runs from the end of the request, at n-1, n, n+1
+function T:test_the_application_does_not_answer()
+  local requests = { upgrade = conn.request(), request = conn.head { "GET / HTTP/1.1", "Host: h" } }
+  for event, text in pairs(requests) do
+    for late = -1, 1 do
+      local server = conn.peer { role = "server", handshake_ms = 1000, answer_ms = 100 }
+      server:feed(text:sub(1, 10)):pass(900):feed(text:sub(11)):pass(100 + late)
+      if late < 0 then
+        lu.assertEquals({ server:heard(), server:take(), server.raw:due() - server.now }, { event, "", 1 })
+        lu.assertTrue(server.raw:respond { status = 200 })
+        lu.assertEquals((answer(server:take())), 200)
+      else
+        lu.assertEquals((answer(server:take())), 503)
+        lu.assertEquals({ server.raw:respond { status = 200 } }, { nil, "STATE" })
+        server:eof()
+        lu.assertEquals(server:settle():heard(), event .. " | fault:ANSWER_TIMEOUT | close:1006::false")
+      end
+      server:free()
+    end
+    local server = conn.peer { role = "server", handshake_ms = 1000 }
+    lu.assertEquals(server:feed(text).raw:due(), -1) -- 0: as long as it likes
+  end
 end
 
 -- SC-15, SC-16, SC-19: the application refuses an upgrade

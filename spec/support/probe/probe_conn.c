@@ -68,6 +68,7 @@ static void read_conf(lua_State *L, struct ws_conf *conf)
     conf->high_water = (size_t)number(L, "high_water", 1 << 20);
     conf->low_water = (size_t)number(L, "low_water", 256 << 10);
     conf->handshake_ms = number(L, "handshake_ms", 0);
+    conf->answer_ms = number(L, "answer_ms", 0);
     conf->close_ms = number(L, "close_ms", 0);
     conf->send_ms = number(L, "send_ms", 0);
     conf->ping_ms = number(L, "ping_ms", 0);
@@ -379,15 +380,15 @@ static int conn_due(lua_State *L)
     return 1;
 }
 
-/* :want() -> "read write event shutdown close", what applies of it */
+/* :want() -> "read write event shutdown close watch", what applies of it */
 static int conn_want(lua_State *L)
 {
-    static const char *const names[] = {"read", "write", "event", "shutdown",
-                                        "close"};
+    static const char *const names[] = {"read",     "write", "event",
+                                        "shutdown", "close", "watch"};
     unsigned want = ws_conn_want(&check(L)->c), i;
     luaL_Buffer b;
     luaL_buffinit(L, &b);
-    for (i = 0; i < 5; i++) {
+    for (i = 0; i < 6; i++) {
         if ((want & 1u << i) == 0)
             continue;
         if ((want & ((1u << i) - 1)) != 0)

@@ -71,6 +71,7 @@ static void read_conf(lua_State *L, struct world *w, struct ws_conf *conf,
     conf->high_water = (size_t)number(L, "high_water", 1 << 20);
     conf->low_water = (size_t)number(L, "low_water", 256 << 10);
     conf->handshake_ms = number(L, "handshake_ms", 0);
+    conf->answer_ms = number(L, "answer_ms", 0);
     conf->close_ms = number(L, "close_ms", 0);
     conf->send_ms = number(L, "send_ms", 0);
     conf->ping_ms = role == WS_CLIENT ? number(L, "ping_ms", 0) : 0;
