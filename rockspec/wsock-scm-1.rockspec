@@ -64,6 +64,7 @@ build = {
         "csrc/bind/lua_core.c",
         "csrc/bind/lua_emitter.c",
         "csrc/bind/lua_event.c",
+        "csrc/bind/lua_gate.c",
         "csrc/bind/lua_handler.c",
         "csrc/bind/lua_head.c",
         "csrc/bind/lua_hello.c",

@@ -24,6 +24,14 @@ int ws_push_fail(lua_State *L, const char *message, const char *code);
 int ws_push_error(lua_State *L, int err);
 int ws_push_errno(lua_State *L, const char *call, int errnum);
 
+/* The string at idx as a slice, which it is known to be. */
+static inline struct ws_slice ws_slice_at(lua_State *L, int idx)
+{
+    size_t n;
+    const char *s = lua_tolstring(L, idx, &n);
+    return ws_slice_of(s, n);
+}
+
 /* The string at idx as a slice; anything else raises "NAME must be a string,
 ** got TYPE". */
 struct ws_slice ws_check_slice(lua_State *L, int idx, const char *name);

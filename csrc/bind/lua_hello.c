@@ -3,13 +3,6 @@
 
 #include "wire/auth.h"
 
-static struct ws_slice slice_at(lua_State *L, int idx)
-{
-    size_t n;
-    const char *s = lua_tolstring(L, idx, &n);
-    return ws_slice_of(s, n);
-}
-
 /* -- the URL -- */
 
 #define URL_CLASS "wsock.url"
@@ -79,8 +72,8 @@ static int read_auth(lua_State *L, int options, struct ws_slice *user,
     if (lua_type(L, t + 1) != LUA_TSTRING ||
         (lua_type(L, t + 2) != LUA_TSTRING && !lua_isnil(L, t + 2)))
         luaL_error(L, "option 'auth' must be {user, password}, two strings");
-    *user = slice_at(L, t + 1);
-    *password = slice_at(L, t + 2);
+    *user = ws_slice_at(L, t + 1);
+    *password = ws_slice_at(L, t + 2);
     if (ws_basic_check(*user, *password) != WS_OK)
         luaL_error(L, "option 'auth' has a control character, or a colon in "
                       "the user");
@@ -121,7 +114,7 @@ static void add_auth(lua_State *L, struct ws_hello_conf *h,
     p = luaL_buffinitsize(L, &b, WS_BASIC_SIZE(who[0].n + who[1].n));
     luaL_pushresultsize(&b, ws_basic_write(p, who[0], who[1]));
     fields[h->nfields].name = name;
-    fields[h->nfields++].value = slice_at(L, -1);
+    fields[h->nfields++].value = ws_slice_at(L, -1);
 }
 
 /* -- the request -- */
@@ -140,7 +133,7 @@ void ws_read_asking(lua_State *L, int idx, const struct ws_uri *uri,
     h->target = ws_slice_str(uri->target);
     h->protocols = ws_read_protocols(L, idx);
     if (ws_get_field(L, options, "origin", LUA_TSTRING))
-        h->origin = slice_at(L, -1);
+        h->origin = ws_slice_at(L, -1);
     ws_get_field(L, options, "headers", LUA_TTABLE);
     given = ws_read_fields(L, lua_gettop(L), &h->nfields, ws_hello_reserved);
     if (h->nfields > 0)

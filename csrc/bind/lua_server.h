@@ -34,8 +34,7 @@ int ws_server_broadcast(lua_State *L);
 /* Answers k's request with a plain text; nothing if it was answered. */
 void ws_server_answer(struct ws_lsocket *k, int status, const char *text);
 
-/* Called as handlers, so that they may raise. */
-int ws_raise_protocol(lua_State *L);
+/* Called as a handler, so that it may raise. */
 int ws_answer_call(lua_State *L);
 
 /* Makes the table at t the request or response of the socket at idx. */

@@ -4,16 +4,8 @@
 ** none has a way around: room for one more, the Origin, verify, then onupgrade
 ** or the choice of a subprotocol.  Plain HTTP goes to onrequest.
 */
+#include "bind/lua_gate.h"
 #include "bind/lua_server.h"
-
-#include "wire/field.h"
-
-static struct ws_slice string_at(lua_State *L, int idx)
-{
-    size_t n;
-    const char *s = lua_tolstring(L, idx, &n);
-    return ws_slice_of(s, n);
-}
 
 /* -- answers -- */
 
@@ -73,178 +65,6 @@ static int answer_from(lua_State *L, struct ws_lsocket *k, int idx)
     return 1;
 }
 
-/* -- the origin -- */
-
-/* The list at the top has the origin, in any letter case: scheme and host
-** have none (RFC 6454 4). */
-static int in_list(lua_State *L, struct ws_slice origin)
-{
-    lua_Integer i, n = (lua_Integer)lua_rawlen(L, -1);
-    int found = 0;
-
-    for (i = 1; i <= n && !found; i++) {
-        lua_rawgeti(L, -1, i);
-        found = ws_slice_same(string_at(L, -1), origin);
-        lua_pop(L, 1);
-    }
-    return found;
-}
-
-/* The answer of a function option at the top, for Origin and request. */
-static int ask_origin(lua_State *L, struct ws_lsocket *k, int idx,
-                      const struct ws_field *origin)
-{
-    int yes;
-
-    if (origin == NULL)
-        lua_pushnil(L);
-    else
-        lua_pushlstring(L, (const char *)origin->value.p, origin->value.n);
-    ws_push_request(L, k, idx);
-    if (ws_handler_call(L, 2, 1, idx) != WS_OK)
-        return -1;
-    yes = lua_toboolean(L, -1);
-    lua_pop(L, 1);
-    return yes;
-}
-
-/* 1: welcome, 0: not, -1: the function raised.  Without an Origin it is no
-** browser, whose user could be tricked (RFC 6455 10.2). */
-static int origin_ok(lua_State *L, struct ws_lsocket *k, int idx,
-                     const struct ws_head *h)
-{
-    const struct ws_field *origin = ws_head_find(h, "Origin", NULL);
-    int top = lua_gettop(L), ok, type;
-
-    lua_getiuservalue(L, idx, WS_UV_OWNER);
-    lua_getiuservalue(L, -1, WS_UV_OPTIONS);
-    type = lua_getfield(L, -1, "origins");
-    if (type == LUA_TSTRING || (origin == NULL && type != LUA_TFUNCTION))
-        ok = 1; /* "*", or no browser */
-    else if (origin != NULL && ws_head_find(h, "Origin", origin) != NULL)
-        ok = 0; /* no browser sends two */
-    else if (type == LUA_TFUNCTION)
-        ok = ask_origin(L, k, idx, origin);
-    else
-        ok = type == LUA_TNIL ? ws_welcome_same_host(h)
-                              : in_list(L, origin->value);
-    lua_settop(L, top);
-    return ok;
-}
-
-/* -- subprotocols -- */
-
-/* Pushes all offered subprotocols as "a, b". */
-static struct ws_slice push_offered(lua_State *L, const struct ws_head *h)
-{
-    const struct ws_field *f = NULL;
-    luaL_Buffer b;
-    int n = 0;
-
-    luaL_buffinit(L, &b);
-    for (;;) {
-        f = ws_head_find(h, "Sec-WebSocket-Protocol", f);
-        if (f == NULL)
-            break;
-        if (n++ > 0)
-            luaL_addlstring(&b, ", ", 2);
-        luaL_addlstring(&b, (const char *)f->value.p, f->value.n);
-    }
-    luaL_pushresult(&b);
-    return string_at(L, -1);
-}
-
-static int is_offered(struct ws_slice offered, struct ws_slice name)
-{
-    struct ws_slice token;
-
-    while (ws_token_list_next(&offered, &token) == WS_OK) {
-        if (token.n == name.n && memcmp(token.p, name.p, name.n) == 0)
-            return 1;
-    }
-    return 0;
-}
-
-/* Calls protocols(offered, request) -> name; the function is at the top. */
-static int ask_protocol(lua_State *L, struct ws_lsocket *k, int idx,
-                        struct ws_slice offered)
-{
-    struct ws_slice rest = offered, token;
-    int i = 0;
-
-    lua_newtable(L);
-    while (ws_token_list_next(&rest, &token) == WS_OK) {
-        lua_pushlstring(L, (const char *)token.p, token.n);
-        lua_rawseti(L, -2, ++i);
-    }
-    ws_push_request(L, k, idx);
-    if (ws_handler_call(L, 2, 1, idx) != WS_OK)
-        return -1;
-    if (!lua_isnil(L, -1) && !lua_isboolean(L, -1) &&
-        (lua_type(L, -1) != LUA_TSTRING ||
-         !is_offered(offered, string_at(L, -1)))) {
-        lua_pushcfunction(L, ws_raise_protocol);
-        lua_insert(L, -2);
-        ws_handler_call(L, 1, 0, idx);
-        return -1;
-    }
-    return 0;
-}
-
-/* The client's first one that is in the list at the top. */
-static void pick_protocol(lua_State *L, struct ws_slice offered)
-{
-    struct ws_slice token;
-    int list = lua_gettop(L);
-
-    while (ws_token_list_next(&offered, &token) == WS_OK) {
-        lua_Integer i, n = (lua_Integer)lua_rawlen(L, list);
-        for (i = 1; i <= n; i++) {
-            lua_rawgeti(L, list, i);
-            if (string_at(L, -1).n == token.n &&
-                memcmp(string_at(L, -1).p, token.p, token.n) == 0)
-                return;
-            lua_pop(L, 1);
-        }
-    }
-    lua_pushnil(L);
-}
-
-/* Pushes the chosen subprotocol or nil; -1 when the application's function
-** failed. */
-static int push_protocol(lua_State *L, struct ws_lsocket *k, int idx,
-                         const struct ws_head *h)
-{
-    int top = lua_gettop(L), err = 0, type;
-    struct ws_slice offered;
-
-    lua_getiuservalue(L, idx, WS_UV_OWNER);
-    lua_getiuservalue(L, -1, WS_UV_OPTIONS);
-    offered = push_offered(L, h);
-    type = lua_getfield(L, -2, "protocols");
-    if (type == LUA_TFUNCTION)
-        err = ask_protocol(L, k, idx, offered);
-    else if (type == LUA_TTABLE)
-        pick_protocol(L, offered);
-    else
-        lua_pushnil(L);
-    if (err == 0) {
-        if (!lua_isstring(L, -1)) {
-            lua_pop(L, 1);
-            lua_pushnil(L);
-        }
-        lua_replace(L, top + 1);
-        lua_settop(L, top + 1);
-    }
-    return err;
-}
-
-int ws_raise_protocol(lua_State *L)
-{
-    return luaL_error(L, "protocols chose '%s', which was not offered",
-                      luaL_tolstring(L, 1, NULL));
-}
-
 /* -- accepting -- */
 
 /* 101 with the subprotocol at `protocol` (nil: none), and the headers of the
@@ -261,7 +81,7 @@ static int accept_with(lua_State *L, struct ws_lsocket *k, int idx,
     memset(&extra, 0, sizeof extra);
     extra.fields = fields;
     if (lua_isstring(L, protocol))
-        name = string_at(L, protocol);
+        name = ws_slice_at(L, protocol);
     lua_getiuservalue(L, idx, WS_UV_OWNER);
     lua_getiuservalue(L, -1, WS_UV_OPTIONS);
     lua_getfield(L, -1, "headers");
@@ -285,7 +105,7 @@ static void accept_now(lua_State *L, struct ws_lsocket *k, int idx,
 {
     int protocol;
 
-    if (push_protocol(L, k, idx, h) != 0) {
+    if (ws_gate_protocol(L, k, idx, h) != 0) {
         internal_error(k);
         return;
     }
@@ -380,7 +200,7 @@ void ws_server_upgrade(lua_State *L, struct ws_lsocket *k, int idx)
 
     if (!has_room(k) || ws_parse_head(k, &h, fields) != WS_OK)
         return;
-    ok = origin_ok(L, k, idx, &h);
+    ok = ws_gate_origin(L, k, idx, &h);
     if (ok == 0)
         turn_away(k, WS_ERR_ORIGIN);
     else if (ok < 0)
@@ -450,7 +270,8 @@ static int request_accept(lua_State *L)
     if (!still_asked(k) || ws_parse_head(k, &h, fields) != WS_OK)
         return answered_already(L);
     ws_get_field(L, lua_isnil(L, 2) ? 0 : 2, "protocol", LUA_TSTRING);
-    if (lua_isstring(L, 4) && !is_offered(push_offered(L, &h), string_at(L, 4)))
+    if (lua_isstring(L, 4) &&
+        !ws_is_offered(ws_push_offered(L, &h), ws_slice_at(L, 4)))
         return luaL_error(L, "subprotocol '%s' was not offered",
                           lua_tostring(L, 4));
     lua_settop(L, 4);

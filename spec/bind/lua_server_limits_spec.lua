@@ -193,7 +193,8 @@ function T:test_refused_is_told_with_its_reason()
   is "HANDSHAKE"
   visitors.ask(self.rig, port, visitors.upgrade { Origin = "http://evil.example" })
   is("HANDSHAKE", "origin is not allowed")
-  local _, _, full = self.rig:listen { maxConnections = 1, onrefused = function(...) refused[#refused + 1] = { ... } end }
+  local _, _, full = self.rig:listen { maxConnections = 1,
+    onrefused = function(...) refused[#refused + 1] = { ... } end }
   visitors.bystander(self.rig, full):check()
   lu.assertEquals(visitors.ask(self.rig, full, visitors.upgrade()).status, 503)
   is("HANDSHAKE", "too many connections")

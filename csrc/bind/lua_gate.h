@@ -1,0 +1,28 @@
+/* bind/lua_gate.h -- whom a server lets in: the Origin, the subprotocols.
+**
+** What the options `origins` and `protocols` say of a request, whether they are
+** values or the application's functions.  lua_upgrade.c says when they are
+** asked, and what is answered.
+*/
+#ifndef WS_BIND_LUA_GATE_H
+#define WS_BIND_LUA_GATE_H
+
+#include "bind/lua_bind.h"
+
+/* The Origin of the request h of the socket at idx.  1: welcome, 0: not, -1:
+** the application's function raised, which was reported.  Without an Origin
+** it is no browser, whose user could be tricked (RFC 6455 10.2). */
+int ws_gate_origin(lua_State *L, struct ws_lsocket *k, int idx,
+                   const struct ws_head *h);
+
+/* Pushes the subprotocol to choose, or nil; -1 when the application's function
+** failed, which was reported (RFC 6455 4.2.2). */
+int ws_gate_protocol(lua_State *L, struct ws_lsocket *k, int idx,
+                     const struct ws_head *h);
+
+/* Pushes all offered subprotocols of h as "a, b", and gives the same; whether
+** name is among them. */
+struct ws_slice ws_push_offered(lua_State *L, const struct ws_head *h);
+int ws_is_offered(struct ws_slice offered, struct ws_slice name);
+
+#endif

@@ -1,0 +1,149 @@
+-- bind/lua_gate: who is let in. Origins and subprotocols.
+
+local lu = require "luaunit"
+local rigs = require "support.rig"
+local visitors = require "support.visitors"
+
+local T = {}
+
+function T:setUp() self.rig = rigs.new() end
+
+function T:tearDown() self.rig:close() end
+
+-- The status a server gives to a request with these headers.
+local function status(rig, port, change)
+  local peer, answer = visitors.knock(rig, port, visitors.upgrade(change))
+  peer:close()
+  return answer.status, answer
+end
+
+-- ---- origins (X1, S27, S89) -------------------------------------------------------------
+
+local function origins(rig, option, rows, host)
+  local _, _, port = rig:listen { origins = option }
+  for origin, want in pairs(rows) do
+    lu.assertEquals(status(rig, port, { Origin = origin, Host = host }), want, tostring(origin))
+  end
+end
+
+function T:test_same_host_is_the_default()
+  origins(self.rig, nil, {
+    [false] = 101, ["http://example.com"] = 101, ["https://example.com"] = 101, ["https://EXAMPLE.com:444"] = 101,
+    ["null"] = 403, ["http://evil-example.com"] = 403, ["http://example.com.evil"] = 403,
+    ["http://example.com."] = 403, ["http://example.com:80@evil"] = 403, ["http://evil@example.com"] = 403,
+    ["http://EXAMPLE.COM.evil"] = 403, ["http://ex\xc3\xa4mple.com"] = 403, ["http://xn--exmple-cua.com"] = 403,
+    ["example.com"] = 403, [""] = 403, ["http://"] = 403, ["http://example.co"] = 403, ["file://"] = 403,
+    ["http://www.example.com"] = 403, ["http://example.com/"] = 403, ["http://example.com http://evil"] = 403,
+  }, "example.com:8080")
+end
+
+function T:test_any_origin()
+  origins(self.rig, "*", { [false] = 101, ["http://evil"] = 101, ["null"] = 101, ["nonsense"] = 101 })
+end
+
+function T:test_listed_origins()
+  origins(self.rig, { "https://a.example", "http://b.example:8080", "null" }, {
+    [false] = 101, ["https://a.example"] = 101, ["http://b.example:8080"] = 101, ["null"] = 101,
+    ["HTTPS://A.example"] = 101, ["http://a.example"] = 403, ["https://a.example:444"] = 403,
+    ["http://b.example"] = 403, ["https://a.example.evil"] = 403, ["https://xa.example"] = 403,
+    ["https://a.example."] = 403, ["https://u@a.example"] = 403, ["*"] = 403, [""] = 403,
+    ["http://h"] = 403, -- the server's own host is not on the list
+  })
+  origins(self.rig, "https://a.example", { [false] = 101, ["https://a.example"] = 101, ["http://h"] = 403 })
+  origins(self.rig, {}, { [false] = 101, ["http://h"] = 403 })
+end
+
+function T:test_origins_by_a_function()
+  local seen = {}
+  local _, _, port = self.rig:listen { origins = function(origin, request)
+    seen[#seen + 1] = { origin or "none", request.path }
+    return origin == nil or origin:match "%.good$"
+  end }
+  lu.assertEquals(status(self.rig, port, { Origin = "http://x.good" }), 101)
+  lu.assertEquals(status(self.rig, port, { Origin = "http://x.bad" }), 403)
+  lu.assertEquals(status(self.rig, port), 101)
+  lu.assertEquals(seen, { { "http://x.good", "/" }, { "http://x.bad", "/" }, { "none", "/" } })
+end
+
+function T:test_two_origins()
+  for _, option in ipairs { "same host", { "http://h" }, function() return true end, "http://h" } do
+    local _, _, port = self.rig:listen { origins = option ~= "same host" and option or nil }
+    lu.assertEquals(status(self.rig, port, { Origin = { "http://h", "http://evil" } }), 403)
+    lu.assertEquals(status(self.rig, port, { Origin = { "http://h", "http://h" } }), 403)
+  end
+end
+
+function T:test_a_foreign_origin_is_told_so_and_asks_no_further()
+  local asked
+  local _, _, port = self.rig:listen { verify = function() asked = true end, onupgrade = function() asked = true end }
+  local answer = visitors.ask(self.rig, port, visitors.upgrade { Origin = "http://evil" })
+  lu.assertEquals({ answer.status, answer.body, answer.headers.connection },
+    { 403, "origin is not allowed\n", "close" })
+  lu.assertNil(asked)
+end
+
+-- What the caller does to the list afterwards is no concern of the server's.
+function T:test_lists_are_copied()
+  local list, protocols, headers = { "http://a" }, { "x" }, { A = "1" }
+  local _, _, port = self.rig:listen { origins = list, protocols = protocols, headers = headers }
+  list[1], protocols[1], headers.A, headers["b\n"] = {}, 42, false, 1
+  local got, answer = status(self.rig, port, { Origin = "http://a", ["Sec-WebSocket-Protocol"] = "x" })
+  lu.assertEquals({ got, answer.headers["sec-websocket-protocol"], answer.headers.a }, { 101, "x", "1" })
+end
+
+-- ---- subprotocols (S40 to S43) -----------------------------------------------------------
+
+local function protocol(rig, port, offer)
+  local got, answer = status(rig, port, { ["Sec-WebSocket-Protocol"] = offer })
+  return got == 101 and (answer.headers["sec-websocket-protocol"] or "none") or got
+end
+
+function T:test_listed_protocols()
+  local chosen
+  local _, _, port = self.rig:listen { protocols = { "soap", "wamp" },
+    onconnection = function(socket) chosen = socket.protocol end }
+  for _, row in ipairs {
+    { nil, "none" }, { "soap", "soap" }, { "wamp, soap", "wamp" }, { "x, wamp", "wamp" }, { "x", "none" },
+    { "SOAP", "none" }, { { "x", "soap" }, "soap" }, { ",wamp,", "wamp" }, { "soap,soap", 400 }, { "a b", 400 },
+    { "", 400 },
+  } do
+    lu.assertEquals(protocol(self.rig, port, row[1]), row[2])
+    if row[2] == "none" then lu.assertEquals(chosen, "") end
+    if row[2] == "soap" or row[2] == "wamp" then lu.assertEquals(chosen, row[2]) end
+  end
+  local _, _, none = self.rig:listen {}
+  lu.assertEquals(protocol(self.rig, none, "soap"), "none")
+end
+
+function T:test_protocols_by_a_function()
+  local seen, choice
+  local _, _, port = self.rig:listen { protocols = function(offered, request)
+    seen = table.concat(offered, "|") .. " " .. request.path
+    return choice
+  end }
+  choice = "b"
+  lu.assertEquals(protocol(self.rig, port, { "a, b", "c" }), "b")
+  lu.assertEquals(seen, "a|b|c /")
+  for _, nothing in ipairs { false, true } do
+    choice = nothing
+    lu.assertEquals(protocol(self.rig, port, "a"), "none")
+  end
+  choice = nil
+  lu.assertEquals(protocol(self.rig, port, "a"), "none")
+  lu.assertEquals(protocol(self.rig, port, nil), "none")
+  lu.assertEquals(seen, " /")
+end
+
+function T:test_a_protocol_that_was_not_offered_is_the_servers_fault()
+  local choice
+  local _, _, port = self.rig:listen { protocols = function() return choice end }
+  for _, value in ipairs { "x", "", "a, b", "A", 1, {} } do
+    choice = value
+    lu.assertEquals(protocol(self.rig, port, "a, b"), 500)
+    lu.assertEquals(#self.rig.errors, 1)
+    lu.assertStrContains(self.rig.errors[1][1], "which was not offered")
+    self.rig.errors = {}
+  end
+end
+
+return T
