@@ -13,6 +13,7 @@
 
 local lu = require "luaunit"
 local clock = require "support.clock"
+local command = require "support.command"
 local peer = require "interop.peer"
 local process = require "support.process"
 
@@ -207,6 +208,16 @@ others["drain"] = function(port, start)
   lu.assertEquals(bytes, 400 * 100000)
 end
 
+-- A file for the command, in a block of its own.
+others["exec"] = function(port, _, path)
+  local child = command.start { "listen", "--exec", path, tostring(port) }
+  child:expect("listening on", 10, peer.pump)
+  local socket, record = peer.connect(url(port))
+  record:wait "^open"
+  socket:send "abc"
+  record:wait "^text 1: abc"
+end
+
 local function ends(_, start)
   lu.assertEquals(start():wait(20, peer.pump), 0)
 end
@@ -239,10 +250,11 @@ local function run(self, block)
   end
   local other = block.name == "" and ends or others[block.name]
   lu.assertNotNil(other, ("README.md:%d: no other side '%s'"):format(block.line, block.name))
-  local ok, message = pcall(other, port, start)
-  child:stop()
-  if not ok then error(("%s\nthe block printed:\n%s"):format(message, child:output()), 0) end
-  check_output(block, child:output())
+  local ok, message = pcall(other, port, start, path)
+  if child then child:stop() end
+  local output = child and child:output() or ""
+  if not ok then error(("%s\nthe block printed:\n%s"):format(message, output), 0) end
+  check_output(block, output)
 end
 
 local used, count = {}, 0

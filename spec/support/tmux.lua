@@ -16,9 +16,9 @@ function Terminal:tmux(...)
   return process.run { "tmux", "-S", self.dir .. "/tmux", "-f", "/dev/null", ... }
 end
 
---- What is on the screen, empty lines at its end left out. The prompt keeps its blank.
+--- What is on the screen, without blanks and empty lines at its end; but the prompt keeps its blank.
 function Terminal:screen()
-  return (self:tmux("capture-pane", "-p", "-J"):gsub("%s+$", ""):gsub("\n>$", "\n> ") .. "\n"):gsub("> \n$", "> ")
+  return (self:tmux("capture-pane", "-p", "-J"):gsub("%s+$", ""):gsub("\n>$", "\n> "))
 end
 
 --- Waits until the screen matches, our loop turning.
@@ -50,14 +50,17 @@ function Terminal:stop()
   self.remove = nil
 end
 
---- Starts a terminal that runs a shell command, prints "exit CODE" and stays.
-function M.start(words, columns)
+--- Starts a terminal that runs a shell command, prints "exit CODE" and stays. With jobs the command is run by a shell
+--- that can stop and continue it.
+function M.start(words, jobs)
   local self = setmetatable({}, Terminal)
   self.dir, self.remove = process.directory()
   local file <close> = assert(io.open(self.dir .. "/run", "w"))
-  file:write("stty -echoctl; trap : INT\n", words, "\necho exit $?\nexec cat >/dev/null\n")
+  file:write("stty -echoctl; trap : INT\n", words, "\necho exit $?\n", jobs and "" or "exec cat >/dev/null\n")
   file:close()
-  self:tmux("new-session", "-d", "-x", tostring(columns or 80), "-y", "24", "sh " .. self.dir .. "/run")
+  local shell = jobs and "env PS1='$ ' bash --noprofile --norc" or "sh " .. self.dir .. "/run"
+  self:tmux("new-session", "-d", "-x", "80", "-y", "24", shell)
+  if jobs then self:type(". " .. self.dir .. "/run\n") end
   return self
 end
 

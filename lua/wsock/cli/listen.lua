@@ -2,6 +2,7 @@
 -- @module wsock.cli.listen
 
 local wsock = require "wsock"
+local exec_file = require "wsock.cli.exec"
 local flags = require "wsock.cli.flags"
 local terminal = require "wsock.cli.terminal"
 
@@ -13,6 +14,9 @@ Usage: wsock listen [flags] PORT    be a server; port 0: any free one
 
       --echo                send every message back to its sender (the default)
       --broadcast           send every message to all others
+      --exec FILE           run this Lua file, which returns the options of
+                            wsock.listen; it may name the port
+      --watch               run it again when it changes, keep the connections
       --host ADDRESS        listen there (127.0.0.1; 0.0.0.0: everywhere)
       --path FILE           listen on a unix socket
   -o, --origin ORIGIN       let pages from there in, * from anywhere; repeatable
@@ -60,8 +64,8 @@ local function port_of(options, words)
     if words[1] then flags.usage "a port and --path exclude one another" end
     return nil
   end
+  if not words[1] then return not options.exec and flags.usage "a port is missing" or nil end
   local port = math.tointeger(tonumber(words[1]))
-  if not words[1] then flags.usage "a port is missing" end
   if not port or port < 0 or port > 65535 then flags.usage("a port is a number up to 65535, not '%s'", words[1]) end
   return port
 end
@@ -80,30 +84,67 @@ local function address_of(server)
   return ("ws://%s:%d/"):format(host:find ":" and "[" .. host .. "]" or host, port)
 end
 
+local function check(options)
+  local mode
+  for _, name in ipairs { "echo", "broadcast", "exec" } do
+    if options[name] then
+      if mode then flags.usage("--%s and --%s exclude one another", mode, name) end
+      mode = name
+    end
+  end
+  if options.watch and not options.exec then flags.usage "--watch needs --exec" end
+end
+
+-- What the command line says, put over the options of a file.
+local function dresser(options, words)
+  local own = {
+    port = port_of(options, words), path = options.path, host = options.host, pingInterval = options.ping,
+    headers = #options.header > 0 and flags.fields(options.header) or nil,
+    protocols = #options.subprotocol > 0 and options.subprotocol or nil, origins = origins(options.origin),
+  }
+  return function(settings)
+    local t = {}
+    for key, value in pairs(settings) do t[key] = value end
+    for key, value in pairs(own) do t[key] = value end
+    if options.verbose then tell(t) end
+    return t
+  end
+end
+
+-- The server, or nil and what the world did; raises for what cannot be.
+local function open(options, words)
+  local dress = dresser(options, words)
+  local exec, server, message, ok
+  local settings = { onmessage = echo }
+  if options.exec then
+    exec, message = exec_file.open(options.exec, note, dress)
+    if not exec then flags.usage("%s", message) end
+  elseif options.broadcast then
+    function settings.onmessage(socket, data, kind) server:broadcast(data, kind, { except = socket }) end
+  end
+  ok, server, message = pcall(wsock.listen, exec and exec:settings() or dress(settings))
+  if not ok then flags.usage("%s", server) end
+  if server and exec then
+    exec.server = server
+    if options.watch then exec:watch() end
+  end
+  return server, message
+end
+
 --- Serves until a signal comes.
 -- @tparam table options from `flags.parse`
 -- @tparam {string,...} words the port
 -- @treturn integer exit code
 function M.run(options, words)
-  if options.echo and options.broadcast then flags.usage "--echo and --broadcast exclude one another" end
-  local server
-  local settings = {
-    port = port_of(options, words), path = options.path, host = options.host, headers = flags.fields(options.header),
-    protocols = options.subprotocol, origins = origins(options.origin), pingInterval = options.ping, onmessage = echo,
-  }
-  if options.broadcast then
-    function settings.onmessage(socket, data, kind) server:broadcast(data, kind, { except = socket }) end
-  end
-  if options.verbose then tell(settings) end
-  local ok, message
-  ok, server, message = pcall(wsock.listen, settings)
-  if not ok then flags.usage("%s", server) end
+  check(options)
+  local server, message = open(options, words)
   if not server then
     note("wsock: %s", message)
     return 1
   end
+  io.stdout:setvbuf "line"
   print("listening on " .. address_of(server))
-  io.stdout:flush()
+  server:on("closed", wsock.stop) -- whatever else a file has begun
   local ending
   for _, name in ipairs { "INT", "TERM", "HUP" } do
     wsock.signal(name, function()

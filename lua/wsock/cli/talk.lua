@@ -311,8 +311,9 @@ function M.run(options, words)
   self:listen()
   wsock.signal("PIPE", function() end) -- writing says so by itself
   for _, name in ipairs { "INT", "TERM", "HUP" } do wsock.signal(name, function() self:interrupt() end) end
-  wsock.run()
-  return self.code
+  local done, fault = pcall(wsock.run)
+  if self.input then self.input:stop() end -- a terminal is given back, whatever happens
+  return done and self.code or error(fault, 0)
 end
 
 return M

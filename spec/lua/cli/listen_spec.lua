@@ -102,7 +102,9 @@ function T:test_faults()
     ["a port is missing"] = {}, ["a port is a number up to 65535, not '65536'"] = { "65536" },
     ["not 'http'"] = { "http" }, ["one port is enough: what is '2'?"] = { "1", "2" },
     ["a port and --path exclude"] = { "1", "--path", "x" },
-    ["--echo and --broadcast"] = { "1", "--echo", "--broadcast" },
+    ["--echo and --broadcast exclude"] = { "1", "--echo", "--broadcast" },
+    ["--broadcast and --exec exclude"] = { "1", "--exec", "x", "--broadcast" },
+    ["--watch needs --exec"] = { "1", "--watch" },
     ["unknown flag --brodcast; did you mean --broadcast?"] = { "1", "--brodcast" },
     ["wsock listen --help says more"] = { "x" }, ["host"] = { "0", "--host", "no.address" },
   } do
