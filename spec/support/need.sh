@@ -38,6 +38,7 @@ test      c haproxy                        haproxy
 test      c chromium                       chromium
 test      y websockets                     python3-websockets
 test      c tmux                           tmux
+test      c luarocks                       luarocks
 unit      c tmux                           tmux
 unit      l luaunit                        lua-unit
 unit      l socket                         lua-socket
