@@ -42,6 +42,7 @@ build = {
     ["wsock.meta"] = "lua/wsock/meta.lua",
     ["wsock.meta_adapter"] = "lua/wsock/meta_adapter.lua",
     ["wsock.meta_bytes"] = "lua/wsock/meta_bytes.lua",
+    ["wsock.meta_deflate"] = "lua/wsock/meta_deflate.lua",
     ["wsock.meta_helpers"] = "lua/wsock/meta_helpers.lua",
     ["wsock.router"] = "lua/wsock/router.lua",
     -- end
@@ -64,6 +65,7 @@ build = {
         "csrc/bind/lua_codec.c",
         "csrc/bind/lua_conn.c",
         "csrc/bind/lua_core.c",
+        "csrc/bind/lua_deflate.c",
         "csrc/bind/lua_emitter.c",
         "csrc/bind/lua_event.c",
         "csrc/bind/lua_gate.c",
@@ -105,6 +107,7 @@ build = {
         "csrc/proto/offer.c",
         "csrc/proto/opening.c",
         "csrc/proto/output.c",
+        "csrc/proto/packed.c",
         "csrc/proto/pmd.c",
         "csrc/proto/welcome.c",
         "csrc/wire/auth.c",

@@ -186,6 +186,19 @@ others["onupgrade"] = function(port, start)
   lu.assertEquals(refused.response.status, 404)
 end
 
+others["frugal"] = function(port, start)
+  start()
+  listening(port)
+  for agent, extensions in pairs {
+    curl = "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+    ["Mozilla/5.0 Version/15.2 Safari/605.1.15"] = "",
+  } do
+    local socket, record = peer.connect(url(port), nil, { headers = { ["User-Agent"] = agent } })
+    record:wait "^open"
+    lu.assertEquals(socket.extensions, extensions)
+  end
+end
+
 others["broadcast"] = function(port, start)
   local child = start()
   listening(port)

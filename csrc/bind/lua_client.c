@@ -28,6 +28,7 @@ static void read_conf(lua_State *L, struct ws_lloop *ll, int options,
     conf->role = WS_CLIENT;
     conf->mem = &ll->mem;
     conf->pool = &ll->peers.pool;
+    conf->codecs = &ll->peers.codecs;
     conf->random = ws_peers_random;
     conf->random_ud = &ll->peers;
     ws_read_conf(L, options, conf);

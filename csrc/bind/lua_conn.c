@@ -1,6 +1,7 @@
 /* bind/lua_conn.c -- see lua_conn.h. */
 #include "bind/lua_conn.h"
 #include "bind/lua_bind.h"
+#include "bind/lua_deflate.h"
 #include "bind/lua_request.h"
 
 #include "wire/target.h"
@@ -108,12 +109,28 @@ static int push_answered(lua_State *L, int err, const char *what)
     return 1;
 }
 
+/* What the option perMessageDeflate says of the request that waits, if it is a
+** function. */
+static void ask_pmd(lua_State *L, const struct ws_lconn *p,
+                    struct ws_pmd_conf *pmd)
+{
+    push_own(L);
+    lua_pushcfunction(L, ws_ask_pmd);
+    lua_getfield(L, -2, "perMessageDeflate");
+    if (lua_isnil(L, -1))
+        return;
+    ws_push_lconn_head(L, p);
+    lua_pushlightuserdata(L, pmd);
+    lua_call(L, 3, 0);
+}
+
 /* conn:accept([{protocol =, headers =}]) -> true | nil, message, code */
 int ws_lconn_accept(lua_State *L)
 {
     static const char *const names[] = {"protocol", "headers", NULL};
     struct ws_lconn *p = ws_check_lconn(L);
     struct ws_slice protocol = ws_slice_of(NULL, 0);
+    struct ws_pmd_conf pmd = p->conf.pmd;
     struct ws_answer extra;
     int options;
 
@@ -128,7 +145,9 @@ int ws_lconn_accept(lua_State *L)
         protocol = ws_check_slice(L, 3, "protocol");
     ws_get_field(L, options, "headers", LUA_TTABLE);
     extra.fields = ws_read_fields(L, 4, &extra.nfields, ws_hello_reserved);
-    return push_answered(L, ws_conn_accept(&p->conn, protocol, &extra),
+    if (p->conn.stage == WS_IN_ANSWER)
+        ask_pmd(L, p, &pmd);
+    return push_answered(L, ws_conn_accept(&p->conn, protocol, &extra, &pmd),
                          "accept");
 }
 
@@ -176,11 +195,12 @@ int ws_lconn_stats(lua_State *L)
         {"messagesIn", c->in.messages}, {"messagesOut", c->out.messages}};
     size_t i;
 
-    lua_createtable(L, 0, 6);
+    lua_createtable(L, 0, 10);
     for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         lua_pushinteger(L, (lua_Integer)rows[i].n);
         lua_setfield(L, -2, rows[i].name);
     }
+    ws_set_pmd_stats(L, c);
     return 1;
 }
 

@@ -2,7 +2,8 @@
 **
 ** lua_protocol.c makes it, feeds it and pulls its events; lua_conn.c knows its
 ** heads, answers requests and shows its attributes.  One user value, a table,
-** holds the url and the heads once somebody asked.
+** holds the url, the heads once somebody asked, and perMessageDeflate if it is
+** a function.
 */
 #ifndef WS_BIND_LUA_CONN_H
 #define WS_BIND_LUA_CONN_H
@@ -18,6 +19,7 @@ struct ws_lconn {
     struct ws_conf conf;
     struct ws_mem mem;
     struct ws_pool pool;
+    struct ws_pmd_pool codecs;
     struct ws_keys keys;
     struct ws_buf rest; /* fed and not looked at yet */
     uint8_t eof;        /* the peer's end is to be told behind rest */

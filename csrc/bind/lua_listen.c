@@ -4,6 +4,7 @@
 ** is checked and copied here, once: whatever the caller does to the tables
 ** later, no handshake meets a bad one.
 */
+#include "bind/lua_deflate.h"
 #include "bind/lua_server.h"
 
 #include "wire/field.h"
@@ -20,6 +21,7 @@ static void read_options(lua_State *L, struct ws_lserver *sv, int idx)
     conf->role = WS_SERVER;
     conf->mem = &sv->loop->mem;
     conf->pool = &sv->loop->peers.pool;
+    conf->codecs = &sv->loop->peers.codecs;
     conf->random = ws_peers_random;
     conf->random_ud = &sv->loop->peers;
     ws_read_conf(L, idx, conf);
@@ -134,7 +136,9 @@ static void take_headers(lua_State *L)
 /* Pushes a table of the server's own with what handshakes ask. */
 static void push_hooks(lua_State *L, int options)
 {
-    lua_createtable(L, 0, 4);
+    lua_createtable(L, 0, 5);
+    ws_push_pmd_hook(L, options);
+    lua_setfield(L, -2, "perMessageDeflate");
     if (lua_getfield(L, options, "verify") != LUA_TNIL)
         ws_check_callable(L, -1, "option 'verify'");
     lua_setfield(L, -2, "verify");

@@ -4,6 +4,7 @@
 ** 0 means "no limit" for sizes and counts, "off" for times.
 */
 #include "bind/lua_bind.h"
+#include "bind/lua_deflate.h"
 
 #include "wire/head.h"
 
@@ -47,6 +48,7 @@ static const char *const client_names[] = {"headers",
                                            "noDelay",
                                            "loop",
                                            "localAddress",
+                                           "perMessageDeflate",
                                            NULL};
 
 static const char *const server_names[] = {"headers",
@@ -77,6 +79,7 @@ static const char *const server_names[] = {"headers",
                                            "origins",
                                            "verify",
                                            "slowConsumer",
+                                           "perMessageDeflate",
                                            "router",
                                            "onconnection",
                                            "onmessage",
@@ -153,6 +156,7 @@ void ws_read_conf(lua_State *L, int idx, struct ws_conf *conf)
     conf->pong_ms = ws_get_seconds(L, idx, "pingTimeout", pong_s);
     conf->send_ms = ws_get_seconds(L, idx, "sendTimeout", send_s);
     conf->auto_pong = ws_get_boolean(L, idx, "autoPong", 1) != 0;
+    ws_read_pmd(L, idx, conf);
 }
 
 /* checkKeys(table, what, names): raises as ws_check_keys; for files in Lua,

@@ -2,6 +2,7 @@
 #include "bind/lua_socket.h"
 
 #include "bind/lua_bytes.h"
+#include "bind/lua_deflate.h"
 
 void ws_push_loop_of(lua_State *L, const struct ws_lsocket *k, int idx)
 {
@@ -199,7 +200,7 @@ int ws_socket_stats(lua_State *L)
     const struct ws_conn *c = &k->s.conn;
     int64_t now = k->s.peers != NULL ? k->s.peers->loop->now_ms : c->now_ms;
 
-    lua_createtable(L, 0, 8);
+    lua_createtable(L, 0, 12);
     set_count(L, "bytesIn", c->in.bytes);
     set_count(L, "bytesOut", c->out.bytes);
     set_count(L, "framesIn", c->in.frames);
@@ -209,6 +210,7 @@ int ws_socket_stats(lua_State *L)
     set_count(L, "buffered", ws_session_buffered(&k->s));
     lua_pushnumber(L, (lua_Number)(now - c->last_rx_ms) / 1000.0);
     lua_setfield(L, -2, "sinceReceived");
+    ws_set_pmd_stats(L, c);
     return 1;
 }
 

@@ -15,6 +15,7 @@
 */
 #include "bind/lua_conn.h"
 #include "bind/lua_bind.h"
+#include "bind/lua_deflate.h"
 #include "bind/lua_hello.h"
 #include "bind/lua_request.h"
 #include "bind/lua_verbs.h"
@@ -45,6 +46,7 @@ static int conn_gc(lua_State *L)
         return 0;
     ws_conn_free(&p->conn);
     ws_pool_free(&p->pool);
+    ws_pmd_pool_free(&p->codecs);
     ws_buf_free(&p->rest, &p->mem);
     p->conn.conf = NULL;
     return 0;
@@ -78,11 +80,13 @@ static void make(lua_State *L, struct ws_lconn *p, enum ws_role role, int idx)
 
     ws_mem_init(&p->mem, fn, ud);
     ws_pool_init(&p->pool, &p->mem);
+    ws_pmd_pool_init(&p->codecs, &p->mem);
     ws_keys_init(&p->keys);
     ws_buf_init(&p->rest, 0);
     p->conf.role = role;
     p->conf.mem = &p->mem;
     p->conf.pool = &p->pool;
+    p->conf.codecs = &p->codecs;
     p->conf.random = draw;
     p->conf.random_ud = p;
     ws_read_conf(L, idx, &p->conf);
@@ -94,21 +98,18 @@ static void make(lua_State *L, struct ws_lconn *p, enum ws_role role, int idx)
 
 static void check_options(lua_State *L, int idx, enum ws_role role)
 {
+    /* clang-format off */
     static const char *const names[] = {
-        "maxPayload",    "maxFragments",     "maxHeaderSize",   "maxBuffered",
-        "highWaterMark", "lowWaterMark",     "pingInterval",    "pingTimeout",
-        "sendTimeout",   "handshakeTimeout", "closeTimeout",    "autoPong",
-        "now",           "maxBody",          "responseTimeout", NULL};
+        "maxPayload", "maxFragments", "maxHeaderSize", "maxBuffered",
+        "highWaterMark", "lowWaterMark", "pingInterval", "pingTimeout",
+        "sendTimeout", "handshakeTimeout", "closeTimeout", "autoPong", "now",
+        "perMessageDeflate", "maxBody", "responseTimeout", NULL};
     static const char *const client_names[] = {
-        "maxPayload",    "maxFragments",
-        "maxHeaderSize", "maxBuffered",
-        "highWaterMark", "lowWaterMark",
-        "pingInterval",  "pingTimeout",
-        "sendTimeout",   "handshakeTimeout",
-        "closeTimeout",  "autoPong",
-        "now",           "headers",
-        "origin",        "protocols",
-        "auth",          NULL};
+        "maxPayload", "maxFragments", "maxHeaderSize", "maxBuffered",
+        "highWaterMark", "lowWaterMark", "pingInterval", "pingTimeout",
+        "sendTimeout", "handshakeTimeout", "closeTimeout", "autoPong", "now",
+        "perMessageDeflate", "headers", "origin", "protocols", "auth", NULL};
+    /* clang-format on */
 
     if (lua_isnil(L, idx))
         return;
@@ -153,8 +154,12 @@ static int new_server(lua_State *L)
 
     lua_settop(L, 1);
     check_options(L, 1, WS_SERVER);
-    p = push_conn(L);
+    p = push_conn(L); /* 2 */
     make(L, p, WS_SERVER, 1);
+    lua_createtable(L, 0, 2);
+    ws_push_pmd_hook(L, 1);
+    lua_setfield(L, 3, "perMessageDeflate");
+    lua_setuservalue(L, 2);
     return 1;
 }
 

@@ -6,6 +6,7 @@
 #include "bind/lua_socket.h"
 
 #include "bind/lua_bytes.h"
+#include "bind/lua_verbs.h"
 
 /* Payloads from here on are queued by reference: anchoring the string is then
 ** cheaper than copying it. */
@@ -60,17 +61,6 @@ static int is_binary(lua_State *L, int idx)
                       luaL_tolstring(L, idx, NULL));
 }
 
-static unsigned send_flags(lua_State *L, int idx)
-{
-    static const char *const names[] = {"final", NULL};
-
-    if (lua_isnoneornil(L, idx))
-        return 0;
-    luaL_checktype(L, idx, LUA_TTABLE);
-    ws_check_keys(L, idx, "option of send", names);
-    return ws_get_boolean(L, idx, "final", 1) ? 0 : WS_SEND_PART;
-}
-
 /* Whether the bytes at idx stay what they are: those of an ArrayBuffer may
 ** change before they are sent. */
 static int is_fixed(lua_State *L, int idx)
@@ -117,9 +107,9 @@ static int socket_send(lua_State *L)
                              "connecting");
     data = ws_check_data(L, 2);
     op = is_binary(L, 3) ? WS_OP_BINARY : WS_OP_TEXT;
-    flags = send_flags(L, 4);
+    flags = ws_check_flags(L, 4);
     if (data.n >= PIN_MIN && k->server != NULL && k->s.conn.state == WS_OPEN &&
-        is_fixed(L, 2))
+        !ws_conn_packs(&k->s.conn, data.n, flags) && is_fixed(L, 2))
         err = send_pinned(L, k, op, data, flags);
     else
         err = ws_conn_send(&k->s.conn, (enum ws_opcode)op, data, flags);

@@ -4,6 +4,7 @@
 ** none has a way around: room for one more, the Origin, verify, then onupgrade
 ** or the choice of a subprotocol.  Plain HTTP goes to onrequest.
 */
+#include "bind/lua_deflate.h"
 #include "bind/lua_gate.h"
 #include "bind/lua_server.h"
 
@@ -67,10 +68,36 @@ static int answer_from(lua_State *L, struct ws_lsocket *k, int idx)
 
 /* -- accepting -- */
 
-/* 101 with the subprotocol at `protocol` (nil: none), and the headers of the
-** table or nil at `headers` and those of every 101.  On WS_OK k is a client. */
+static int still_asked(const struct ws_lsocket *k)
+{
+    return k->s.conn.stage == WS_IN_ANSWER;
+}
+
+/* Pushes ws_ask_pmd and its arguments if the option perMessageDeflate is a
+** function, which then fills pmd; else 0. */
+static int push_pmd(lua_State *L, struct ws_lsocket *k, int idx,
+                    struct ws_pmd_conf *pmd)
+{
+    lua_getiuservalue(L, idx, WS_UV_OWNER);
+    lua_getiuservalue(L, -1, WS_UV_OPTIONS);
+    lua_pushcfunction(L, ws_ask_pmd);
+    if (lua_getfield(L, -2, "perMessageDeflate") == LUA_TNIL)
+        return 0;
+    ws_push_request(L, k, idx);
+    lua_pushlightuserdata(L, pmd);
+    return 1;
+}
+
+/* What is said by a 101: stack positions of the subprotocol, nil for none, and
+** of headers beside those of every 101, a table or nil. */
+struct accepting {
+    int protocol, headers;
+    struct ws_pmd_conf pmd;
+};
+
+/* On WS_OK k is a client. */
 static int accept_with(lua_State *L, struct ws_lsocket *k, int idx,
-                       int protocol, int headers)
+                       const struct accepting *a)
 {
     struct ws_field fields[2 * WS_HEAD_LINES_MAX], *f;
     struct ws_answer extra;
@@ -80,8 +107,8 @@ static int accept_with(lua_State *L, struct ws_lsocket *k, int idx,
 
     memset(&extra, 0, sizeof extra);
     extra.fields = fields;
-    if (lua_isstring(L, protocol))
-        name = ws_slice_at(L, protocol);
+    if (lua_isstring(L, a->protocol))
+        name = ws_slice_at(L, a->protocol);
     lua_getiuservalue(L, idx, WS_UV_OWNER);
     lua_getiuservalue(L, -1, WS_UV_OPTIONS);
     lua_getfield(L, -1, "headers");
@@ -89,11 +116,11 @@ static int accept_with(lua_State *L, struct ws_lsocket *k, int idx,
     if (n > 0)
         memcpy(fields, f, n * sizeof *f);
     extra.nfields = n;
-    f = ws_read_fields(L, headers, &n, ws_hello_reserved);
+    f = ws_read_fields(L, a->headers, &n, ws_hello_reserved);
     if (n > 0)
         memcpy(fields + extra.nfields, f, n * sizeof *f);
     extra.nfields += n;
-    err = ws_conn_accept(&k->s.conn, name, &extra);
+    err = ws_conn_accept(&k->s.conn, name, &extra, &a->pmd);
     if (err == WS_OK)
         ws_server_admit(k);
     ws_session_touch(&k->s);
@@ -103,15 +130,21 @@ static int accept_with(lua_State *L, struct ws_lsocket *k, int idx,
 static void accept_now(lua_State *L, struct ws_lsocket *k, int idx,
                        const struct ws_head *h)
 {
-    int protocol;
+    struct accepting a;
 
+    a.pmd = k->server->conf.pmd;
     if (ws_gate_protocol(L, k, idx, h) != 0) {
         internal_error(k);
         return;
     }
-    protocol = lua_gettop(L);
+    a.protocol = lua_gettop(L);
     lua_pushnil(L);
-    if (accept_with(L, k, idx, protocol, protocol + 1) != WS_OK)
+    a.headers = a.protocol + 1;
+    if (push_pmd(L, k, idx, &a.pmd) && ws_handler_call(L, 3, 0, idx) != WS_OK) {
+        internal_error(k);
+        return;
+    }
+    if (still_asked(k) && accept_with(L, k, idx, &a) != WS_OK)
         internal_error(k);
 }
 
@@ -175,11 +208,6 @@ static int has_room(struct ws_lsocket *k)
     else
         turn_away(k, WS_ERR_FULL);
     return 0;
-}
-
-static int still_asked(const struct ws_lsocket *k)
-{
-    return k->s.conn.stage == WS_IN_ANSWER;
 }
 
 /* A handler raised: who has no answer yet gets one, and a socket it was given
@@ -257,6 +285,7 @@ static int request_accept(lua_State *L)
 {
     static const char *const names[] = {"protocol", "headers", NULL};
     struct ws_field fields[WS_HEAD_LINES_MAX];
+    struct accepting a;
     struct ws_lsocket *k;
     struct ws_head h;
     int err;
@@ -281,7 +310,12 @@ static int request_accept(lua_State *L)
                             "too many connections, or the server is "
                             "closing",
                             "HANDSHAKE");
-    err = accept_with(L, k, 3, 4, 5);
+    a.pmd = k->server->conf.pmd;
+    a.protocol = 4;
+    a.headers = 5;
+    if (push_pmd(L, k, 3, &a.pmd))
+        lua_call(L, 3, 0);
+    err = accept_with(L, k, 3, &a);
     if (err != WS_OK)
         return luaL_error(L, "accept: %s", ws_err_text(err));
     lua_pushvalue(L, 3);

@@ -27,16 +27,21 @@ static enum ws_opcode check_kind(lua_State *L, int idx)
     return WS_OP_BINARY;
 }
 
-static unsigned check_flags(lua_State *L, int idx)
+unsigned ws_check_flags(lua_State *L, int idx)
 {
-    static const char *const names[] = {"final", NULL};
+    static const char *const names[] = {"final", "compress", NULL};
+    unsigned flags = 0;
 
     if (lua_isnoneornil(L, idx))
         return 0;
     if (!lua_istable(L, idx))
         luaL_error(L, "options must be a table, got %s", luaL_typename(L, idx));
     ws_check_keys(L, idx, "option of send", names);
-    return ws_get_boolean(L, idx, "final", 1) ? 0 : WS_SEND_PART;
+    if (!ws_get_boolean(L, idx, "final", 1))
+        flags |= WS_SEND_PART;
+    if (!ws_get_boolean(L, idx, "compress", 1))
+        flags |= WS_SEND_PLAIN;
+    return flags;
 }
 
 void ws_check_sending(lua_State *L, int idx, const struct ws_conn *c,
@@ -45,7 +50,7 @@ void ws_check_sending(lua_State *L, int idx, const struct ws_conn *c,
     check_connected(L, c); /* before looking at the data (W-30) */
     s->data = ws_check_data(L, idx);
     s->op = check_kind(L, idx + 1);
-    s->flags = check_flags(L, idx + 2);
+    s->flags = ws_check_flags(L, idx + 2);
 }
 
 int ws_push_sent(lua_State *L, int err)

@@ -23,6 +23,9 @@ struct ws_sending {
 void ws_check_sending(lua_State *L, int idx, const struct ws_conn *c,
                       struct ws_sending *s);
 
+/* The flags that the options at idx stand for. */
+unsigned ws_check_flags(lua_State *L, int idx);
+
 /* What send answers for the result of ws_conn_send*: true, or nil, message,
 ** code; raises for text that is not UTF-8, and without memory. */
 int ws_push_sent(lua_State *L, int err);

@@ -13,6 +13,7 @@ int ws_peers_init(struct ws_peers *p, struct ws_loop *loop, struct ws_mem *mem)
     p->loop = loop;
     p->mem = mem;
     ws_pool_init(&p->pool, mem);
+    ws_pmd_pool_init(&p->codecs, mem);
     ws_keys_init(&p->keys);
     ws_link_init(&p->work);
     ws_link_init(&p->turn);
@@ -27,6 +28,7 @@ void ws_peers_free(struct ws_peers *p)
     ws_dial_stop_resolver(p);
     ws_keys_free(&p->keys);
     ws_pool_free(&p->pool);
+    ws_pmd_pool_free(&p->codecs);
     ws_mem_put(p->mem, p->scratch, WS_READ_SIZE);
     p->scratch = NULL;
     p->loop = NULL;

@@ -59,6 +59,7 @@ struct ws_peers {
     struct ws_loop *loop;
     struct ws_mem *mem;
     struct ws_pool pool;
+    struct ws_pmd_pool codecs;
     struct ws_keys keys;
     struct ws_resolver resolver;
     /* private */

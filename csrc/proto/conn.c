@@ -57,6 +57,8 @@ void ws_conn_free(struct ws_conn *c)
     ws_conn_drop_message(c);
     c->stale = 0;
     c->event.type = WS_EV_NONE;
+    ws_pmd_free(c->pmd);
+    c->pmd = NULL;
     free_protocol(c);
     free_side(c);
     ws_mem_put(mem, (void *)(uintptr_t)c->head.p, c->head.n);
@@ -136,6 +138,8 @@ void ws_conn_closed(struct ws_conn *c)
     c->ping_at_ms = -1;
     c->pong_due_ms = -1;
     ws_chain_clear(&c->chain, c->conf->pool);
+    if (c->pmd != NULL)
+        ws_pmd_rest(c->pmd);
 }
 
 /* -- events -- */

@@ -16,7 +16,7 @@
 ** input.c what is fed, output.c what is sent, opening.c its opening handshake.
 ** Elsewhere: how the closing handshake and failing work (closing.h), what the
 ** handshake checks (hello.h, welcome.h), how fragments become messages
-** (message.h).
+** (message.h), how compressed ones pass (packed.c, pmd.h).
 */
 #ifndef WS_PROTO_CONN_H
 #define WS_PROTO_CONN_H
@@ -95,7 +95,23 @@ struct ws_slice ws_conn_body(const struct ws_conn *c);
 
 /* -- the application -- */
 
-enum { WS_SEND_PART = 1 /* not the last fragment */ };
+enum {
+    WS_SEND_PART = 1, /* not the last fragment */
+    WS_SEND_PLAIN = 2 /* not to be compressed; the first fragment decides */
+};
+
+/* 1 when ws_conn_send would compress such a message, of n bytes: if that was
+** agreed on, and it is not too short, or comes in parts. */
+static inline int ws_conn_packs(const struct ws_conn *c, size_t n,
+                                unsigned flags)
+{
+    if (c->pmd == NULL)
+        return 0;
+    if (c->sending_op != 0)
+        return c->pmd->sending;
+    return (flags & WS_SEND_PLAIN) == 0 &&
+           ((flags & WS_SEND_PART) != 0 || n >= c->pmd->threshold);
+}
 
 /* Queues a message, or the next fragment of one (op of the first counts).
 ** WS_OK; WS_ERR_STATE (not open), WS_ERR_BUFFER, WS_ERR_UTF8, WS_ERR_NOMEM,
@@ -104,13 +120,26 @@ int ws_conn_send(struct ws_conn *c, enum ws_opcode op, struct ws_slice data,
                  unsigned flags);
 
 /* The same without a copy: data stays the caller's until ws_conn_unpin tells
-** `pin`.  Servers only (clients must mask, so copy). */
+** `pin`.  Servers only (clients must mask, so copy), and not for what
+** ws_conn_packs says is compressed. */
 int ws_conn_send_pinned(struct ws_conn *c, enum ws_opcode op,
                         struct ws_slice data, unsigned flags, int pin);
 
+/* What a message of n bytes has to be compressed by, to be shared by this
+** connection (ws_pmd_pool_pack); window 0: it goes as it is. */
+static inline struct ws_deflate_conf ws_conn_share_conf(const struct ws_conn *c,
+                                                        size_t n)
+{
+    struct ws_deflate_conf none = {0, 0, 0};
+    int packs = c->pmd != NULL && n >= c->pmd->threshold_alone;
+
+    return packs ? c->pmd->conf : none;
+}
+
 /* Queues bytes of b: one whole unmasked frame with `payload` bytes of checked
-** payload.  Servers only; refused with WS_ERR_STATE while a
-** fragmented message is being sent. */
+** payload, before compression.  Servers only; refused with WS_ERR_STATE while
+** a fragmented message is being sent.  A frame that is marked as compressed
+** must fit ws_conn_share_conf; whatever window was taken over is lost. */
 int ws_conn_share(struct ws_conn *c, struct ws_block *b, struct ws_slice frame,
                   size_t payload);
 
@@ -121,10 +150,12 @@ int ws_conn_control(struct ws_conn *c, enum ws_opcode op, struct ws_slice data);
 /* Stops or restarts input. */
 void ws_conn_pause(struct ws_conn *c, int paused);
 
-/* Server, after UPGRADE: 101.  extra may be NULL.  WS_OK, WS_ERR_STATE (not
+/* Server, after UPGRADE: 101.  extra may be NULL; pmd is instead of the
+** configuration's for this connection, NULL: that.  WS_OK, WS_ERR_STATE (not
 ** asked), WS_ERR_PROTOCOLS (not offered), WS_ERR_FIELD, WS_ERR_NOMEM. */
 int ws_conn_accept(struct ws_conn *c, struct ws_slice protocol,
-                   const struct ws_answer *extra);
+                   const struct ws_answer *extra,
+                   const struct ws_pmd_conf *pmd);
 
 /* Server, after UPGRADE or REQUEST: a whole response, then the end. */
 int ws_conn_respond(struct ws_conn *c, const struct ws_answer *answer);

@@ -24,7 +24,8 @@ static size_t smaller(uint64_t a, size_t b)
 
 static unsigned expect(const struct ws_conn *c)
 {
-    return c->conf->role == WS_SERVER ? WS_FRAME_MASKED : 0;
+    return (c->conf->role == WS_SERVER ? WS_FRAME_MASKED : 0u) |
+           (c->pmd != NULL ? WS_FRAME_RSV1 : 0u);
 }
 
 void ws_conn_emit(struct ws_conn *c, int type, struct ws_slice data)
@@ -67,8 +68,8 @@ static void deliver(struct ws_conn *c, int op, struct ws_slice data)
     ws_conn_emit(c, op == WS_OP_TEXT ? WS_EV_TEXT : WS_EV_BINARY, data);
 }
 
-/* The frame's last payload byte is in the message. */
-static void end_data(struct ws_conn *c)
+/* It is in the message. */
+void ws_conn_end_data(struct ws_conn *c)
 {
     struct ws_slice data;
     int op = c->message->op, err;
@@ -126,7 +127,15 @@ static void feed_data(struct ws_conn *c, struct ws_span *in)
     if (err != WS_OK)
         ws_conn_fail(c, err);
     else if (c->left == 0)
-        end_data(c);
+        ws_conn_end_data(c);
+}
+
+static void feed_message(struct ws_conn *c, struct ws_span *in)
+{
+    if (c->message->packed)
+        ws_conn_feed_packed(c, in);
+    else
+        feed_data(c, in);
 }
 
 static void feed_control(struct ws_conn *c, struct ws_span *in)
@@ -154,7 +163,7 @@ static void feed_payload(struct ws_conn *c, struct ws_span *in)
     else if (c->close_sent)
         skip_data(c, in);
     else
-        feed_data(c, in);
+        feed_message(c, in);
 }
 
 /* A whole frame lies in `in`: no copy. */
@@ -200,7 +209,7 @@ static void begin_frame(struct ws_conn *c, struct ws_span *in)
         feed_payload(c, in);
         return;
     }
-    if (f->fin && f->op != 0 && !in_message(c) && f->len <= in->n &&
+    if (f->fin && f->op != 0 && !f->rsv1 && !in_message(c) && f->len <= in->n &&
         f->len <= c->conf->message.payload_max) {
         c->stage = WS_IN_FRAME;
         whole_frame(c, in);
@@ -212,7 +221,7 @@ static void begin_frame(struct ws_conn *c, struct ws_span *in)
     if (err != WS_OK)
         ws_conn_fail(c, err);
     else
-        feed_data(c, in);
+        feed_message(c, in);
 }
 
 /* A head that came in pieces: at most 14 bytes, kept aside. */
@@ -310,7 +319,8 @@ int ws_conn_room(struct ws_conn *c, struct ws_span *room)
 {
     release(c);
     if (c->stage != WS_IN_PAYLOAD || c->left < ROOM_MIN || c->close_sent ||
-        c->event.type != WS_EV_NONE || (c->frame.op & 0x8) != 0)
+        c->event.type != WS_EV_NONE || (c->frame.op & 0x8) != 0 ||
+        c->message->packed)
         return WS_MORE;
     if (ws_message_room(c->message, c->conf->mem, c->left, 0, room) != WS_OK)
         return WS_MORE; /* feed meets the same error, and reports it */

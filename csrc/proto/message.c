@@ -10,8 +10,10 @@ void ws_message_init(struct ws_message *m)
 {
     ws_buf_init(&m->bytes, 0);
     ws_utf8_init(&m->utf8);
+    m->packed_n = 0;
     m->fragments = 0;
     m->op = 0;
+    m->packed = 0;
 }
 
 void ws_message_free(struct ws_message *m, struct ws_mem *mem)
@@ -25,8 +27,10 @@ static void open_message(struct ws_message *m, const struct ws_frame *f)
 {
     ws_buf_skip(&m->bytes, ws_buf_size(&m->bytes));
     ws_utf8_init(&m->utf8);
+    m->packed_n = 0;
     m->fragments = 0;
     m->op = f->op;
+    m->packed = f->rsv1;
 }
 
 /* The buffer may grow to the length of a frame that is its whole message, and
@@ -36,8 +40,23 @@ static void open_message(struct ws_message *m, const struct ws_frame *f)
 static void limit_buffer(struct ws_message *m, const struct ws_frame *f,
                          uint64_t payload_max)
 {
-    uint64_t max = m->fragments == 1 && f->fin ? f->len : payload_max;
+    int alone = m->fragments == 1 && f->fin && !m->packed;
+    uint64_t max = alone ? f->len : payload_max;
     ws_buf_limit(&m->bytes, max > SIZE_MAX ? SIZE_MAX : (size_t)max);
+}
+
+/* Whether the frame's claim, and those before it, pass the limit.  Nothing is
+** kept of compressed bytes, but who needs more of them than their meaning has
+** is up to no good. */
+static int too_big(struct ws_message *m, const struct ws_frame *f, uint64_t max)
+{
+    if (!m->packed)
+        return f->len > max - ws_buf_size(&m->bytes);
+    max = max > UINT64_MAX / 4 ? UINT64_MAX : 2 * max + 1024;
+    if (f->len > max - m->packed_n)
+        return 1;
+    m->packed_n += f->len;
+    return 0;
 }
 
 int ws_message_begin(struct ws_message *m, const struct ws_frame *f,
@@ -52,7 +71,7 @@ int ws_message_begin(struct ws_message *m, const struct ws_frame *f,
     if (m->fragments >= limits->fragments_max)
         return WS_ERR_FRAGMENTS;
     m->fragments++;
-    if (f->len > limits->payload_max - ws_buf_size(&m->bytes))
+    if (too_big(m, f, limits->payload_max))
         return WS_ERR_TOOBIG;
     limit_buffer(m, f, limits->payload_max);
     return WS_OK;
@@ -83,6 +102,16 @@ int ws_message_room(struct ws_message *m, struct ws_mem *mem, uint64_t want,
     if (room->n > want)
         room->n = (size_t)want;
     return WS_OK;
+}
+
+int ws_message_space(struct ws_message *m, struct ws_mem *mem, size_t ask,
+                     struct ws_span *room)
+{
+    int err = ws_buf_room(&m->bytes, mem, ask, room);
+
+    if (err == WS_ERR_LIMIT)
+        err = ws_buf_room(&m->bytes, mem, 1, room);
+    return err == WS_ERR_LIMIT ? WS_MORE : err;
 }
 
 int ws_message_commit(struct ws_message *m, size_t n)

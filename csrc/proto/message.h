@@ -4,7 +4,8 @@
 ** size and fragment limits, and UTF-8 that fails at its first bad byte (8.1),
 ** also in the middle of a frame.  One contiguous buffer per message, at most
 ** 16 times what really came (or 16 KiB), whatever a frame claims.  A message
-** that arrives whole in one piece never comes here: see conn.c.
+** that arrives whole in one piece never comes here: see conn.c.  What was
+** compressed comes here as what it means (packed.c), and the limit is for that.
 */
 #ifndef WS_PROTO_MESSAGE_H
 #define WS_PROTO_MESSAGE_H
@@ -21,8 +22,10 @@ struct ws_message_limits {
 struct ws_message {
     struct ws_buf bytes; /* what has arrived */
     struct ws_utf8 utf8; /* text only */
+    uint64_t packed_n;   /* compressed: payload of its frames */
     unsigned fragments;  /* frames begun */
     uint8_t op;          /* TEXT or BINARY, 0: no message is open */
+    uint8_t packed;      /* 1: it is compressed */
 };
 
 void ws_message_init(struct ws_message *m);
@@ -32,7 +35,8 @@ void ws_message_free(struct ws_message *m, struct ws_mem *mem);
 
 /* A data frame with head f begins.  WS_OK, WS_ERR_ORPHAN,
 ** WS_ERR_INTERLEAVED, WS_ERR_FRAGMENTS, or WS_ERR_TOOBIG when the claimed
-** length cannot fit. */
+** length cannot fit; of a compressed message, when it is more than twice what
+** it may mean, and 1 KiB. */
 int ws_message_begin(struct ws_message *m, const struct ws_frame *f,
                      const struct ws_message_limits *limits);
 
@@ -41,6 +45,11 @@ int ws_message_begin(struct ws_message *m, const struct ws_frame *f,
 ** at least one, and at most want.  WS_OK or WS_ERR_NOMEM. */
 int ws_message_room(struct ws_message *m, struct ws_mem *mem, uint64_t want,
                     size_t come, struct ws_span *room);
+
+/* Room for what is decompressed, some `ask` bytes of it or as many as the
+** limit leaves.  WS_OK, WS_ERR_NOMEM, or WS_MORE when it leaves none. */
+int ws_message_space(struct ws_message *m, struct ws_mem *mem, size_t ask,
+                     struct ws_span *room);
 
 /* n unmasked bytes are in the room.  WS_OK or WS_ERR_UTF8. */
 int ws_message_commit(struct ws_message *m, size_t n);

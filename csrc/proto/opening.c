@@ -53,6 +53,22 @@ static void start_body(struct ws_conn *c, enum ws_body_kind kind,
 
 /* -- client -- */
 
+/* The server accepted what was offered, if it did. */
+static int agree(struct ws_conn *c, struct ws_slice extensions)
+{
+    const struct ws_pmd_conf *pmd = &c->conf->pmd;
+    struct ws_offer answer;
+    int err;
+
+    if (extensions.n == 0)
+        return WS_OK;
+    err = ws_offer_check(&pmd->offer, extensions, &answer);
+    if (err != WS_OK)
+        return err;
+    c->pmd = ws_pmd_new(c->conf->codecs, pmd, &answer, 0);
+    return c->pmd == NULL ? WS_ERR_NOMEM : WS_OK;
+}
+
 static void on_response(struct ws_conn *c, struct ws_head *head)
 {
     struct ws_hello_answer answer;
@@ -73,6 +89,8 @@ static void on_response(struct ws_conn *c, struct ws_head *head)
             ws_conn_fail(c, err);
         return;
     }
+    if (err == WS_OK)
+        err = agree(c, answer.extensions);
     if (err != WS_OK) {
         ws_conn_fail(c, err);
         return;
@@ -293,6 +311,7 @@ int ws_conn_start(struct ws_conn *c, const struct ws_hello_conf *hello)
 {
     struct ws_hello_conf own = *hello;
     uint8_t nonce[WS_NONCE_SIZE];
+    char offer[WS_OFFER_SIZE];
     struct ws_mem *mem = c->conf->mem;
     struct ws_buf b;
     int err = new_hello(c, hello->protocols);
@@ -300,6 +319,9 @@ int ws_conn_start(struct ws_conn *c, const struct ws_hello_conf *hello)
     if (err != WS_OK)
         return err;
     own.protocols = c->side.hello->protocols;
+    if (c->conf->pmd.on)
+        own.extensions =
+            ws_slice_of(offer, ws_offer_write(offer, &c->conf->pmd.offer));
     ws_buf_init(&b, 0);
     err = c->conf->random(c->conf->random_ud, nonce, sizeof nonce);
     if (err == WS_OK)
@@ -310,31 +332,56 @@ int ws_conn_start(struct ws_conn *c, const struct ws_hello_conf *hello)
     return err;
 }
 
-/* A server agrees only on what was offered (RFC 6455 4.2.2). */
-static int was_offered(struct ws_conn *c, struct ws_slice protocol)
+/* Chooses among the client's offers of permessage-deflate, over all lines that
+** have them; without one that is acceptable there is none (RFC 7692 5). */
+static int choose_pmd(struct ws_conn *c, const struct ws_head *head,
+                      const struct ws_pmd_conf *pmd)
+{
+    const struct ws_field *f = NULL;
+    struct ws_offer answer;
+
+    do {
+        f = ws_head_find(head, "Sec-WebSocket-Extensions", f);
+        if (f == NULL)
+            return WS_OK;
+    } while (ws_offer_choose(&pmd->offer, f->value, &answer) != WS_OK);
+    c->pmd = ws_pmd_new(c->conf->codecs, pmd, &answer, 1);
+    if (c->pmd == NULL)
+        return WS_ERR_NOMEM;
+    c->extensions = ws_pmd_text(c->pmd);
+    return WS_OK;
+}
+
+/* What a server agrees on was offered (RFC 6455 4.2.2); so the request is
+** looked at once more. */
+static int choose(struct ws_conn *c, struct ws_slice protocol,
+                  const struct ws_pmd_conf *pmd)
 {
     struct ws_field fields[FIELDS_MAX];
     struct ws_head head;
+    int err = WS_OK;
 
-    return parse_head(c, &head, fields) == WS_OK &&
-           ws_welcome_offers(&head, protocol);
+    if (protocol.n == 0 && !pmd->on)
+        return WS_OK;
+    if (parse_head(c, &head, fields) != WS_OK ||
+        (protocol.n > 0 && !ws_welcome_offers(&head, protocol)))
+        return WS_ERR_PROTOCOLS;
+    if (pmd->on)
+        err = choose_pmd(c, &head, pmd);
+    return err;
 }
 
-int ws_conn_accept(struct ws_conn *c, struct ws_slice protocol,
-                   const struct ws_answer *extra)
+/* Queues the 101 and keeps the subprotocol. */
+static int put_accept(struct ws_conn *c, const struct ws_accept *a)
 {
-    struct ws_slice key = ws_slice_of(c->head.p + c->key_at, WS_KEY_SIZE);
     struct ws_mem *mem = c->conf->mem;
+    struct ws_slice protocol = a->protocol;
     uint8_t *own = NULL;
     struct ws_buf b;
     int err;
 
-    if (c->stage != WS_IN_ANSWER || c->plain)
-        return WS_ERR_STATE;
-    if (protocol.n > 0 && !was_offered(c, protocol))
-        return WS_ERR_PROTOCOLS;
     ws_buf_init(&b, 0);
-    err = ws_welcome_accept(&b, mem, key, protocol, extra);
+    err = ws_welcome_accept(&b, mem, a);
     if (err == WS_OK && protocol.n > 0) {
         own = ws_mem_get(mem, protocol.n);
         err = own == NULL ? WS_ERR_NOMEM : WS_OK;
@@ -349,6 +396,30 @@ int ws_conn_accept(struct ws_conn *c, struct ws_slice protocol,
     if (own != NULL)
         memcpy(own, protocol.p, protocol.n);
     c->protocol = ws_slice_of(own, protocol.n);
+    return WS_OK;
+}
+
+int ws_conn_accept(struct ws_conn *c, struct ws_slice protocol,
+                   const struct ws_answer *extra, const struct ws_pmd_conf *pmd)
+{
+    struct ws_accept a;
+    int err;
+
+    if (c->stage != WS_IN_ANSWER || c->plain)
+        return WS_ERR_STATE;
+    err = choose(c, protocol, pmd != NULL ? pmd : &c->conf->pmd);
+    a.key = ws_slice_of(c->head.p + c->key_at, WS_KEY_SIZE);
+    a.protocol = protocol;
+    a.extensions = c->extensions;
+    a.extra = extra;
+    if (err == WS_OK)
+        err = put_accept(c, &a);
+    if (err != WS_OK) {
+        ws_pmd_free(c->pmd);
+        c->pmd = NULL;
+        c->extensions = ws_slice_of(NULL, 0);
+        return err;
+    }
     ws_conn_opened(c);
     return WS_OK;
 }

@@ -13,16 +13,15 @@ static void queued(struct ws_conn *c, size_t before)
         c->above = 1;
 }
 
-/* Formats one frame into the queue.  Clients mask while copying (5.3). */
-static int put_frame(struct ws_conn *c, struct ws_frame *f,
-                     struct ws_slice data)
+/* Clients mask while copying (5.3). */
+int ws_conn_put_frame(struct ws_conn *c, struct ws_frame *f,
+                      struct ws_slice data, size_t payload)
 {
-    size_t before = c->chain.size, head, payload;
+    size_t before = c->chain.size, head;
     uint8_t *p;
     int err;
 
     f->len = data.n;
-    f->rsv1 = 0;
     f->masked = c->conf->role == WS_CLIENT;
     if (f->masked) {
         err = c->conf->random(c->conf->random_ud, f->key, sizeof f->key);
@@ -40,7 +39,6 @@ static int put_frame(struct ws_conn *c, struct ws_frame *f,
         ws_mask(p + head, data.p, data.n, f->key, 0);
     else if (data.n > 0)
         memcpy(p + head, data.p, data.n);
-    payload = (f->op & 0x8) != 0 ? 0 : data.n;
     ws_chain_commit(&c->chain, head + data.n, payload);
     queued(c, before);
     return WS_OK;
@@ -54,7 +52,8 @@ int ws_conn_put_control(struct ws_conn *c, enum ws_opcode op,
     struct ws_frame f;
     f.op = (uint8_t)op;
     f.fin = 1;
-    return put_frame(c, &f, data);
+    f.rsv1 = 0;
+    return ws_conn_put_frame(c, &f, data, 0);
 }
 
 int ws_conn_control(struct ws_conn *c, enum ws_opcode op, struct ws_slice data)
@@ -157,6 +156,7 @@ static int may_send(struct ws_conn *c, struct ws_frame *f, struct ws_slice data,
     *u = c->sending_utf8;
     f->op = (uint8_t)(c->sending_op != 0 ? WS_OP_CONTINUATION : op);
     f->fin = !part;
+    f->rsv1 = 0;
     return check_text(c, u, op, data, part);
 }
 
@@ -182,8 +182,10 @@ int ws_conn_send(struct ws_conn *c, enum ws_opcode op, struct ws_slice data,
 
     f.op = (uint8_t)op;
     err = may_send(c, &f, data, &u, flags);
-    if (err == WS_OK)
-        err = put_frame(c, &f, data);
+    if (err == WS_OK && ws_conn_packs(c, data.n, flags))
+        err = ws_conn_put_packed(c, &f, data);
+    else if (err == WS_OK)
+        err = ws_conn_put_frame(c, &f, data, data.n);
     if (err == WS_OK)
         sent_message(c, op, &u, flags);
     return err;
@@ -203,7 +205,6 @@ int ws_conn_send_pinned(struct ws_conn *c, enum ws_opcode op,
     if (err != WS_OK)
         return err;
     f.len = data.n;
-    f.rsv1 = 0;
     f.masked = 0;
     head = ws_frame_head_size(f.len, 0);
     p = ws_chain_room(&c->chain, c->conf->pool, head);
@@ -234,6 +235,8 @@ int ws_conn_share(struct ws_conn *c, struct ws_block *b, struct ws_slice frame,
     err = ws_chain_share(&c->chain, c->conf->pool, b, frame, payload);
     if (err != WS_OK)
         return err;
+    if (ws_frame_is_packed(frame))
+        ws_pmd_shared(c->pmd, frame.n, payload);
     queued(c, before);
     c->out.messages++;
     return WS_OK;
@@ -267,9 +270,21 @@ int ws_conn_unpin(struct ws_conn *c, int *pin)
     return ws_chain_unpin(&c->chain, c->conf->pool, pin);
 }
 
+/* How much of what the segment's frames mean is gone with `sent` bytes of
+** their payload.  Compressed ones mean more: each byte its share. */
+static size_t share_of(const struct ws_seg *s, struct ws_slice run, size_t sent)
+{
+    size_t all = ws_frame_payload_in(run, run.n);
+
+    if (all == s->payload || all == 0)
+        return sent;
+    return (size_t)((double)s->payload * ((double)sent / (double)all));
+}
+
 size_t ws_conn_buffered(const struct ws_conn *c)
 {
     const struct ws_seg *s = c->chain.head;
+    struct ws_slice run;
     size_t skip, gone;
 
     if (s == NULL)
@@ -279,7 +294,9 @@ size_t ws_conn_buffered(const struct ws_conn *c)
     skip = c->head_out;
     if (s->off <= skip)
         return c->chain.payload;
-    gone = ws_frame_payload_in(ws_slice_of(s->start + skip, s->len - skip),
-                               s->off - skip);
+    run = ws_slice_of(s->start + skip, s->len - skip);
+    gone = ws_frame_payload_in(run, s->off - skip);
+    if (c->pmd != NULL)
+        gone = share_of(s, run, gone);
     return c->chain.payload - gone;
 }

@@ -33,6 +33,12 @@ void ws_conn_end_body(struct ws_conn *c);
 /* Server: answers a request that failed with err, and starts the end. */
 void ws_conn_refuse(struct ws_conn *c, int err);
 
+/* Queues one frame of data, in the role's way, of which `payload` bytes count
+** as waiting; f has all but len, masked and key.  WS_OK, WS_ERR_NOMEM,
+** WS_ERR_RANDOM: nothing is queued. */
+int ws_conn_put_frame(struct ws_conn *c, struct ws_frame *f,
+                      struct ws_slice data, size_t payload);
+
 /* Queues a control frame in any state; WS_OK, WS_ERR_NOMEM, WS_ERR_RANDOM. */
 int ws_conn_put_control(struct ws_conn *c, enum ws_opcode op,
                         struct ws_slice data);
@@ -42,6 +48,19 @@ void ws_conn_put_pong(struct ws_conn *c);
 
 /* A ping came. */
 void ws_conn_answer_ping(struct ws_conn *c, struct ws_slice payload);
+
+/* The last byte of a frame of data was taken. */
+void ws_conn_end_data(struct ws_conn *c);
+
+/* -- packed.c: only with pmd -- */
+
+/* The part of feed that is a compressed message's. */
+void ws_conn_feed_packed(struct ws_conn *c, struct ws_span *in);
+
+/* As ws_conn_put_frame, compressed.  A whole message that would not get
+** smaller goes as it is. */
+int ws_conn_put_packed(struct ws_conn *c, struct ws_frame *f,
+                       struct ws_slice data);
 
 /* -- closing.c -- */
 

@@ -202,6 +202,9 @@ int ws_pmd_deflate(struct ws_pmd *p, struct ws_slice data, int last,
         p->deflate = borrow(p->pool, p->conf);
     if (p->deflate == NULL)
         return WS_ERR_NOMEM;
+    if (p->lost)
+        ws_deflate_reset(p->deflate, p->conf.level);
+    p->lost = 0;
     err = run(p->pool, p->deflate, data, out);
     if (err != WS_OK)
         ws_pmd_forget(p);
@@ -217,7 +220,14 @@ int ws_pmd_deflate(struct ws_pmd *p, struct ws_slice data, int last,
 void ws_pmd_forget(struct ws_pmd *p)
 {
     if (p->deflate != NULL)
-        ws_deflate_reset(p->deflate, p->conf.level);
+        p->lost = 1;
+}
+
+void ws_pmd_shared(struct ws_pmd *p, size_t n, size_t plain)
+{
+    ws_pmd_forget(p);
+    p->out.packed += n;
+    p->out.plain += plain;
 }
 
 /* -- in -- */

@@ -45,18 +45,19 @@ struct ws_pmd_traffic {
 /* One connection's. */
 struct ws_pmd {
     struct ws_pmd_traffic in, out;
+    size_t threshold;            /* shortest message that is compressed */
+    size_t threshold_alone;      /* and for many at once */
+    struct ws_deflate_conf conf; /* of what we compress */
+    uint8_t in_window;           /* of what the peer does */
+    uint8_t in_kept, out_kept;   /* the window is taken over */
+    uint8_t sending;             /* for its user: in the middle of a message */
     /* private */
     struct ws_pmd_pool *pool;
     struct ws_deflate *deflate; /* or NULL */
     struct ws_inflate *inflate; /* or NULL */
-    size_t threshold;           /* of this side's own messages */
-    size_t threshold_alone;     /* of those compressed for many */
-    struct ws_deflate_conf conf;
-    uint8_t in_window;
-    uint8_t in_kept, out_kept; /* the window is taken over */
-    uint8_t fed;               /* the message that comes has bytes */
-    uint8_t tail;              /* how much of the tail was put back */
-    uint8_t sending;           /* parts of a compressed message went out */
+    uint8_t lost;               /* our window is not the peer's any more */
+    uint8_t fed;                /* the message that comes has bytes */
+    uint8_t tail;               /* how much of the tail was put back */
     uint8_t text_n;
     char text[]; /* the answer, text_n bytes */
 };
@@ -100,10 +101,13 @@ static inline struct ws_slice ws_pmd_text(const struct ws_pmd *p)
 int ws_pmd_deflate(struct ws_pmd *p, struct ws_slice data, int last,
                    struct ws_slice *out);
 
-/* What was compressed last will not be sent, or something was sent that was
-** compressed elsewhere: our window is no longer the peer's, so it is empty
-** from now on. */
+/* What was compressed last will not be sent: the window is empty from now on,
+** because it is not the peer's. */
 void ws_pmd_forget(struct ws_pmd *p);
+
+/* A frame of n bytes was sent that was compressed elsewhere and means `plain`
+** bytes: for the same reason. */
+void ws_pmd_shared(struct ws_pmd *p, size_t n, size_t plain);
 
 /* -- in -- */
 

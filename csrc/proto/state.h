@@ -10,6 +10,7 @@
 #include "base/chain.h"
 #include "proto/hello.h"
 #include "proto/message.h"
+#include "proto/pmd.h"
 
 enum ws_role { WS_CLIENT, WS_SERVER };
 
@@ -27,9 +28,11 @@ struct ws_conf {
     enum ws_role role;
     struct ws_mem *mem;
     struct ws_pool *pool;                          /* of output chunks */
+    struct ws_pmd_pool *codecs;                    /* needed with pmd.on */
     int (*random)(void *ud, uint8_t *p, size_t n); /* WS_OK or an error */
     void *random_ud;
     struct ws_message_limits message;
+    struct ws_pmd_conf pmd; /* permessage-deflate */
     struct ws_head_limits head;
     size_t body_max;     /* of a plain request, or of a refusal */
     size_t buffered_max; /* payload bytes that may wait to be sent */
@@ -102,6 +105,7 @@ struct ws_conn {
     struct ws_slice protocol;   /* agreed; n 0: none */
     struct ws_slice extensions; /* agreed; n 0: none */
     int fault;                  /* first error, 0: none */
+    struct ws_pmd *pmd;         /* permessage-deflate, NULL: not agreed on */
 
     /* private */
     struct ws_chain chain;      /* output */

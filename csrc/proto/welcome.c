@@ -248,27 +248,29 @@ static int given(const struct ws_answer *a, const char *name)
 }
 
 int ws_welcome_accept(struct ws_buf *out, struct ws_mem *mem,
-                      struct ws_slice key, struct ws_slice protocol,
-                      const struct ws_answer *extra)
+                      const struct ws_accept *a)
 {
+    const struct ws_answer *extra = a->extra;
     struct writer w = {out, mem, WS_OK};
     char accept[WS_ACCEPT_SIZE];
     unsigned i;
 
-    if (protocol.n > 0 && !ws_is_token(protocol))
+    if (a->protocol.n > 0 && !ws_is_token(a->protocol))
         return WS_ERR_FIELD;
     for (i = 0; extra != NULL && i < extra->nfields; i++) {
         if (ws_hello_reserved(extra->fields[i].name))
             return WS_ERR_FIELD;
     }
-    w.err = ws_digest_accept(accept, key);
+    w.err = ws_digest_accept(accept, a->key);
     if (w.err == WS_OK)
         w.err = ws_head_put_status(out, mem, 101, ws_slice_of(NULL, 0));
     put(&w, "Upgrade", ws_slice_str("websocket"));
     put(&w, "Connection", ws_slice_str("Upgrade"));
     put(&w, "Sec-WebSocket-Accept", ws_slice_of(accept, sizeof accept));
-    if (protocol.n > 0)
-        put(&w, "Sec-WebSocket-Protocol", protocol);
+    if (a->protocol.n > 0)
+        put(&w, "Sec-WebSocket-Protocol", a->protocol);
+    if (a->extensions.n > 0)
+        put(&w, "Sec-WebSocket-Extensions", a->extensions);
     if (extra != NULL)
         put_fields(&w, extra);
     return w.err != WS_OK ? w.err : ws_head_put_end(out, mem);

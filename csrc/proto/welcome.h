@@ -31,19 +31,24 @@ struct ws_answer {
     int head_method;      /* 1: announce the body, send none */
 };
 
+/* A 101 to be written. */
+struct ws_accept {
+    struct ws_slice key;           /* the request's */
+    struct ws_slice protocol;      /* n 0: none */
+    struct ws_slice extensions;    /* n 0: none */
+    const struct ws_answer *extra; /* its headers; or NULL */
+};
+
 /* Checks a request.  WS_OK: *w says what it is.  Else the error to refuse
 ** it with (ws_err_status): a request that asks for WebSocket must be GET
 ** HTTP/1.1 with Host, Connection: Upgrade, one good key, version 13 and no
 ** body (4.2.1); a plain one needs a valid Host and body framing. */
 int ws_welcome_check(struct ws_welcome *w, const struct ws_head *head);
 
-/* Appends the 101 that answers `key` with the given subprotocol (n 0: none)
-** and the headers of extra, of which nothing else counts and which may be
-** NULL.  WS_OK, WS_ERR_FIELD (a header that may not be sent, or is the
-** handshake's own), WS_ERR_NOMEM. */
+/* Appends a 101.  WS_OK, WS_ERR_FIELD (a header that may not be sent, or is
+** the handshake's own), WS_ERR_NOMEM. */
 int ws_welcome_accept(struct ws_buf *out, struct ws_mem *mem,
-                      struct ws_slice key, struct ws_slice protocol,
-                      const struct ws_answer *extra);
+                      const struct ws_accept *a);
 
 /* Appends a whole response with Content-Length, Connection: close and, where
 ** the status asks for it and the caller did not say it, Upgrade,

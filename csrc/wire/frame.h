@@ -56,6 +56,12 @@ size_t ws_frame_head_size(uint64_t len, int masked);
 ** form and returns its length.  f->len must be below 2^63. */
 size_t ws_frame_write(uint8_t *out, const struct ws_frame *f);
 
+/* 1 when the frame that begins with this head is marked as compressed. */
+static inline int ws_frame_is_packed(struct ws_slice frame)
+{
+    return (frame.p[0] & 0x40) != 0;
+}
+
 /* How many of the first `off` bytes of `run` are payload of data frames.
 ** run must begin with a frame head and hold whole heads; the payload of its
 ** last frame may be missing or cut. */

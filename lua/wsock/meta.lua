@@ -104,7 +104,7 @@ local Socket = {}
 --- Queues a message, or a fragment of one (final = false).
 ---@param data wsock.Data
 ---@param kind? wsock.Kind "text" unless told; of a Blob or ArrayBuffer "binary"
----@param options? {final?: boolean}
+---@param options? {final?: boolean, compress?: boolean}
 ---@return true? sent, string? message, string? code "CLOSED" or "BUFFER"
 function Socket:send(data, kind, options) end
 
@@ -147,7 +147,7 @@ function Socket:removeEventListener(type, listener) end
 function Socket:stats() end
 
 -- buffered and sinceReceived (seconds): of sockets only
----@alias wsock.Stats {bytesIn: integer, bytesOut: integer, framesIn: integer, framesOut: integer, messagesIn: integer, messagesOut: integer, buffered?: integer, sinceReceived?: number}
+---@alias wsock.Stats {bytesIn: integer, bytesOut: integer, framesIn: integer, framesOut: integer, messagesIn: integer, messagesOut: integer, compressedIn: integer, uncompressedIn: integer, compressedOut: integer, uncompressedOut: integer, buffered?: integer, sinceReceived?: number}
 
 -- ---- events -----------------------------------------------------------------
 
@@ -186,6 +186,7 @@ function Socket:stats() end
 ---@field sendTimeout number? seconds: 30
 ---@field autoPong boolean? true
 ---@field noDelay boolean? true
+---@field perMessageDeflate wsock.PerMessageDeflate|boolean|fun(request: wsock.Request)|nil
 ---@field headers wsock.HeaderFields? more lines of the request, or of each 101
 ---@field loop wsock.Loop? the default loop
 

@@ -95,7 +95,7 @@ function T:test_case_2_a_101_that_is_wrong()
   for _, answer in ipairs {
     with("", 2), with("", 3), with("", 4), with("Upgrade: h2c", 2), with("Connection: close", 3),
     with("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", 4),
-    with "Sec-WebSocket-Protocol: chat", with "Sec-WebSocket-Extensions: permessage-deflate",
+    with "Sec-WebSocket-Protocol: chat", with "Sec-WebSocket-Extensions: permessage-deflate; no",
     "ICY 101 fine\r\n\r\n", "HTTP/1.1 1x1 no\r\n\r\n", "\r\n\r\n\r\n\r\n", "hello?\n\n",
   } do
     lu.assertEquals((self:answered(answer)), "error:HANDSHAKE@3 close:1006::false@3", answer)

@@ -68,7 +68,8 @@ function T:test_request()
   lu.assertEquals(lines[2], "Host: example.com:8080")
   lu.assertStrMatches(lines[5], "Sec%-WebSocket%-Key: [%w+/]+==")
   lu.assertEquals({ table.unpack(lines, 7) },
-    { "Sec-WebSocket-Protocol: x, y", "Origin: http://o", "Cookie: a=b", "" })
+    { "Sec-WebSocket-Protocol: x, y", "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits",
+      "Origin: http://o", "Cookie: a=b", "" })
 end
 
 -- K2: from the system's generator, each time another

@@ -153,7 +153,7 @@ static void on_event(struct run *t, const struct ws_event *ev)
         if ((t->choice & WITH_REJECT) != 0)
             answer(t, "rejected");
         else
-            ws_conn_accept(&t->conn, ws_slice_of(NULL, 0), NULL);
+            ws_conn_accept(&t->conn, ws_slice_of(NULL, 0), NULL, NULL);
         break;
     case WS_EV_REQUEST:
         CHECK(!t->open && ev->data.n <= t->conf.body_max);

@@ -81,7 +81,7 @@ end
 function T:test_each_option_is_read()
   local function try(make, name, options)
     options[name] = (name == "origins" or name == "protocols") and 1.5 or name == "loop" and "x"
-      or (name:find "^on" or name == "verify") and 1 or print
+      or (name:find "^on" or name == "verify" or name == "perMessageDeflate") and 1 or print
     local ok, message = pcall(make, options)
     if ok then message:close() end
     lu.assertFalse(ok, name)
@@ -102,7 +102,7 @@ function T:test_options_of_protocol_objects()
     lu.assertEquals(pcall(wsock.protocol.client, "ws://a/", { [name] = value }), name ~= "maxBody", name)
   end
   for name in pairs(fields_of "wsock.Options") do
-    local value = name == "autoPong" and true or name:find "Size$" and 1024 or 1
+    local value = (name == "autoPong" or name == "perMessageDeflate") and true or name:find "Size$" and 1024 or 1
     local client_only, neither = name == "headers", name == "loop" or name == "noDelay"
     if client_only then value = {} end
     lu.assertEquals(pcall(wsock.protocol.server, { [name] = value }), not neither and not client_only, name)

@@ -17,6 +17,7 @@ struct tested {
     struct ws_conn c;
     struct ws_conf conf;
     struct ws_pool pool;
+    struct ws_pmd_pool codecs;
     struct ws_slice chance; /* repeated */
     size_t drawn;
     lua_Integer random_fail; /* calls until one fails; 0: never */
@@ -74,6 +75,10 @@ static void read_conf(lua_State *L, struct ws_conf *conf)
     conf->ping_ms = number(L, "ping_ms", 0);
     conf->pong_ms = number(L, "pong_ms", 0);
     conf->auto_pong = (uint8_t)number(L, "auto_pong", 1);
+    lua_getfield(L, 2, "pmd");
+    if (lua_istable(L, -1))
+        probe_pmd_conf(L, lua_gettop(L), &conf->pmd);
+    lua_pop(L, 1);
 }
 
 /* conn(mem, {role=, random=, random_fail=, now=, limits and times of ws_conf
@@ -86,9 +91,11 @@ static int conn_new(lua_State *L)
     lua_settop(L, 2);
     t = probe_new(L, sizeof *t, CONN, 2);
     ws_pool_init(&t->pool, mem);
+    ws_pmd_pool_init(&t->codecs, mem);
     read_conf(L, &t->conf);
     t->conf.mem = mem;
     t->conf.pool = &t->pool;
+    t->conf.codecs = &t->codecs;
     t->conf.random = chance;
     t->conf.random_ud = t;
     t->chance = probe_option(L, 2, "random");
@@ -106,6 +113,7 @@ static int conn_free(lua_State *L)
         ws_conn_free(&t->c);
         ws_conn_free(&t->c); /* twice is fine */
         ws_pool_free(&t->pool);
+        ws_pmd_pool_free(&t->codecs);
     }
     free(t->input);
     t->input = NULL;
@@ -252,13 +260,34 @@ static enum ws_opcode opcode(lua_State *L, int arg)
     return ops[luaL_checkoption(L, arg, "text", names)];
 }
 
-/* :send(data, kind, part) */
+/* :send(data, kind, part, plain) */
 static int conn_send(lua_State *L)
 {
     struct tested *t = check(L);
-    return probe_result(L,
-                        ws_conn_send(&t->c, opcode(L, 3), probe_slice(L, 2),
-                                     lua_toboolean(L, 4) ? WS_SEND_PART : 0));
+    unsigned flags = (lua_toboolean(L, 4) ? WS_SEND_PART : 0u) |
+                     (lua_toboolean(L, 5) ? WS_SEND_PLAIN : 0u);
+    return probe_result(
+        L, ws_conn_send(&t->c, opcode(L, 3), probe_slice(L, 2), flags));
+}
+
+/* :packs(n, part, plain) */
+static int conn_packs(lua_State *L)
+{
+    unsigned flags = (lua_toboolean(L, 3) ? WS_SEND_PART : 0u) |
+                     (lua_toboolean(L, 4) ? WS_SEND_PLAIN : 0u);
+    lua_pushboolean(L, ws_conn_packs(&check(L)->c, probe_size(L, 2), flags));
+    return 1;
+}
+
+/* :share_conf(n) -> window, memory, level */
+static int conn_share_conf(lua_State *L)
+{
+    struct ws_deflate_conf c =
+        ws_conn_share_conf(&check(L)->c, probe_size(L, 2));
+    lua_pushinteger(L, c.window);
+    lua_pushinteger(L, c.memory);
+    lua_pushinteger(L, c.level);
+    return 3;
 }
 
 /* :pinned(data, kind, part, pin): data is kept until the object goes */
@@ -313,18 +342,23 @@ static int conn_pause(lua_State *L)
     return 0;
 }
 
-/* :accept(protocol, fields) */
+/* :accept(protocol, fields, pmd) */
 static int conn_accept(lua_State *L)
 {
     struct tested *t = check(L);
     size_t n = 0;
     const char *protocol = lua_tolstring(L, 2, &n);
+    struct ws_pmd_conf pmd;
     struct ws_answer extra;
     memset(&extra, 0, sizeof extra);
-    lua_settop(L, 3);
+    memset(&pmd, 0, sizeof pmd);
+    lua_settop(L, 4);
+    if (lua_istable(L, 4))
+        probe_pmd_conf(L, 4, &pmd);
     extra.fields = probe_fields(L, 3, &extra.nfields);
     return probe_result(L, ws_conn_accept(&t->c, ws_slice_of(protocol, n),
-                                          lua_isnil(L, 3) ? NULL : &extra));
+                                          lua_isnil(L, 3) ? NULL : &extra,
+                                          lua_isnil(L, 4) ? NULL : &pmd));
 }
 
 /* :respond{status=, reason=, fields=, body=} */
@@ -399,6 +433,22 @@ static int conn_want(lua_State *L)
     return 1;
 }
 
+static void put_pmd(lua_State *L, const struct ws_pmd *p)
+{
+    if (p == NULL)
+        return;
+    lua_newtable(L);
+    lua_pushinteger(L, (lua_Integer)p->in.packed);
+    lua_rawseti(L, -2, 1);
+    lua_pushinteger(L, (lua_Integer)p->in.plain);
+    lua_rawseti(L, -2, 2);
+    lua_pushinteger(L, (lua_Integer)p->out.packed);
+    lua_rawseti(L, -2, 3);
+    lua_pushinteger(L, (lua_Integer)p->out.plain);
+    lua_rawseti(L, -2, 4);
+    lua_setfield(L, -2, "pmd");
+}
+
 static void put_traffic(lua_State *L, const char *name, struct ws_traffic t)
 {
     lua_newtable(L);
@@ -441,6 +491,7 @@ static int conn_state(lua_State *L)
     put_slice(L, "body", ws_conn_body(c));
     put_traffic(L, "input", c->in);
     put_traffic(L, "out", c->out);
+    put_pmd(L, c->pmd);
     return 1;
 }
 
@@ -456,6 +507,8 @@ static const luaL_Reg methods[] = {
     {"closed", conn_closed},
     {"next", conn_next},
     {"send", conn_send},
+    {"packs", conn_packs},
+    {"share_conf", conn_share_conf},
     {"pinned", conn_pinned},
     {"unpin", conn_unpin},
     {"share", conn_share},

@@ -1,6 +1,6 @@
 /* probe_deflate.c -- what knows about compression: probe.wire.deflate and
 ** inflate, probe.proto.offer_*, pmd_pool and pmd. */
-#include "probe.h"
+#include "probe_proto.h"
 
 #include "base/err.h"
 #include "proto/pmd.h"
@@ -108,8 +108,9 @@ static int deflate_run(lua_State *L)
 /* inflate(mem, window) -> object, or nothing */
 static int inflate_new(lua_State *L)
 {
+    int window = (int)luaL_optinteger(L, 2, 15);
     struct ws_inflate **z = probe_new(L, sizeof(void *), INFLATE, 1);
-    *z = ws_inflate_new(probe_mem(L, 1), (int)luaL_optinteger(L, 2, 15));
+    *z = ws_inflate_new(probe_mem(L, 1), window);
     return *z == NULL ? 0 : 1;
 }
 
@@ -206,6 +207,17 @@ static void push_offer(lua_State *L, const struct ws_offer *o)
 {
     char text[WS_OFFER_SIZE];
     lua_pushlstring(L, text, ws_offer_write(text, o));
+}
+
+void probe_pmd_conf(lua_State *L, int idx, struct ws_pmd_conf *c)
+{
+    struct ws_deflate_conf d = deflate_conf(L, idx);
+    c->offer = offer_of(L, idx);
+    c->threshold = (size_t)integer(L, idx, "threshold", 0);
+    c->threshold_kept = (size_t)integer(L, idx, "threshold_kept", 0);
+    c->level = d.level;
+    c->memory = d.memory;
+    c->on = 1;
 }
 
 /* offer_write(offer) -> text */

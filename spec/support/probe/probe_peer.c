@@ -161,7 +161,7 @@ static void pull(lua_State *L, struct ws_session *s)
 
     while (ws_session_next(s, &ev) == WS_OK) {
         if (ev.type == WS_EV_UPGRADE &&
-            ws_conn_accept(&s->conn, ws_slice_of(NULL, 0), NULL) != WS_OK)
+            ws_conn_accept(&s->conn, ws_slice_of(NULL, 0), NULL, NULL) != WS_OK)
             ws_conn_terminate(&s->conn);
         note(L, k, &ev);
     }

@@ -200,20 +200,24 @@ static int welcome_check(lua_State *L)
     return 1;
 }
 
-/* welcome_accept(key, protocol, fields, mem) -> response, or nil, code */
+/* welcome_accept(key, protocol, fields, mem [, extensions]) -> response, or
+** nil, code */
 static int welcome_accept(lua_State *L)
 {
-    struct ws_slice key = probe_slice(L, 1), protocol = probe_slice(L, 2);
     struct ws_mem *mem = probe_mem(L, 4);
     struct ws_answer extra;
+    struct ws_accept a;
     struct ws_buf b;
     int n;
     memset(&extra, 0, sizeof extra);
+    lua_settop(L, 5);
+    a.key = probe_slice(L, 1);
+    a.protocol = probe_slice(L, 2);
+    a.extensions = ws_slice_str(lua_tostring(L, 5));
+    a.extra = lua_isnil(L, 3) ? NULL : &extra;
     extra.fields = probe_fields(L, 3, &extra.nfields);
     ws_buf_init(&b, 0);
-    n = push_buf(L, &b,
-                 ws_welcome_accept(&b, mem, key, protocol,
-                                   lua_isnil(L, 3) ? NULL : &extra));
+    n = push_buf(L, &b, ws_welcome_accept(&b, mem, &a));
     ws_buf_free(&b, mem);
     return n;
 }
