@@ -14,12 +14,10 @@ supported_platforms = { "unix" }
 dependencies = { "lua >= 5.4, < 5.5" }
 external_dependencies = {
   CRYPTO = { header = "openssl/evp.h", library = "crypto" },
-  ZLIB = { header = "zlib.h", library = "z" },
 }
 -- The lists are written by `lua5.4 spec/lint/rockspec.lua --write`.
 build = {
   type = "builtin",
-  install = { bin = { wsock = "lua/wsock/bin/wsock" } },
   modules = {
     -- modules:
     ["wsock.adapter.copas"] = "lua/wsock/adapter/copas.lua",
@@ -44,7 +42,9 @@ build = {
     ["wsock.meta_bytes"] = "lua/wsock/meta_bytes.lua",
     ["wsock.meta_deflate"] = "lua/wsock/meta_deflate.lua",
     ["wsock.meta_helpers"] = "lua/wsock/meta_helpers.lua",
+    ["wsock.meta_straight"] = "lua/wsock/meta_straight.lua",
     ["wsock.router"] = "lua/wsock/router.lua",
+    ["wsock.straight"] = "lua/wsock/straight.lua",
     -- end
     ["wsock.core"] = {
       sources = {
@@ -77,12 +77,17 @@ build = {
         "csrc/bind/lua_options.c",
         "csrc/bind/lua_props.c",
         "csrc/bind/lua_protocol.c",
+        "csrc/bind/lua_pull.c",
         "csrc/bind/lua_request.c",
         "csrc/bind/lua_server.c",
         "csrc/bind/lua_socket.c",
+        "csrc/bind/lua_spawn.c",
+        "csrc/bind/lua_task.c",
         "csrc/bind/lua_timer.c",
+        "csrc/bind/lua_turn.c",
         "csrc/bind/lua_upgrade.c",
         "csrc/bind/lua_verbs.c",
+        "csrc/bind/lua_wait.c",
         "csrc/bind/lua_wire.c",
         "csrc/loop/clock.c",
         "csrc/loop/epoll.c",
@@ -133,8 +138,8 @@ build = {
         -- end
       },
       defines = { "_GNU_SOURCE" },
-      incdirs = { "csrc", "$(CRYPTO_INCDIR)", "$(ZLIB_INCDIR)" },
-      libdirs = { "$(CRYPTO_LIBDIR)", "$(ZLIB_LIBDIR)" },
+      incdirs = { "csrc", "$(CRYPTO_INCDIR)" },
+      libdirs = { "$(CRYPTO_LIBDIR)" },
     },
   },
 }

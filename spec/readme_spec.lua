@@ -119,6 +119,8 @@ others["browser"] = function(port, start)
   lu.assertEquals(start():wait(10, peer.pump), 0)
 end
 
+others["straight"] = others["first client"]
+
 others["server"] = function(port, start)
   local child = start()
   listening(port)

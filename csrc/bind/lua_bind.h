@@ -6,9 +6,11 @@
 **
 **   loop     1 live: address -> userdata of all that is at work
 **            2 the idle handler coroutine    3 onerror    4 pinned strings
+**            5 its coroutines: thread -> task, or true while it has none
 **   socket   1 its server, or its loop       2 own table: listeners, cached
 **   server   1 its loop                      2 own table  3 its options
 **   timer, watcher, signal   1 its loop      2 its function
+**   task     see lua_task.h
 */
 #ifndef WS_BIND_LUA_BIND_H
 #define WS_BIND_LUA_BIND_H
@@ -26,9 +28,10 @@
 #define WS_REQUEST_NAME "wsock.request"
 #define WS_RESPONSE_NAME "wsock.response"
 #define WS_HEADERS_NAME "wsock.headers"
+#define WS_TASK_NAME "wsock.task"
 
 /* User values, see above. */
-enum { WS_UV_LIVE = 1, WS_UV_THREAD = 2, WS_UV_ONERROR = 3, WS_UV_PINS = 4 };
+enum { WS_UV_LIVE = 1, WS_UV_THREAD, WS_UV_ONERROR, WS_UV_PINS, WS_UV_TASKS };
 enum { WS_UV_OWNER = 1, WS_UV_OWN = 2, WS_UV_OPTIONS = 3 };
 
 /* Tags of loop sources that are the binding's own. */
@@ -36,7 +39,8 @@ enum {
     WS_TAG_TIMER = WS_TAG_USER,
     WS_TAG_WATCHER,
     WS_TAG_SIGNALS,
-    WS_TAG_SERVER_TIMER
+    WS_TAG_SERVER_TIMER,
+    WS_TAG_TASK
 };
 
 /* Events by number: the index of their listeners in an own table. */
@@ -59,12 +63,16 @@ enum ws_listen {
     WS_ON_COUNT
 };
 
+/* A bit of ws_lsocket.mask, and an index in an own table: see lua_pull.h. */
+enum { WS_PULLS = 1 << 15, WS_OWN_QUEUE = WS_ON_COUNT };
+
 struct ws_lloop {
     struct ws_mem mem;
     struct ws_loop loop;
     struct ws_peers peers;
     struct ws_watcher signals;  /* the wake-up descriptor, when asked for */
     struct ws_link signal_list; /* of ws_lsignal */
+    struct ws_link tasks;       /* of ws_ltask, those at work */
     size_t active; /* sockets, servers, timers...: what run() waits for */
     uint8_t open;  /* initialised and not yet closed */
     uint8_t running;
@@ -81,6 +89,7 @@ struct ws_lserver {
     struct ws_timer timer;  /* the end of close()'s patience */
     size_t nclients, nopening;
     size_t clients_max, opening_max;
+    uint32_t queue_max;
     uint16_t mask; /* events with listeners: 1 << enum ws_listen */
     uint8_t no_delay, slow_close;
     uint8_t open, closing, anchored, told_listening;
@@ -97,10 +106,14 @@ struct ws_lsocket {
     uint16_t mask;             /* as in ws_lserver; and WS_ON_SLOW */
     uint8_t binary_type;       /* enum ws_binary_type */
     uint8_t peer_len;
-    uint8_t peer[28]; /* remote address, as in ws_addr */
-    uint8_t anchored; /* in `live` */
-    uint8_t exposed;  /* the application has seen it as a socket */
-    uint8_t place;    /* enum ws_place */
+    uint8_t peer[28];       /* remote address, as in ws_addr */
+    uint8_t anchored;       /* in `live` */
+    uint8_t exposed;        /* the application has seen it as a socket */
+    uint8_t place;          /* enum ws_place */
+    uint8_t shy;            /* connect() has not handed it out yet */
+    struct ws_link waiters; /* tasks that wait for something of it */
+    size_t queued_bytes;    /* of the messages that wait */
+    uint32_t queued, queue_first, queue_max;
 };
 
 /* -- modules: each pushes one value -- */
@@ -133,6 +146,16 @@ struct ws_lloop *ws_push_default_loop(lua_State *L);
 void ws_anchor(lua_State *L, int loop_idx, const void *key, int idx);
 void ws_unanchor(lua_State *L, int loop_idx, const void *key);
 
+/* -- lua_turn.c -- */
+
+/* One turn that waits at most ms (-1: no limit); turns until nothing is left,
+** or stop.  The loop is at that index; an error when it runs already. */
+void ws_turn(lua_State *L, int loop, int64_t ms);
+void ws_turns(lua_State *L, int loop);
+
+/* Whether anything is left that can happen. */
+int ws_goes_on(const struct ws_lloop *ll);
+
 /* -- lua_socket.c -- */
 
 /* The loop goes: a last Close, best effort, and everything given back. */
@@ -159,18 +182,5 @@ void ws_server_timeout(lua_State *L, struct ws_lserver *sv);
 void ws_server_opened(lua_State *L, struct ws_lsocket *k, int idx);
 void ws_server_refused(lua_State *L, struct ws_lsocket *k, int idx, int err);
 void ws_server_left(struct ws_lsocket *k);
-
-/* -- lua_options.c -- */
-
-/* Fills conf with defaults for the role, then from the table at idx (0 or
-** nil: none).  Every key read is its own; others are left for the caller. */
-void ws_read_conf(lua_State *L, int idx, struct ws_conf *conf);
-
-/* Raises unless the value at idx is nil or a table all of whose keys are
-** options of a client, or of a server. */
-void ws_check_options(lua_State *L, int idx, int server);
-
-/* Adds checkKeys to the table at the top: the same for files in Lua. */
-void ws_open_options(lua_State *L);
 
 #endif

@@ -5,6 +5,7 @@
 ** loop turns (W-12).
 */
 #include "bind/lua_hello.h"
+#include "bind/lua_options.h"
 #include "bind/lua_socket.h"
 
 static struct ws_lloop *push_loop_of(lua_State *L, int options)
@@ -118,6 +119,7 @@ static struct ws_lsocket *prepare(lua_State *L, struct plan *p)
     ws_push_own(L, A_SOCKET);
     set_own_string(L, A_OWN, "url", uri->text);
     set_own_string(L, A_OWN, "origin", uri->origin);
+    k->queue_max = ws_read_queue(L, A_OPTIONS);
     read_conf(L, ll, A_OPTIONS, &ws_container(k, struct client, socket)->conf);
     memset(p, 0, sizeof *p);
     ws_read_asking(L, A_PROTOCOLS, uri, &p->asking);

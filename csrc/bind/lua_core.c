@@ -3,9 +3,10 @@
 ** What users call is handed on by lua/wsock/init.lua; codec and wire are here
 ** for specs, and for whoever needs a piece of the library.
 */
-#include "bind/lua_bind.h"
+#include "bind/lua_options.h"
 #include "bind/lua_bytes.h"
 #include "bind/lua_request.h"
+#include "bind/lua_task.h"
 #include "bind/lua_timer.h"
 
 #include "wire/status.h"
@@ -37,6 +38,7 @@ int luaopen_wsock_core(lua_State *L)
     lua_newtable(L);
     ws_open_loop(L);
     ws_open_timer(L);
+    ws_open_task(L);
     ws_open_request(L);
     ws_open_upgrade(L);
     ws_open_socket(L);

@@ -12,6 +12,7 @@
 #include "bind/lua_emitter.h"
 
 #include "bind/lua_handler.h"
+#include "bind/lua_pull.h"
 
 /* An entry: {function, kind, once = bool, removed = bool}. */
 enum { E_FN = 1, E_KIND = 2, E_ONCE = 3, E_REMOVED = 4 };
@@ -223,6 +224,7 @@ static void add(lua_State *L, const struct ws_emitter *t, int event, int kind,
     push_entry(L, 3, kind, once);
     lua_rawseti(L, LIST, (lua_Integer)lua_rawlen(L, LIST) + 1);
     store(L, t, OWN, event);
+    ws_pull_listens(t, event);
 }
 
 static void drop(lua_State *L, const struct ws_emitter *t, int event, int kind)
@@ -333,10 +335,12 @@ void ws_emitter_set(lua_State *L, const struct ws_emitter *t, int event)
         ws_check_callable(L, 3, lua_tostring(L, 2));
     open_list(L, t, event);
     at = find(L, LIST, 0, ATTRIBUTE);
-    if (!lua_isnil(L, 3))
+    if (!lua_isnil(L, 3)) {
         set_attribute(L, at);
-    else if (at != 0)
+        ws_pull_listens(t, event);
+    } else if (at != 0) {
         take_out(L, at);
+    }
     store(L, t, OWN, event);
 }
 

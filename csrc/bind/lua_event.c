@@ -8,6 +8,7 @@
 #include "bind/lua_handler.h"
 #include "bind/lua_bytes.h"
 #include "bind/lua_emitter.h"
+#include "bind/lua_pull.h"
 #include "bind/lua_request.h"
 
 static void push_slice(lua_State *L, struct ws_slice s)
@@ -16,7 +17,7 @@ static void push_slice(lua_State *L, struct ws_slice s)
 }
 
 /* The error of a session in words, and its code: two values. */
-static void push_fault(lua_State *L, const struct ws_lsocket *k, int err)
+static void push_words(lua_State *L, const struct ws_lsocket *k, int err)
 {
     if (k->s.failure != NULL) {
         lua_pushstring(L, ws_session_words(&k->s));
@@ -30,7 +31,7 @@ static void push_fault(lua_State *L, const struct ws_lsocket *k, int err)
 /* A refused handshake's error also tells the status. */
 static int push_error(lua_State *L, struct ws_lsocket *k, int idx, int err)
 {
-    push_fault(L, k, err);
+    push_words(L, k, err);
     if (err != WS_ERR_STATUS)
         return 2;
     ws_push_response(L, k, idx);
@@ -42,6 +43,13 @@ static int push_error(lua_State *L, struct ws_lsocket *k, int idx, int err)
         lua_replace(L, -4);
     }
     return 3;
+}
+
+void ws_push_fault(lua_State *L, struct ws_lsocket *k, int idx)
+{
+    int err = k->s.conn.fault;
+
+    push_error(L, k, idx, err != WS_OK ? err : WS_ERR_LOST);
 }
 
 /* Calls whoever listens to `event` of the socket at idx; the nargs values at
@@ -97,6 +105,12 @@ static void on_message(lua_State *L, struct ws_lsocket *k, int idx,
     if (WS_LIKELY(deliver_fast(L, k, idx, ev)))
         return;
     lua_settop(L, idx + 1);
+    if ((k->mask & WS_PULLS) != 0) {
+        push_slice(L, ev->data);
+        lua_pushvalue(L, ev->type == WS_EV_TEXT ? WS_IX_TEXT : WS_IX_BINARY);
+        ws_pull_message(L, k, idx);
+        return;
+    }
     if (((k->mask | (k->server != NULL ? k->server->mask : 0)) >>
              WS_ON_MESSAGE &
          1) == 0)
@@ -126,6 +140,7 @@ static void on_close(lua_State *L, struct ws_lsocket *k, int idx,
     }
     if (k->server != NULL)
         ws_server_left(k);
+    ws_pull_ended(k);
 }
 
 static void on_event(lua_State *L, struct ws_lsocket *k, int idx,
@@ -147,6 +162,7 @@ static void on_event(lua_State *L, struct ws_lsocket *k, int idx,
             ws_server_opened(L, k, idx);
         else
             deliver(L, k, idx, WS_ON_OPEN, 0);
+        ws_pull_opened(k);
         break;
     case WS_EV_PING:
     case WS_EV_PONG:
@@ -155,6 +171,7 @@ static void on_event(lua_State *L, struct ws_lsocket *k, int idx,
         break;
     case WS_EV_DRAIN:
         deliver(L, k, idx, WS_ON_DRAIN, 0);
+        ws_pull_drained(k);
         break;
     case WS_EV_FAULT:
         on_fault(L, k, idx, ev->code);
@@ -193,6 +210,16 @@ static void push_server_own(lua_State *L, const struct ws_lsocket *k, int idx)
     lua_replace(L, idx + 1);
 }
 
+/* What waited to be asked for when a listener came. */
+static void deliver_queue(lua_State *L, struct ws_lsocket *k, int idx)
+{
+    while (k->queued > 0 && (k->mask & WS_PULLS) == 0) {
+        ws_pull_take(L, k, idx);
+        deliver(L, k, idx, WS_ON_MESSAGE, 2);
+        lua_settop(L, idx + 1);
+    }
+}
+
 void ws_pump(lua_State *L, struct ws_session *s)
 {
     struct ws_lsocket *k = ws_container(s, struct ws_lsocket, s);
@@ -204,6 +231,8 @@ void ws_pump(lua_State *L, struct ws_session *s)
         return; /* it is being made, or gone */
     idx = lua_gettop(L);
     push_server_own(L, k, idx);
+    if (WS_UNLIKELY(k->queued > 0))
+        deliver_queue(L, k, idx);
     while (ws_session_next(s, &ev) == WS_OK) {
         on_event(L, k, idx, &ev);
         lua_settop(L, idx + 1);

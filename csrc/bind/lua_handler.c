@@ -1,6 +1,8 @@
 /* bind/lua_handler.c -- see lua_handler.h. */
 #include "bind/lua_handler.h"
 
+#include "bind/lua_task.h"
+
 /* (error value, its coroutine) -> what happened, where */
 static int describe(lua_State *L)
 {
@@ -10,18 +12,19 @@ static int describe(lua_State *L)
     return 1;
 }
 
-/* Pushes the traceback of the error value at idx.  Its __tostring is the
-** user's code and may fail as well; then the type has to do. */
+/* Pushes the traceback of the error value at idx, whose coroutine is behind
+** it.  Its __tostring is the user's code and may fail as well; then the type
+** has to do. */
 static void push_traceback(lua_State *L, int idx)
 {
     lua_pushcfunction(L, describe);
     lua_pushvalue(L, idx);
-    lua_pushvalue(L, WS_IX_THREAD);
+    lua_pushvalue(L, idx + 1);
     if (lua_pcall(L, 2, 1, 0) == LUA_OK)
         return;
     lua_pushfstring(L, "(error object is a %s value that cannot be shown)",
                     luaL_typename(L, idx));
-    luaL_traceback(L, lua_tothread(L, WS_IX_THREAD), lua_tostring(L, -1), 0);
+    luaL_traceback(L, lua_tothread(L, idx + 1), lua_tostring(L, -1), 0);
 }
 
 static void to_stderr(lua_State *L, int idx)
@@ -31,16 +34,19 @@ static void to_stderr(lua_State *L, int idx)
                                             : luaL_typename(L, idx));
 }
 
-void ws_handler_report(lua_State *L, lua_State *co, int about)
+void ws_handler_report(lua_State *L, int loop, lua_State *co, int about)
 {
     int top = lua_gettop(L), value = top + 1, text;
 
     if (about != 0)
         about = lua_absindex(L, about);
+    luaL_checkstack(L, 12, NULL);
+    lua_xmove(co, L, 1);
+    lua_pushthread(co);
     lua_xmove(co, L, 1);
     push_traceback(L, value);
     text = lua_gettop(L);
-    if (lua_getiuservalue(L, WS_IX_LOOP, WS_UV_ONERROR) == LUA_TNIL) {
+    if (lua_getiuservalue(L, loop, WS_UV_ONERROR) == LUA_TNIL) {
         to_stderr(L, text);
     } else {
         lua_pushvalue(L, value);
@@ -53,28 +59,55 @@ void ws_handler_report(lua_State *L, lua_State *co, int about)
     lua_settop(L, top);
 }
 
-/* Makes the coroutine fit for the next call after an error or a yield: its
-** pending to-be-closed variables are closed, its stack is empty. */
-static void reset_thread(lua_State *co, lua_State *L)
+int ws_handler_close(lua_State *co, lua_State *L)
 {
 #if LUA_VERSION_RELEASE_NUM >= 50406
-    lua_closethread(co, L);
+    return lua_closethread(co, L);
 #else
     (void)L;
-    lua_resetthread(co);
+    return lua_resetthread(co);
 #endif
+}
+
+void ws_handler_reset(lua_State *co, lua_State *L)
+{
+    ws_handler_close(co, L);
     lua_settop(co, 0);
 }
 
-static void report_failure(lua_State *L, lua_State *co, int status, int about)
+void ws_handler_yielded(lua_State *co)
 {
-    if (status == LUA_YIELD) { /* nobody would resume it */
+    lua_settop(co, 0);
+    luaL_checkstack(co, 4, NULL);
+    lua_pushliteral(co, "yielded to the loop, which would never resume it; "
+                        "to wait there are sleep, receive, join...");
+}
+
+/* 1: the handler waits, and is none any more. */
+static int waits(lua_State *L, lua_State *co, int nresults, int about)
+{
+    if (nresults == 0 && ws_task_adopt(L, about))
+        return 1;
+    if (nresults > 0 && ws_task_refuse(L)) {
         lua_settop(co, 0);
         luaL_checkstack(co, 4, NULL);
-        lua_pushliteral(co, "a handler yielded; handlers cannot wait here");
+        lua_pushliteral(co, "cannot wait here: the answer is needed at once");
+    } else {
+        ws_handler_yielded(co);
     }
-    ws_handler_report(L, co, about);
-    reset_thread(co, L);
+    return 0;
+}
+
+/* The coroutine raised or yielded. */
+static int stopped(lua_State *L, int status, int nresults, int about)
+{
+    lua_State *co = lua_tothread(L, WS_IX_THREAD);
+
+    if (status == LUA_YIELD && waits(L, co, nresults, about))
+        return WS_OK;
+    ws_handler_report(L, WS_IX_LOOP, co, about);
+    ws_handler_reset(co, L);
+    return 1;
 }
 
 int ws_handler_call(lua_State *L, int nargs, int nresults, int about)
@@ -86,10 +119,8 @@ int ws_handler_call(lua_State *L, int nargs, int nresults, int about)
         luaL_error(L, "stack overflow");
     lua_xmove(L, co, nargs + 1);
     status = lua_resume(co, L, nargs, &n);
-    if (WS_UNLIKELY(status != LUA_OK)) {
-        report_failure(L, co, status, about);
-        return 1;
-    }
+    if (WS_UNLIKELY(status != LUA_OK))
+        return stopped(L, status, nresults, about);
     lua_settop(co, nresults);
     if (nresults > 0)
         lua_xmove(co, L, nresults);

@@ -5,6 +5,7 @@
 ** later, no handshake meets a bad one.
 */
 #include "bind/lua_deflate.h"
+#include "bind/lua_options.h"
 #include "bind/lua_server.h"
 
 #include "wire/field.h"
@@ -25,6 +26,7 @@ static void read_options(lua_State *L, struct ws_lserver *sv, int idx)
     conf->random = ws_peers_random;
     conf->random_ud = &sv->loop->peers;
     ws_read_conf(L, idx, conf);
+    sv->queue_max = ws_read_queue(L, idx);
     sv->no_delay = ws_get_boolean(L, idx, "noDelay", 1) != 0;
     sv->clients_max = (size_t)ws_get_integer(
         L, idx, "maxConnections", WS_RANGE(CONNECTIONS, 1, 0x7FFFFFFF));

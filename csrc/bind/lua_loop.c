@@ -1,10 +1,5 @@
-/* bind/lua_loop.c -- the loop as a Lua object, and the turn that serves it.
-**
-** The C loop calls nobody: a turn pulls ready sources one by one and hands
-** each to the file that knows its kind.  No C frame but ours lies between the
-** user's code and the caller of run, so an error, or Ctrl-C, may unwind it.
-*/
-#include "bind/lua_handler.h"
+/* bind/lua_loop.c -- the loop as a Lua object; its turn is in lua_turn.c. */
+#include "bind/lua_task.h"
 #include "bind/lua_timer.h"
 
 #include "net/addr.h"
@@ -26,7 +21,7 @@ struct ws_lloop *ws_check_loop(lua_State *L, int idx)
 
 static int new_loop(lua_State *L, const char *backend)
 {
-    struct ws_lloop *ll = lua_newuserdatauv(L, sizeof *ll, 4);
+    struct ws_lloop *ll = lua_newuserdatauv(L, sizeof *ll, 5);
     void *ud;
     lua_Alloc fn = lua_getallocf(L, &ud);
     int err;
@@ -37,8 +32,11 @@ static int new_loop(lua_State *L, const char *backend)
     lua_setiuservalue(L, -2, WS_UV_LIVE);
     lua_newtable(L);
     lua_setiuservalue(L, -2, WS_UV_PINS);
+    ws_new_task_table(L);
+    lua_setiuservalue(L, -2, WS_UV_TASKS);
     ws_mem_init(&ll->mem, fn, ud);
     ws_link_init(&ll->signal_list);
+    ws_link_init(&ll->tasks);
     ws_watcher_init(&ll->signals, WS_TAG_SIGNALS);
     err = ws_loop_init(&ll->loop, &ll->mem, backend);
     if (err == WS_ERR_ARGUMENT)
@@ -112,143 +110,14 @@ void ws_unanchor(lua_State *L, int loop_idx, const void *key)
     ll->active--;
 }
 
-/* -- a turn -- */
-
-static int nothing(lua_State *L)
-{
-    (void)L;
-    return 0;
-}
-
-/* Any call lets a hook run that a signal handler has set: Ctrl-C. */
-static void run_hook(lua_State *L)
-{
-    lua_pushcfunction(L, nothing);
-    lua_call(L, 0, 0);
-}
-
-static void dispatch(lua_State *L, struct ws_lloop *ll, struct ws_source *src)
-{
-    struct ws_session *s;
-
-    switch (src->tag) {
-    case WS_TAG_SERVE:
-        ws_serve_ready(L,
-                       ws_container(src, struct ws_lserver, serve.io.source));
-        break;
-    case WS_TAG_SERVE_TIMER:
-        ws_serve_ready(
-            L, ws_container(src, struct ws_lserver, serve.timer.source));
-        break;
-    case WS_TAG_SERVER_TIMER:
-        ws_server_timeout(L,
-                          ws_container(src, struct ws_lserver, timer.source));
-        break;
-    case WS_TAG_TIMER:
-        ws_timer_ready(L, ws_container(src, struct ws_ltimer, timer.source));
-        break;
-    case WS_TAG_WATCHER:
-        ws_watch_ready(L, ws_container(src, struct ws_lwatch, watcher.source));
-        break;
-    case WS_TAG_SIGNALS:
-        ws_signals_ready(L, ll);
-        break;
-    default:
-        s = ws_peers_handle(&ll->peers, src);
-        if (s != NULL)
-            ws_pump(L, s);
-        break;
-    }
-}
-
-static void turn(lua_State *L, struct ws_lloop *ll, int64_t timeout_ms)
-{
-    struct ws_source *src;
-    struct ws_session *s;
-
-    ws_peers_recover(&ll->peers);
-    if (ws_peers_busy(&ll->peers))
-        timeout_ms = 0;
-    if (lua_gethook(L) != NULL)
-        run_hook(L); /* set while a handler ran: it is not that thread's */
-    if (ws_loop_turn(&ll->loop, timeout_ms) != WS_OK) {
-        if (errno != EINTR)
-            luaL_error(L, "%s: %s", ll->loop.backend->name,
-                       ws_errno_text(errno));
-        run_hook(L);
-    }
-    for (;;) {
-        src = ws_loop_next(&ll->loop);
-        if (src == NULL)
-            break;
-        dispatch(L, ll, src);
-        lua_settop(L, WS_IX_TOP);
-    }
-    ws_peers_end_turn(&ll->peers);
-    for (;;) {
-        s = ws_peers_work(&ll->peers);
-        if (s == NULL)
-            break;
-        ws_pump(L, s);
-        lua_settop(L, WS_IX_TOP);
-    }
-}
-
-static int goes_on(const struct ws_lloop *ll)
-{
-    return ll->active > 0 || ws_peers_busy(&ll->peers);
-}
-
-/* Runs protected.  Stack: loop, milliseconds or nil: until the end. */
-static int turns(lua_State *L)
-{
-    struct ws_lloop *ll = lua_touserdata(L, WS_IX_LOOP);
-    int once = !lua_isnil(L, 2);
-    int64_t timeout = (int64_t)lua_tointeger(L, 2);
-
-    lua_settop(L, WS_IX_LOOP);
-    lua_getiuservalue(L, WS_IX_LOOP, WS_UV_LIVE);
-    if (lua_getiuservalue(L, WS_IX_LOOP, WS_UV_THREAD) != LUA_TTHREAD) {
-        lua_pop(L, 1);
-        lua_newthread(L);
-        lua_pushvalue(L, -1);
-        lua_setiuservalue(L, WS_IX_LOOP, WS_UV_THREAD);
-    }
-    lua_pushliteral(L, "text");
-    lua_pushliteral(L, "binary");
-    if (once) {
-        turn(L, ll, timeout);
-        return 0;
-    }
-    while (!ll->stopping && goes_on(ll))
-        turn(L, ll, -1);
-    return 0;
-}
-
-static int run_protected(lua_State *L, struct ws_lloop *ll)
-{
-    int status;
-
-    if (ll->running)
-        return luaL_error(L, "run and step cannot be called in a handler: "
-                             "the loop is running already");
-    ll->running = 1;
-    lua_pushcfunction(L, turns);
-    lua_insert(L, 1);
-    status = lua_pcall(L, lua_gettop(L) - 1, 0, 0);
-    ll->running = 0;
-    ll->stopping = 0;
-    return status == LUA_OK ? 0 : lua_error(L);
-}
+/* -- turning -- */
 
 /* loop:run() */
 static int loop_run(lua_State *L)
 {
-    struct ws_lloop *ll = ws_check_loop(L, 1);
-
-    lua_settop(L, 1);
-    lua_pushnil(L);
-    return run_protected(L, ll);
+    ws_check_loop(L, 1);
+    ws_turns(L, 1);
+    return 0;
 }
 
 /* loop:step([timeout = 0]) -> whether anything is left that can happen */
@@ -257,12 +126,10 @@ static int loop_step(lua_State *L)
     struct ws_lloop *ll = ws_check_loop(L, 1);
     int64_t ms = lua_isnoneornil(L, 2) ? 0 : ws_check_seconds(L, 2, "timeout");
 
-    if (ms < 0 && !goes_on(ll))
+    if (ms < 0 && !ws_goes_on(ll))
         ms = 0; /* for ever would be too long to wait for nothing */
-    lua_settop(L, 1);
-    lua_pushinteger(L, ms);
-    run_protected(L, ll);
-    lua_pushboolean(L, goes_on(ll));
+    ws_turn(L, 1, ms);
+    lua_pushboolean(L, ws_goes_on(ll));
     return 1;
 }
 
@@ -332,6 +199,8 @@ static void drop_live(lua_State *L, int live)
             ws_timer_drop(p);
         else if (luaL_testudata(L, -1, WS_WATCHER_NAME) != NULL)
             ws_watch_drop(p);
+        else if (luaL_testudata(L, -1, WS_TASK_NAME) != NULL)
+            ws_task_drop(p);
         lua_pop(L, 1);
         lua_pushvalue(L, -1);
         lua_pushnil(L);
@@ -365,6 +234,9 @@ static int loop_close(lua_State *L)
 
     if (ll->running)
         return luaL_error(L, "a loop cannot be closed while it runs");
+    lua_settop(L, 1);
+    if (ll->open)
+        ws_cancel_tasks(L, ll);
     return loop_gc(L);
 }
 
@@ -422,6 +294,8 @@ static const luaL_Reg methods[] = {
     {"every", ws_loop_every},
     {"watch", ws_loop_watch_fd},
     {"signal", ws_loop_signal},
+    {"spawn", ws_loop_spawn},
+    {"sleep", ws_loop_sleep},
     {"setTimeout", ws_loop_set_timeout},
     {"setInterval", ws_loop_set_interval},
     {"clearTimeout", ws_loop_clear},

@@ -3,7 +3,8 @@
 ** Every limit has its default here, its reason beside it, and its option.
 ** 0 means "no limit" for sizes and counts, "off" for times.
 */
-#include "bind/lua_bind.h"
+#include "bind/lua_options.h"
+
 #include "bind/lua_deflate.h"
 
 #include "wire/head.h"
@@ -16,6 +17,7 @@ enum {
     BUFFERED = 16 * 1024 * 1024, /* a slow peer costs no more than this */
     HIGH_WATER = 1024 * 1024,
     LOW_WATER = 256 * 1024,
+    QUEUE = 16,                /* messages: enough to keep a reader busy */
     SERVER_BODY = 1024 * 1024, /* of a plain request */
     CLIENT_BODY = 64 * 1024,   /* of a refusal: enough to read why */
     HEAD_MIN = 256,            /* maxHeaderSize: no handshake fits in less */
@@ -39,6 +41,7 @@ static const char *const client_names[] = {"headers",
                                            "maxBuffered",
                                            "highWaterMark",
                                            "lowWaterMark",
+                                           "receiveQueue",
                                            "handshakeTimeout",
                                            "closeTimeout",
                                            "pingInterval",
@@ -51,49 +54,29 @@ static const char *const client_names[] = {"headers",
                                            "perMessageDeflate",
                                            NULL};
 
-static const char *const server_names[] = {"headers",
-                                           "protocols",
-                                           "maxPayload",
-                                           "maxFragments",
-                                           "maxHeaderSize",
-                                           "maxBuffered",
-                                           "highWaterMark",
-                                           "lowWaterMark",
-                                           "handshakeTimeout",
-                                           "closeTimeout",
-                                           "pingInterval",
-                                           "pingTimeout",
-                                           "sendTimeout",
-                                           "autoPong",
-                                           "noDelay",
-                                           "loop",
-                                           "port",
-                                           "host",
-                                           "path",
-                                           "backlog",
-                                           "reusePort",
-                                           "maxConnections",
-                                           "responseTimeout",
-                                           "handshakesMax",
-                                           "maxBody",
-                                           "origins",
-                                           "verify",
-                                           "slowConsumer",
-                                           "perMessageDeflate",
-                                           "router",
-                                           "onconnection",
-                                           "onmessage",
-                                           "onclose",
-                                           "onerror",
-                                           "onping",
-                                           "onpong",
-                                           "ondrain",
-                                           "onrequest",
-                                           "onupgrade",
-                                           "onlistening",
-                                           "onclosed",
-                                           "onrefused",
-                                           NULL};
+static const char *const server_names[] = {
+    "headers",        "protocols",
+    "maxPayload",     "maxFragments",
+    "maxHeaderSize",  "maxBuffered",
+    "highWaterMark",  "lowWaterMark",
+    "receiveQueue",   "handshakeTimeout",
+    "closeTimeout",   "pingInterval",
+    "pingTimeout",    "sendTimeout",
+    "autoPong",       "noDelay",
+    "loop",           "port",
+    "host",           "path",
+    "backlog",        "reusePort",
+    "maxConnections", "responseTimeout",
+    "handshakesMax",  "maxBody",
+    "origins",        "verify",
+    "slowConsumer",   "perMessageDeflate",
+    "router",         "onconnection",
+    "onmessage",      "onclose",
+    "onerror",        "onping",
+    "onpong",         "ondrain",
+    "onrequest",      "onupgrade",
+    "onlistening",    "onclosed",
+    "onrefused",      NULL};
 
 void ws_check_options(lua_State *L, int idx, int server)
 {
@@ -184,4 +167,10 @@ void ws_open_options(lua_State *L)
 {
     lua_pushcfunction(L, check_keys);
     lua_setfield(L, -2, "checkKeys");
+}
+
+uint32_t ws_read_queue(lua_State *L, int idx)
+{
+    return (uint32_t)ws_get_integer(L, idx, "receiveQueue",
+                                    WS_RANGE(QUEUE, 1, 0x7FFFFFFF));
 }

@@ -1,5 +1,5 @@
 /* bind/lua_props.c -- what a socket shows: attributes and handlers. */
-#include "bind/lua_socket.h"
+#include "bind/lua_pull.h"
 
 #include "bind/lua_bytes.h"
 #include "bind/lua_deflate.h"
@@ -283,6 +283,7 @@ static int socket_newindex(lua_State *L)
     if (event != 0) {
         struct ws_emitter t = {1, &k->mask, 0};
         ws_emitter_set(L, &t, event);
+        ws_pull_settle(k);
         return 0;
     }
     if (strcmp(key, "binaryType") == 0)

@@ -17,6 +17,7 @@
 #include "bind/lua_bind.h"
 #include "bind/lua_deflate.h"
 #include "bind/lua_hello.h"
+#include "bind/lua_options.h"
 #include "bind/lua_request.h"
 #include "bind/lua_verbs.h"
 

@@ -89,6 +89,7 @@ static void welcome(lua_State *L, struct ws_lserver *sv, int idx, int fd,
     struct ws_lsocket *k = push_socket(L, sv, idx, fd);
 
     k->server = sv;
+    k->queue_max = sv->queue_max;
     k->peer_len = (uint8_t)ws_addr_save(peer, k->peer);
     ws_session_init(&k->s, &sv->loop->peers, &sv->conf);
     if (ws_session_adopt(&k->s, fd) != WS_OK) {

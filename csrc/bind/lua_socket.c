@@ -6,6 +6,7 @@
 #include "bind/lua_socket.h"
 
 #include "bind/lua_bytes.h"
+#include "bind/lua_pull.h"
 #include "bind/lua_verbs.h"
 
 /* Payloads from here on are queued by reference: anchoring the string is then
@@ -35,11 +36,22 @@ struct ws_lsocket *ws_new_socket(lua_State *L, struct ws_lloop *loop,
     k = lua_newuserdatauv(L, size, 2);
     memset(k, 0, size);
     ws_link_init(&k->peers);
+    ws_link_init(&k->waiters);
     k->loop = loop;
     luaL_setmetatable(L, WS_SOCKET_NAME);
     lua_pushvalue(L, owner_idx);
     lua_setiuservalue(L, -2, WS_UV_OWNER);
     return k;
+}
+
+/* Something was done to it: the turn's end sees to it, and where no turn runs
+** and messages are asked for, this does.  Straight-line code expects what it
+** sent to be on its way. */
+static void touch(struct ws_lsocket *k)
+{
+    if (WS_LIKELY((k->mask & WS_PULLS) == 0) || k->loop->running ||
+        !ws_session_flush(&k->s))
+        ws_session_touch(&k->s);
 }
 
 /* -- sending -- */
@@ -119,7 +131,7 @@ static int socket_send(lua_State *L)
         return send_error(L, err);
     }
     ws_session_count(&k->s, data.n, 1);
-    ws_session_touch(&k->s);
+    touch(k);
     lua_pushboolean(L, 1);
     return 1;
 }
@@ -141,7 +153,7 @@ static int send_control(lua_State *L, enum ws_opcode op, const char *name)
                           (lua_Integer)data.n);
     if (err != WS_OK)
         return send_error(L, err);
-    ws_session_touch(&k->s);
+    touch(k);
     lua_pushboolean(L, 1);
     return 1;
 }
@@ -197,7 +209,7 @@ static int socket_close(lua_State *L)
     err = ws_conn_close(&k->s.conn, code, reason);
     if (err != WS_OK)
         return close_error(L, err, code, k->server != NULL);
-    ws_session_touch(&k->s);
+    touch(k);
     lua_pushboolean(L, 1);
     return 1;
 }
@@ -241,7 +253,7 @@ static int socket_leave(lua_State *L)
 
     if (k->s.conn.conf != NULL) {
         ws_conn_close(&k->s.conn, 0, ws_slice_of(NULL, 0));
-        ws_session_touch(&k->s);
+        touch(k);
     }
     return 0;
 }
@@ -251,6 +263,7 @@ static int socket_leave(lua_State *L)
 void ws_socket_drop(struct ws_lsocket *k)
 {
     struct ws_event ev;
+    struct ws_link *l;
 
     if (k->s.peers != NULL) {
         ws_conn_end(&k->s.conn, WS_STATUS_GOING_AWAY, "");
@@ -259,6 +272,9 @@ void ws_socket_drop(struct ws_lsocket *k)
     }
     ws_session_free(&k->s);
     ws_link_remove(&k->peers);
+    for (l = ws_link_first(&k->waiters); l != NULL;
+         l = ws_link_first(&k->waiters))
+        ws_link_remove(l);
     k->anchored = 0;
 }
 
@@ -274,6 +290,13 @@ static int socket_gc(lua_State *L)
 
 /* -- listeners -- */
 
+/* What was added may be a message listener. */
+static int settled(struct ws_lsocket *k, int nresults)
+{
+    ws_pull_settle(k);
+    return nresults;
+}
+
 static struct ws_emitter emitter_of(struct ws_lsocket *k)
 {
     struct ws_emitter t;
@@ -285,14 +308,16 @@ static struct ws_emitter emitter_of(struct ws_lsocket *k)
 
 static int socket_on(lua_State *L)
 {
-    struct ws_emitter t = emitter_of(self(L));
-    return ws_emitter_on(L, &t, 0);
+    struct ws_lsocket *k = self(L);
+    struct ws_emitter t = emitter_of(k);
+    return settled(k, ws_emitter_on(L, &t, 0));
 }
 
 static int socket_once(lua_State *L)
 {
-    struct ws_emitter t = emitter_of(self(L));
-    return ws_emitter_on(L, &t, 1);
+    struct ws_lsocket *k = self(L);
+    struct ws_emitter t = emitter_of(k);
+    return settled(k, ws_emitter_on(L, &t, 1));
 }
 
 static int socket_off(lua_State *L)
@@ -303,8 +328,9 @@ static int socket_off(lua_State *L)
 
 static int socket_add(lua_State *L)
 {
-    struct ws_emitter t = emitter_of(self(L));
-    return ws_emitter_add(L, &t);
+    struct ws_lsocket *k = self(L);
+    struct ws_emitter t = emitter_of(k);
+    return settled(k, ws_emitter_add(L, &t));
 }
 
 static int socket_remove(lua_State *L)
@@ -323,6 +349,9 @@ static const luaL_Reg methods[] = {
     {"pong", socket_pong},
     {"pause", socket_pause},
     {"resume", socket_resume},
+    {"receive", ws_socket_receive},
+    {"messages", ws_socket_messages},
+    {"drain", ws_socket_drain},
     {"on", socket_on},
     {"once", socket_once},
     {"off", socket_off},
@@ -354,4 +383,6 @@ void ws_open_socket(lua_State *L)
     lua_pop(L, 1);
     lua_pushcfunction(L, ws_new_client);
     lua_setfield(L, -2, "WebSocket");
+    lua_pushcfunction(L, ws_socket_opened);
+    lua_setfield(L, -2, "opened");
 }

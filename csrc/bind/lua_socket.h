@@ -12,6 +12,12 @@ void ws_push_loop_of(lua_State *L, const struct ws_lsocket *k, int idx);
 /* wsock.WebSocket(url [, protocols [, options]]), lua_client.c. */
 int ws_new_client(lua_State *L);
 
+/* -- lua_event.c -- */
+
+/* Pushes what failed, message, code and perhaps a refusal's status, of the
+** socket at idx, which has ended or was never open. */
+void ws_push_fault(lua_State *L, struct ws_lsocket *k, int idx);
+
 /* -- lua_props.c -- */
 
 int ws_socket_stats(lua_State *L);

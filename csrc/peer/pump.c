@@ -173,6 +173,15 @@ static void flush(struct ws_session *s)
     }
 }
 
+int ws_session_flush(struct ws_session *s)
+{
+    if (!s->live || s->opening)
+        return 0;
+    flush(s);
+    return ws_conn_want(&s->conn) == WS_WANT_READ && s->conn.state == WS_OPEN &&
+           s->conn.chain.spent == NULL;
+}
+
 static void arm_timer(struct ws_session *s)
 {
     int64_t due = ws_conn_due(&s->conn);

@@ -144,6 +144,10 @@ int ws_session_next(struct ws_session *s, struct ws_event *ev);
 ** Cheap, and harmless when repeated. */
 void ws_session_touch(struct ws_session *s);
 
+/* Sends at once what the transport takes, outside of any turn.  1 when that
+** was all there was to do; else it is to be touched. */
+int ws_session_flush(struct ws_session *s);
+
 /* Counts n payload bytes given to send; sent says whether they were queued. */
 void ws_session_count(struct ws_session *s, size_t n, int sent);
 

@@ -144,9 +144,10 @@ void ws_conn_closed(struct ws_conn *c)
 
 /* -- events -- */
 
-static void close_event(const struct ws_conn *c, struct ws_event *ev)
+void ws_conn_ending(const struct ws_conn *c, struct ws_event *ev)
 {
     ev->type = WS_EV_CLOSE;
+    ev->data = ws_slice_of(NULL, 0);
     ev->code = c->close_received ? c->close_code : WS_STATUS_ABNORMAL;
     ev->clean = c->close_sent && c->close_received;
     if (c->reason != NULL)
@@ -165,7 +166,7 @@ static int last_event(struct ws_conn *c, struct ws_event *ev)
     if (c->told_close)
         return WS_MORE;
     c->told_close = 1;
-    close_event(c, ev);
+    ws_conn_ending(c, ev);
     return WS_OK;
 }
 
@@ -195,6 +196,19 @@ void ws_conn_pause(struct ws_conn *c, int paused)
     c->paused = paused != 0;
 }
 
+void ws_conn_hold(struct ws_conn *c, int held)
+{
+    c->held = held != 0;
+}
+
+int ws_conn_drains(struct ws_conn *c)
+{
+    if (c->chain.size <= c->conf->low_water)
+        return 1;
+    c->asked = 1;
+    return 0;
+}
+
 /* Whether input is processed now.  A server whose output does not move stops
 ** reading, so that an echo cannot fill its memory.  A client never does:
 ** were both ends to wait for the other to read, none ever would. */
@@ -206,7 +220,7 @@ int ws_conn_reads(const struct ws_conn *c)
         return 0;
     if (c->state != WS_OPEN)
         return 1;
-    return !c->paused && !(c->above && c->conf->role == WS_SERVER);
+    return !c->paused && !c->held && !(c->above && c->conf->role == WS_SERVER);
 }
 
 static int told_all(const struct ws_conn *c)

@@ -72,6 +72,9 @@ void ws_conn_closed(struct ws_conn *c);
 /* WS_OK and the next event, or WS_MORE. */
 int ws_conn_next(struct ws_conn *c, struct ws_event *ev);
 
+/* The CLOSE event as it is told when the transport is gone, told or not. */
+void ws_conn_ending(const struct ws_conn *c, struct ws_event *ev);
+
 /* -- bytes out -- */
 
 static inline int ws_conn_output(const struct ws_conn *c, struct ws_slice *v,
@@ -147,8 +150,14 @@ int ws_conn_share(struct ws_conn *c, struct ws_block *b, struct ws_slice frame,
 ** WS_ERR_ARGUMENT (longer), WS_ERR_NOMEM, WS_ERR_RANDOM. */
 int ws_conn_control(struct ws_conn *c, enum ws_opcode op, struct ws_slice data);
 
-/* Stops or restarts input. */
+/* Stops or restarts input; hold does the same for the owner, whose queue is
+** full, say: while either is on, input stops. */
 void ws_conn_pause(struct ws_conn *c, int paused);
+void ws_conn_hold(struct ws_conn *c, int held);
+
+/* 1 when output is at or under low_water; else DRAIN will come when it is,
+** also if it never was above high_water. */
+int ws_conn_drains(struct ws_conn *c);
 
 /* Server, after UPGRADE: 101.  extra may be NULL; pmd is instead of the
 ** configuration's for this connection, NULL: that.  WS_OK, WS_ERR_STATE (not

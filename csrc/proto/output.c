@@ -255,8 +255,9 @@ void ws_conn_sent(struct ws_conn *c, size_t n)
     c->progress_ms = c->now_ms;
     if (c->head_out != 0 && c->chain.head != first)
         c->head_out = 0;
-    if (c->above && c->chain.size <= c->conf->low_water) {
+    if ((c->above || c->asked) && c->chain.size <= c->conf->low_water) {
         c->above = 0;
+        c->asked = 0;
         c->drain = c->state == WS_OPEN;
     }
     if (c->pong != NULL)

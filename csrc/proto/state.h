@@ -140,7 +140,9 @@ struct ws_conn {
     uint8_t body_kind;           /* enum ws_body_kind */
     uint8_t sending_op;          /* outgoing fragmented message, 0: none */
     uint8_t paused : 1;          /* the application wants no input */
+    uint8_t held : 1;            /* the owner wants none */
     uint8_t above : 1;           /* output went over high_water */
+    uint8_t asked : 1;           /* somebody waits for DRAIN */
     uint8_t drain : 1;           /* a DRAIN event is due */
     uint8_t close_sent : 1, close_received : 1;
     uint8_t quiet : 1; /* ended by the application: no FAULT */

@@ -2,12 +2,13 @@
 -- @module wsock
 
 local core = require "wsock.core"
+local straight = require "wsock.straight"
 
-local M = {}
+local M = { connect = straight.connect }
 
 for _, name in ipairs {
   "WebSocket", "listen", "loop", "run", "step", "stop", "now", "after", "every", "watch", "signal",
-  "setTimeout", "setInterval", "clearTimeout", "clearInterval", "protocol", "closeCodes",
+  "spawn", "sleep", "setTimeout", "setInterval", "clearTimeout", "clearInterval", "protocol", "closeCodes",
   "constantTimeEquals", "blob", "arraybuffer", "_VERSION",
 } do
   M[name] = core[name]

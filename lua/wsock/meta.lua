@@ -1,8 +1,8 @@
 ---@meta wsock
 
 -- lua/wsock/meta.lua -- the types of everything public, for editors (LuaCATS);
--- those of Blob and ArrayBuffer are in meta_bytes.lua, of what is written in
--- Lua in meta_helpers.lua.
+-- those of Blob and ArrayBuffer are in meta_bytes.lua, of waiting in
+-- meta_straight.lua, of what is written in Lua in meta_helpers.lua.
 --
 -- luacheck: no max comment line length
 -- Never loaded at run time.  README.md has the same names with what they mean;
@@ -179,6 +179,7 @@ function Socket:stats() end
 ---@field maxBuffered integer? payload bytes that may wait to be sent: 16 MiB
 ---@field highWaterMark integer? output bytes above which drain is owed: 1 MiB
 ---@field lowWaterMark integer? and at or under which it is given: 256 KiB
+---@field receiveQueue integer? messages that may wait for receive: 16
 ---@field handshakeTimeout number? seconds: 10
 ---@field closeTimeout number? seconds: 5
 ---@field pingInterval number? seconds: 30

@@ -168,6 +168,35 @@ local lives = {
     collectgarbage()
     step()
   ]],
+  waiting = [[
+    server.onconnection = function(socket)
+      for data, kind in socket:messages() do socket:send(data, kind) end
+    end
+    local tasks = {}
+    local function spawn(...) tasks[#tasks + 1] = loop:spawn(...) end
+    clients[1] = { terminate = function()
+      for _, task in ipairs(tasks) do task:cancel() end
+    end }
+    spawn(function()
+      local socket <close> = assert(wsock.connect(url, { loop = loop, protocols = "p" }))
+      clients[2] = socket
+      socket:send "x"
+      socket:receive(1)
+      for i = 1, 3 do socket:send("y" .. i) end
+      loop:sleep(0)
+      return socket:receive(1), socket:drain()
+    end)
+    spawn(function() return tasks[1]:join() end)
+    spawn(function() loop:sleep(0.001) error {} end)
+    spawn(loop.sleep, loop, 60)
+    loop:after(0, function() loop:sleep(0.001) end)
+    for _ = 1, 12 do step() end
+    tasks[4]:cancel()
+    clients[3] = assert(wsock.connect(url, { loop = loop, protocols = "p" }))
+    clients[3]:send "z"
+    clients[3]:receive(0.01)
+    for _ = 1, 4 do step() end
+  ]],
   failing_handlers = [[
     server.onmessage = function() error {} end
     local socket = wsock.WebSocket(url, "p", { loop = loop })

@@ -120,6 +120,7 @@ local function specimens(wsock)
     socket = socket, server = server, timer = timer, loop = wsock.loop(),
     protocol = wsock.protocol and wsock.protocol.server {},
     blob = wsock.blob "", arraybuffer = wsock.arraybuffer "", router = wsock.router(),
+    task = wsock.spawn(function() end),
   }
   return all, function()
     socket:terminate()

@@ -103,7 +103,8 @@ function T:test_options_of_protocol_objects()
   end
   for name in pairs(fields_of "wsock.Options") do
     local value = (name == "autoPong" or name == "perMessageDeflate") and true or name:find "Size$" and 1024 or 1
-    local client_only, neither = name == "headers", name == "loop" or name == "noDelay"
+    local client_only, neither = name == "headers",
+      name == "loop" or name == "noDelay" or name == "receiveQueue"
     if client_only then value = {} end
     lu.assertEquals(pcall(wsock.protocol.server, { [name] = value }), not neither and not client_only, name)
     lu.assertEquals(pcall(wsock.protocol.client, "ws://a/", { [name] = value }), not neither, name)

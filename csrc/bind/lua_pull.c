@@ -1,0 +1,275 @@
+/* bind/lua_pull.c -- receive, messages and drain; see lua_pull.h. */
+#include "bind/lua_pull.h"
+
+#include "bind/lua_bytes.h"
+#include "bind/lua_task.h"
+
+/* The socket at 1; methods have its metatable as first upvalue. */
+static struct ws_lsocket *self(lua_State *L)
+{
+    struct ws_lsocket *k = ws_test_userdata(L, 1, lua_upvalueindex(1));
+    return k != NULL ? k : ws_check_socket(L, 1);
+}
+
+static void push_loop(lua_State *L)
+{
+    ws_push_loop_of(L, lua_touserdata(L, 1), 1);
+}
+
+static struct ws_link *waiters(void *object)
+{
+    return &((struct ws_lsocket *)object)->waiters;
+}
+
+/* It has told its close, or went with its loop. */
+static int is_over(const struct ws_lsocket *k)
+{
+    return k->s.conn.told_close || k->s.peers == NULL;
+}
+
+/* nil, message, "CLOSED", code, reason */
+static int push_closed(lua_State *L, const struct ws_lsocket *k)
+{
+    struct ws_event ev;
+
+    ws_conn_ending(&k->s.conn, &ev);
+    lua_pushnil(L);
+    if (k->s.failure != NULL)
+        lua_pushstring(L, ws_session_words(&k->s));
+    else if (k->s.conn.fault != WS_OK)
+        lua_pushstring(L, ws_err_text(k->s.conn.fault));
+    else
+        lua_pushfstring(L, "the connection was closed (%d)", ev.code);
+    lua_pushliteral(L, "CLOSED");
+    lua_pushinteger(L, ev.code);
+    lua_pushlstring(L, ev.data.n > 0 ? (const char *)ev.data.p : "", ev.data.n);
+    return 5;
+}
+
+/* -- the ring -- */
+
+/* Full is also what would cost more memory than output may. */
+static int is_full(const struct ws_lsocket *k)
+{
+    return k->queued >= k->queue_max ||
+           k->queued_bytes > k->s.conn.conf->high_water;
+}
+
+static int is_low(const struct ws_lsocket *k)
+{
+    return k->queued <= k->queue_max / 2 &&
+           k->queued_bytes <= k->s.conn.conf->high_water / 2;
+}
+
+static void push_queue(lua_State *L, int idx)
+{
+    ws_push_own(L, idx);
+    if (lua_rawgeti(L, -1, WS_OWN_QUEUE) != LUA_TTABLE) {
+        lua_pop(L, 1);
+        lua_newtable(L);
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, -3, WS_OWN_QUEUE);
+    }
+    lua_remove(L, -2);
+}
+
+/* Keeps data and kind, the two values at the top. */
+static void keep(lua_State *L, struct ws_lsocket *k, int idx)
+{
+    lua_Integer at = (k->queue_first + k->queued) % k->queue_max;
+    size_t n = lua_rawlen(L, -2);
+
+    push_queue(L, idx);
+    lua_insert(L, -3);
+    lua_rawseti(L, -3, 2 * at + 2);
+    lua_rawseti(L, -2, 2 * at + 1);
+    lua_pop(L, 1);
+    k->queued++;
+    k->queued_bytes += n;
+    if (is_full(k))
+        ws_conn_hold(&k->s.conn, 1);
+}
+
+/* Data and kind at the top: data becomes what binaryType asks for. */
+static void convert(lua_State *L, const struct ws_lsocket *k)
+{
+    struct ws_slice s;
+
+    if (WS_LIKELY(k->binary_type == WS_AS_STRING) ||
+        lua_tostring(L, -1)[0] != 'b')
+        return;
+    s = ws_slice_of(lua_tostring(L, -2), lua_rawlen(L, -2));
+    ws_push_binary(L, s, k->binary_type);
+    lua_replace(L, -3);
+}
+
+void ws_pull_take(lua_State *L, struct ws_lsocket *k, int idx)
+{
+    lua_Integer at = k->queue_first;
+
+    push_queue(L, idx);
+    lua_rawgeti(L, -1, 2 * at + 1);
+    lua_rawgeti(L, -2, 2 * at + 2);
+    lua_pushnil(L);
+    lua_rawseti(L, -4, 2 * at + 1);
+    lua_remove(L, -3);
+    k->queued--;
+    k->queued_bytes -= lua_rawlen(L, -2);
+    k->queue_first = (k->queue_first + 1) % k->queue_max;
+    if (k->s.conn.held && is_low(k)) {
+        ws_conn_hold(&k->s.conn, 0);
+        ws_session_touch(&k->s);
+    }
+    convert(L, k);
+}
+
+void ws_pull_message(lua_State *L, struct ws_lsocket *k, int idx)
+{
+    struct ws_ltask *t = ws_wait_first(&k->waiters, WS_FOR_MESSAGE);
+
+    if (t != NULL) {
+        convert(L, k);
+        ws_task_hand(L, t, 2);
+    } else {
+        keep(L, k, idx);
+    }
+}
+
+void ws_pull_listens(const struct ws_emitter *t, int event)
+{
+    if (event == WS_ON_MESSAGE && !t->server)
+        *t->mask &= (uint16_t)~WS_PULLS;
+}
+
+void ws_pull_settle(struct ws_lsocket *k)
+{
+    if (k->queued > 0 && (k->mask & WS_PULLS) == 0)
+        ws_session_touch(&k->s);
+}
+
+/* -- receive -- */
+
+static int message_ready(lua_State *L)
+{
+    struct ws_lsocket *k = lua_touserdata(L, 1);
+
+    if (k->queued > 0) {
+        ws_pull_take(L, k, 1);
+        return 2;
+    }
+    return is_over(k) ? push_closed(L, k) : 0;
+}
+
+static const struct ws_wait receiving = {"receive", WS_FOR_MESSAGE,
+                                         message_ready, waiters, push_loop};
+
+/* socket:receive([timeout]) -> data, kind
+**     | nil, message, "TIMEOUT" | nil, message, "CLOSED", code, reason */
+int ws_socket_receive(lua_State *L)
+{
+    struct ws_lsocket *k = self(L);
+    int64_t ms = ws_check_timeout(L, 2, "receive: timeout");
+
+    k->mask |= WS_PULLS;
+    lua_settop(L, 1);
+    return ws_wait(L, &receiving, ms);
+}
+
+/* The iterator, which is given the last message too. */
+static int next_message(lua_State *L)
+{
+    self(L);
+    lua_settop(L, 1);
+    return ws_wait(L, &receiving, -1);
+}
+
+/* socket:messages() -> iterator of data, kind; ends with the connection */
+int ws_socket_messages(lua_State *L)
+{
+    self(L)->mask |= WS_PULLS;
+    lua_settop(L, 1);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushcclosure(L, next_message, 1);
+    lua_insert(L, 1);
+    return 2;
+}
+
+/* -- drain -- */
+
+static int drain_ready(lua_State *L)
+{
+    struct ws_lsocket *k = lua_touserdata(L, 1);
+
+    if (is_over(k))
+        return push_closed(L, k);
+    if (!ws_conn_drains(&k->s.conn))
+        return 0;
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static const struct ws_wait draining = {"drain", WS_FOR_DRAIN, drain_ready,
+                                        waiters, push_loop};
+
+/* socket:drain([timeout]) -> true | nil, message, code */
+int ws_socket_drain(lua_State *L)
+{
+    int64_t ms;
+
+    self(L);
+    ms = ws_check_timeout(L, 2, "drain: timeout");
+    lua_settop(L, 1);
+    return ws_wait(L, &draining, ms);
+}
+
+void ws_pull_drained(struct ws_lsocket *k)
+{
+    ws_wait_wake_all(&k->waiters, WS_FOR_DRAIN);
+}
+
+/* -- connect -- */
+
+static int open_ready(lua_State *L)
+{
+    struct ws_lsocket *k = lua_touserdata(L, 1);
+    int top = lua_gettop(L);
+
+    if (k->s.conn.opened) {
+        k->shy = 0;
+        ws_conn_hold(&k->s.conn, 0);
+        ws_session_touch(&k->s);
+        lua_pushboolean(L, 1);
+        return 1;
+    }
+    if (!is_over(k))
+        return 0;
+    lua_pushnil(L);
+    ws_push_fault(L, k, 1);
+    return lua_gettop(L) - top;
+}
+
+static const struct ws_wait opening = {"connect", WS_FOR_OPEN, open_ready,
+                                       waiters, push_loop};
+
+int ws_socket_opened(lua_State *L)
+{
+    struct ws_lsocket *k = ws_check_socket(L, 1);
+
+    k->mask |= WS_PULLS;
+    k->shy = 1;
+    lua_settop(L, 1);
+    return ws_wait(L, &opening, -1);
+}
+
+void ws_pull_opened(struct ws_lsocket *k)
+{
+    if (!k->shy)
+        return;
+    ws_conn_hold(&k->s.conn, 1);
+    ws_wait_wake_all(&k->waiters, WS_FOR_OPEN);
+}
+
+void ws_pull_ended(struct ws_lsocket *k)
+{
+    ws_wait_wake_all(&k->waiters, WS_FOR_NOTHING);
+}

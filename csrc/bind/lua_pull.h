@@ -1,0 +1,41 @@
+/* bind/lua_pull.h -- messages that wait to be asked for.
+**
+** A socket pushes its messages to its listeners until receive or messages is
+** called, or connect made it; then they are kept in a ring in its own table,
+** `queue_max` at most, and it stops reading while the ring is full.  A message
+** listener of its own turns it back, and is given what waited.
+*/
+#ifndef WS_BIND_LUA_PULL_H
+#define WS_BIND_LUA_PULL_H
+
+#include "bind/lua_socket.h"
+
+/* In a turn: hands the message at the top, data and kind, to a task that
+** waits for one, or keeps it.  The socket is at idx. */
+void ws_pull_message(lua_State *L, struct ws_lsocket *k, int idx);
+
+/* Pushes data and kind of the first message that waits; one has to. */
+void ws_pull_take(lua_State *L, struct ws_lsocket *k, int idx);
+
+/* A listener for `event` was added: one of a socket's own for messages makes
+** it push again. */
+void ws_pull_listens(const struct ws_emitter *t, int event);
+
+/* The socket may push again: what waits is delivered in the next turn. */
+void ws_pull_settle(struct ws_lsocket *k);
+
+/* The socket opened, drained or ended: who waits for it may look. */
+void ws_pull_opened(struct ws_lsocket *k);
+void ws_pull_drained(struct ws_lsocket *k);
+void ws_pull_ended(struct ws_lsocket *k);
+
+/* socket:receive, messages and drain; the metatable is their upvalue. */
+int ws_socket_receive(lua_State *L);
+int ws_socket_messages(lua_State *L);
+int ws_socket_drain(lua_State *L);
+
+/* opened(socket) -> true | nil, message, code [, status]: waits until it is
+** open, or will not be.  Until it returned nothing more happens to it. */
+int ws_socket_opened(lua_State *L);
+
+#endif

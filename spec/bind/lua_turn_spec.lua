@@ -1,0 +1,83 @@
+-- bind/lua_turn: one turn of a loop after the other, and who is served in it.
+-- What run and step are to a user is in lua_loop_spec.lua.
+
+local lu = require "luaunit"
+local wsock = require "wsock"
+local bytes = require "support.bytes"
+local rig = require "support.rig"
+
+local T = {}
+
+function T:setUp()
+  self.rig = rig.new()
+  self.loop = self.rig.loop
+end
+
+function T:tearDown() self.rig:close() end
+
+function T:test_every_kind_of_source_in_one_loop()
+  local seen = {}
+  local function note(name) return function() seen[name] = true end end
+  local near, _, far = self.rig:pair()
+  near:on("message", note "session")
+  local watcher = assert(self.loop:watch(self.rig:raw_server().sock:getfd(), "r", print))
+  self.loop:after(0, note "timer")
+  self.loop:spawn(note "task")
+  far:send "x"
+  self.rig:wait(function() return seen.session and seen.timer and seen.task end)
+  watcher:cancel()
+end
+
+function T:test_a_turn_waits_for_no_longer_than_it_is_told()
+  local now = self.loop:now()
+  lu.assertFalse(self.loop:step(0.01))
+  lu.assertTrue(self.loop:now() - now >= 0.009)
+  self.loop:after(0.005, print)
+  now = self.loop:now()
+  self.loop:step(5)
+  lu.assertTrue(self.loop:now() - now < 4)
+end
+
+function T:test_a_turn_that_raised_is_gone_on_with()
+  local main = coroutine.running()
+  local socket, _, peer = self.rig:opened()
+  local got = {}
+  socket:on("message", function(data) got[#got + 1] = data end)
+  self.loop:after(0, function()
+    debug.sethook(main, function() debug.sethook() error("interrupted!", 0) end, "c", 0)
+  end)
+  peer:send(bytes.frame { "a" } .. bytes.frame { "b" })
+  lu.assertEquals({ pcall(self.loop.run, self.loop) }, { false, "interrupted!" })
+  self.rig:wait(function() return #got == 2 end)
+  lu.assertEquals(got, { "a", "b" })
+end
+
+function T:test_no_turn_within_a_turn()
+  local messages = {}
+  self.loop:after(0, function()
+    messages[1] = select(2, pcall(self.loop.run, self.loop))
+    messages[2] = select(2, pcall(self.loop.step, self.loop))
+  end)
+  self.loop:run()
+  for i = 1, 2 do lu.assertStrContains(messages[i], "running already") end
+  lu.assertErrorMsgContains("loop is closed", function()
+    local loop = wsock.loop()
+    loop:close()
+    loop:step()
+  end)
+end
+
+function T:test_what_a_turn_begins_waits_for_the_next()
+  local turns = 0
+  local function again() turns = turns + 1 self.loop:after(0, again) end
+  again()
+  self.loop:step()
+  lu.assertTrue(turns <= 3, turns)
+  local n = 0
+  local function spawn() n = n + 1 self.loop:spawn(spawn) end
+  spawn()
+  self.loop:step()
+  lu.assertEquals(n, 2)
+end
+
+return T
