@@ -1,7 +1,8 @@
 --- The command's flags: what a help text says is what is understood.
 -- A line "  -n, --count COUNT   meaning" is a flag with a value, one without a
--- word in capitals a flag without; "--cert FILE, --key FILE" are two. So no flag
--- is undocumented, and none is only documented.
+-- word in capitals a flag without, one with two words has a list of two;
+-- "--cert FILE, --key FILE" are two flags. So no flag is undocumented, and none
+-- is only documented.
 -- @module wsock.cli.flags
 
 local M = {}
@@ -30,7 +31,7 @@ function M.read(help)
   local known = {}
   for line in help:gmatch "[^\n]+" do
     local head, short = line:match "^ +(%-.-)  ", nil
-    for name, kind in (head or ""):gmatch "(%-%-?[%a-]+) ?(%u*)" do
+    for name, kind in (head or ""):gmatch "(%-%-?[%a-]+) ?([%u ]*)" do
       if #name == 2 then
         short = name
       else
@@ -110,6 +111,8 @@ local function long_flag(known, word, options)
   if not flag.kind then
     if given then usage("%s takes no value", name) end
     options[flag.name] = true
+  elseif given and flag.kind:find " " then
+    usage("%s takes two words: %s", name, flag.kind)
   elseif given then
     put(options, flag, name, value)
   else
@@ -127,7 +130,7 @@ function M.parse(known, words, lists)
   local options, rest, i, plain = {}, {}, 1, false
   for _, name in ipairs(lists) do options[name] = {} end
   while i <= #words do
-    local word, flag, shown = words[i], nil, nil
+    local word, values, flag, shown = words[i], {}, nil, nil
     if plain or word == "-" or not word:find "^%-" then
       rest[#rest + 1] = word
     elseif word == "--" then
@@ -137,11 +140,12 @@ function M.parse(known, words, lists)
     else
       flag, shown = short_flags(known, word, options)
     end
-    if flag then
+    for kind in (flag and flag.kind or ""):gmatch "%u+" do
       i = i + 1
-      if not words[i] then usage("%s needs a value: %s", shown, flag.kind) end
-      put(options, flag, shown, words[i])
+      if not words[i] then usage("%s needs a value: %s", shown, kind) end
+      values[#values + 1] = words[i]
     end
+    if flag then put(options, flag, shown, #values == 1 and values[1] or values) end
     i = i + 1
   end
   return options, rest

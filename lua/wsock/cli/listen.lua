@@ -23,6 +23,7 @@ Usage: wsock listen [flags] PORT    be a server; port 0: any free one
                             (without: pages of the same host)
   -s, --subprotocol NAME    agree to it; repeatable
   -H, --header LINE         "Name: value" for each answer; repeatable
+      --compress            compress messages where the client offers it
       --ping SECONDS        between pings (30; 0: none)
   -v, --verbose             who comes, goes and sends, on standard error
   -h, --help, --version     this; the version
@@ -99,6 +100,7 @@ end
 local function dresser(options, words)
   local own = {
     port = port_of(options, words), path = options.path, host = options.host, pingInterval = options.ping,
+    perMessageDeflate = options.compress,
     headers = #options.header > 0 and flags.fields(options.header) or nil,
     protocols = #options.subprotocol > 0 and options.subprotocol or nil, origins = origins(options.origin),
   }

@@ -25,6 +25,7 @@ Usage: wsock [flags] URL            talk to a server: a line is a message
   -s, --subprotocol NAME    offer it; repeatable
   -o, --origin ORIGIN       say where this comes from
       --auth USER           "user:password", sent as basic authentication
+      --no-compress         do not offer compression
       --ping SECONDS        between pings (30; 0: none)
       --connect-timeout SECONDS   for address, connection and handshake (10)
   -v, --verbose             handshake, pings and close, on standard error
@@ -230,8 +231,8 @@ end
 function Talk:opened()
   local s = self.socket
   self:show_response()
-  self.screen:detail("* open: %s%s%s", s.remoteAddress, s.remotePort and " port " .. s.remotePort or "",
-    s.protocol ~= "" and ", subprotocol " .. s.protocol or "")
+  self.screen:detail("* open: %s%s%s%s", s.remoteAddress, s.remotePort and " port " .. s.remotePort or "",
+    s.protocol ~= "" and ", subprotocol " .. s.protocol or "", s.extensions ~= "" and ", compressed" or "")
   self.open = true
   if self.interactive then self.screen:note("connected to %s; Ctrl-C or /close ends", s.url) end
   self:begin()
@@ -304,6 +305,7 @@ function M.run(options, words)
   local ok, socket = pcall(wsock.WebSocket, complete(words[1]), options.subprotocol, {
     headers = self.headers, origin = options.origin, maxBuffered = 0, pingInterval = options.ping,
     handshakeTimeout = options["connect-timeout"], auth = credentials(options.auth),
+    perMessageDeflate = not options["no-compress"],
   })
   if not ok then flags.usage("%s", socket) end
   self.socket = socket

@@ -11,6 +11,7 @@ Usage: tool --not-a-flag
   -n, --count COUNT         so many
       --ping SECONDS        between -pings; --nor this
       --cert FILE, --key FILE   two of a kind
+      --tls CERT KEY        two words
   -v, --verbose             more
   -h, --help, --version     this; that
 ]]
@@ -33,7 +34,7 @@ function T:test_flags_are_read_off_the_text()
   for name, flag in pairs(known) do names[name] = flag.name .. " " .. tostring(flag.kind) end
   lu.assertEquals(names, {
     ["-x"] = "execute MESSAGE", ["--execute"] = "execute MESSAGE", ["-n"] = "count COUNT", ["--count"] = "count COUNT",
-    ["--ping"] = "ping SECONDS", ["--cert"] = "cert FILE", ["--key"] = "key FILE", ["-v"] = "verbose nil",
+    ["--ping"] = "ping SECONDS", ["--cert"] = "cert FILE", ["--key"] = "key FILE", ["--tls"] = "tls CERT KEY", ["-v"] = "verbose nil",
     ["--verbose"] = "verbose nil", ["-h"] = "help nil", ["--help"] = "help nil", ["--version"] = "version nil",
   })
 end
@@ -44,6 +45,7 @@ function T:test_every_way_to_write_one()
     lu.assertEquals(parse(table.unpack(words)).count, 5, table.concat(words, " "))
   end
   lu.assertEquals(parse("-v", "--ping=0.5"), { execute = {}, verbose = true, ping = 0.5 })
+  lu.assertEquals(parse("--tls", "a", "-v", "--key", "b"), { execute = {}, tls = { "a", "-v" }, key = "b" })
 end
 
 function T:test_the_rest_in_order()
@@ -64,6 +66,8 @@ function T:test_faults_name_the_flag()
   lu.assertStrMatches(fault "-vq", "unknown flag %-q; did you mean %-%w%?")
   lu.assertEquals(fault "-x", "-x needs a value: MESSAGE")
   lu.assertEquals(fault "--ping", "--ping needs a value: SECONDS")
+  lu.assertEquals(fault("--tls", "a"), "--tls needs a value: KEY")
+  lu.assertEquals(fault "--tls=a", "--tls takes two words: CERT KEY")
   lu.assertEquals(fault "--verbose=1", "--verbose takes no value")
   lu.assertEquals(fault("-n", "1.5"), "-n must be a whole number, got '1.5'")
   lu.assertEquals(fault("-n", "-1"), "-n must be a whole number, got '-1'")

@@ -81,6 +81,16 @@ function T:test_ping()
   record:wait "^ping"
 end
 
+function T:test_compression()
+  for flag, extension in pairs { ["--compress"] = "permessage-deflate", ["--echo"] = "" } do
+    local _, url = start { "0", flag }
+    local socket, record = peer.connect(url)
+    record:wait "^open"
+    lu.assertEquals(socket.extensions:match "^[%a-]*", extension)
+    socket:terminate()
+  end
+end
+
 function T:test_verbose()
   local child, url = start { "0", "-v" }
   local socket, record = peer.connect(url .. "x\27?y")

@@ -196,6 +196,17 @@ function T:test_ping()
   lu.assertNotNil(record:has "^ping")
 end
 
+function T:test_compression()
+  local url = echo { perMessageDeflate = true }
+  local text = ("hello "):rep(1000) .. "\n"
+  local output = command.run { url, "-n1", "-v", stdin = text }
+  lu.assertStrContains(output, ", compressed\n")
+  lu.assertStrContains(output, text)
+  output = command.run { url, "-n1", "-v", "--no-compress", stdin = text }
+  lu.assertNotStrContains(output, "compressed\n")
+  lu.assertStrContains(output, text)
+end
+
 function T:test_verbose()
   local url = echo { protocols = { "chat" }, headers = { ["X-Hello"] = "you" } }
   local origin = "http" .. url:match "ws(.*)/"
