@@ -34,7 +34,8 @@ function T:test_flags_are_read_off_the_text()
   for name, flag in pairs(known) do names[name] = flag.name .. " " .. tostring(flag.kind) end
   lu.assertEquals(names, {
     ["-x"] = "execute MESSAGE", ["--execute"] = "execute MESSAGE", ["-n"] = "count COUNT", ["--count"] = "count COUNT",
-    ["--ping"] = "ping SECONDS", ["--cert"] = "cert FILE", ["--key"] = "key FILE", ["--tls"] = "tls CERT KEY", ["-v"] = "verbose nil",
+    ["--ping"] = "ping SECONDS", ["--cert"] = "cert FILE", ["--key"] = "key FILE", ["--tls"] = "tls CERT KEY",
+    ["-v"] = "verbose nil",
     ["--verbose"] = "verbose nil", ["-h"] = "help nil", ["--help"] = "help nil", ["--version"] = "version nil",
   })
 end
