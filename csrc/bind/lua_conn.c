@@ -3,6 +3,7 @@
 #include "bind/lua_bind.h"
 #include "bind/lua_deflate.h"
 #include "bind/lua_request.h"
+#include "bind/lua_verbs.h"
 
 #include "wire/target.h"
 
@@ -91,6 +92,53 @@ void ws_push_lconn_head(lua_State *L, const struct ws_lconn *p)
         }
     }
     lua_remove(L, -2); /* the own table */
+}
+
+/* -- events -- */
+
+static const char *event_name(int type)
+{
+    static const char *const names[] = {
+        "",     "upgrade", "request", "open",  "message", "message",
+        "ping", "pong",    "drain",   "error", "close",   "frame",
+    };
+    return names[type];
+}
+
+int ws_push_lconn_event(lua_State *L, const struct ws_lconn *p,
+                        const struct ws_event *ev)
+{
+    lua_pushstring(L, event_name(ev->type));
+    switch ((enum ws_event_type)ev->type) {
+    case WS_EV_UPGRADE:
+    case WS_EV_REQUEST:
+        ws_push_lconn_head(L, p);
+        push_slice(L, ev->data);
+        lua_setfield(L, -2, "body"); /* "" before an upgrade */
+        return 2;
+    case WS_EV_TEXT:
+    case WS_EV_BINARY:
+        push_slice(L, ev->data);
+        lua_pushstring(L, ev->type == WS_EV_TEXT ? "text" : "binary");
+        return 3;
+    case WS_EV_PING:
+    case WS_EV_PONG:
+        push_slice(L, ev->data);
+        return 2;
+    case WS_EV_FAULT:
+        lua_pushstring(L, ws_err_text(ev->code));
+        lua_pushstring(L, ws_err_word(ev->code));
+        return 3;
+    case WS_EV_CLOSE:
+        lua_pushinteger(L, ev->code);
+        push_slice(L, ev->data);
+        lua_pushboolean(L, ev->clean);
+        return 4;
+    case WS_EV_FRAME:
+        return 1 + ws_push_frame(L, ev);
+    default:
+        return 1;
+    }
 }
 
 /* -- answers -- */

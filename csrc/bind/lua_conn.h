@@ -1,9 +1,9 @@
 /* bind/lua_conn.h -- the userdata of wsock.protocol, and who does what to it.
 **
-** lua_protocol.c makes it, feeds it and pulls its events; lua_conn.c knows its
-** heads, answers requests and shows its attributes.  One user value, a table,
-** holds the url, the heads once somebody asked, and perMessageDeflate if it is
-** a function.
+** lua_protocol.c makes it, feeds it and pulls its events; lua_conn.c shows
+** those, its heads and its attributes, and answers requests.  One user value, a
+** table, holds the url, the heads once somebody asked, and perMessageDeflate if
+** it is a function.
 */
 #ifndef WS_BIND_LUA_CONN_H
 #define WS_BIND_LUA_CONN_H
@@ -33,6 +33,10 @@ struct ws_lconn *ws_check_lconn(lua_State *L);
 ** path, query, headers} or {status, reason, headers, body}; nil before it
 ** came.  The same table each time. */
 void ws_push_lconn_head(lua_State *L, const struct ws_lconn *p);
+
+/* Pushes the name and the values of an event of the object at 1; how many. */
+int ws_push_lconn_event(lua_State *L, const struct ws_lconn *p,
+                        const struct ws_event *ev);
 
 /* conn:accept, conn:reject, conn:respond, conn:stats, and __index, whose
 ** upvalue is the table of methods. */

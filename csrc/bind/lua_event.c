@@ -179,6 +179,7 @@ static void on_event(lua_State *L, struct ws_lsocket *k, int idx,
     case WS_EV_CLOSE:
         on_close(L, k, idx, ev);
         break;
+    case WS_EV_FRAME: /* of protocol objects only */
     case WS_EV_NONE:
         break;
     }

@@ -127,6 +127,17 @@ static void read_limits(lua_State *L, int idx, struct ws_conf *conf)
                       "'highWaterMark'");
 }
 
+/* Frame mode shows frames as they are, so none may be compressed. */
+static void drop_pmd(lua_State *L, int idx, struct ws_conf *conf)
+{
+    if (ws_get_field(L, idx, "perMessageDeflate", LUA_TNONE) &&
+        lua_toboolean(L, -1))
+        luaL_error(L, "options 'frames' and 'perMessageDeflate' exclude one "
+                      "another");
+    lua_pop(L, 1);
+    conf->pmd.on = 0;
+}
+
 void ws_read_conf(lua_State *L, int idx, struct ws_conf *conf)
 {
     read_limits(L, idx, conf);
@@ -140,6 +151,9 @@ void ws_read_conf(lua_State *L, int idx, struct ws_conf *conf)
     conf->send_ms = ws_get_seconds(L, idx, "sendTimeout", send_s);
     conf->auto_pong = ws_get_boolean(L, idx, "autoPong", 1) != 0;
     ws_read_pmd(L, idx, conf);
+    conf->frames = ws_get_boolean(L, idx, "frames", 0) != 0;
+    if (conf->frames)
+        drop_pmd(L, idx, conf);
 }
 
 /* checkKeys(table, what, names): raises as ws_check_keys; for files in Lua,

@@ -104,12 +104,13 @@ static void check_options(lua_State *L, int idx, enum ws_role role)
         "maxPayload", "maxFragments", "maxHeaderSize", "maxBuffered",
         "highWaterMark", "lowWaterMark", "pingInterval", "pingTimeout",
         "sendTimeout", "handshakeTimeout", "closeTimeout", "autoPong", "now",
-        "perMessageDeflate", "maxBody", "responseTimeout", NULL};
+        "perMessageDeflate", "frames", "maxBody", "responseTimeout", NULL};
     static const char *const client_names[] = {
         "maxPayload", "maxFragments", "maxHeaderSize", "maxBuffered",
         "highWaterMark", "lowWaterMark", "pingInterval", "pingTimeout",
         "sendTimeout", "handshakeTimeout", "closeTimeout", "autoPong", "now",
-        "perMessageDeflate", "headers", "origin", "protocols", "auth", NULL};
+        "perMessageDeflate", "frames", "headers", "origin", "protocols",
+        "auth", NULL};
     /* clang-format on */
 
     if (lua_isnil(L, idx))
@@ -238,54 +239,6 @@ static int conn_output(lua_State *L)
 
 /* -- events -- */
 
-static void push_slice(lua_State *L, struct ws_slice s)
-{
-    lua_pushlstring(L, s.n == 0 ? "" : (const char *)s.p, s.n);
-}
-
-static const char *event_name(int type)
-{
-    static const char *const names[] = {
-        "",     "upgrade", "request", "open",  "message", "message",
-        "ping", "pong",    "drain",   "error", "close",
-    };
-    return names[type];
-}
-
-static int push_event(lua_State *L, const struct ws_lconn *p,
-                      const struct ws_event *ev)
-{
-    lua_pushstring(L, event_name(ev->type));
-    switch ((enum ws_event_type)ev->type) {
-    case WS_EV_UPGRADE:
-    case WS_EV_REQUEST:
-        ws_push_lconn_head(L, p);
-        push_slice(L, ev->data);
-        lua_setfield(L, -2, "body"); /* "" before an upgrade */
-        return 2;
-    case WS_EV_TEXT:
-    case WS_EV_BINARY:
-        push_slice(L, ev->data);
-        lua_pushstring(L, ev->type == WS_EV_TEXT ? "text" : "binary");
-        return 3;
-    case WS_EV_PING:
-    case WS_EV_PONG:
-        push_slice(L, ev->data);
-        return 2;
-    case WS_EV_FAULT:
-        lua_pushstring(L, ws_err_text(ev->code));
-        lua_pushstring(L, ws_err_word(ev->code));
-        return 3;
-    case WS_EV_CLOSE:
-        lua_pushinteger(L, ev->code);
-        push_slice(L, ev->data);
-        lua_pushboolean(L, ev->clean);
-        return 4;
-    default:
-        return 1;
-    }
-}
-
 /* Lets the connection look at what waits for it: 1 when something moved. */
 static int advance(struct ws_lconn *p)
 {
@@ -320,6 +273,7 @@ static int advance(struct ws_lconn *p)
 **   "message", data, kind
 **   "ping", data   "pong", data
 **   "drain"
+**   "frame", data, kind, final [, code]   with the option frames
 **   "error", message, code
 **   "close", code, reason, wasClean   the last one, after closed() */
 static int conn_next(lua_State *L)
@@ -330,7 +284,7 @@ static int conn_next(lua_State *L)
     lua_settop(L, 1); /* a for loop passes a second argument */
     do {
         if (ws_conn_next(&p->conn, &ev) == WS_OK)
-            return push_event(L, p, &ev);
+            return ws_push_lconn_event(L, p, &ev);
     } while (advance(p));
     if (ws_buf_size(&p->rest) == 0)
         ws_buf_free(&p->rest, &p->mem);
@@ -357,6 +311,12 @@ static int conn_ping(lua_State *L)
 static int conn_pong(lua_State *L)
 {
     return ws_send_control(L, 2, &ws_check_lconn(L)->conn, WS_OP_PONG);
+}
+
+/* conn:sendFrame(data, kind [, final]) -> as send */
+static int conn_send_frame(lua_State *L)
+{
+    return ws_send_frame(L, 2, &ws_check_lconn(L)->conn);
 }
 
 /* conn:close([code [, reason]]) -> true */
@@ -445,16 +405,27 @@ static int conn_tick(lua_State *L)
 /* -- registration -- */
 
 static const luaL_Reg methods[] = {
-    {"feed", conn_feed},           {"eof", conn_eof},
-    {"closed", conn_closed},       {"output", conn_output},
-    {"next", conn_next},           {"send", conn_send},
-    {"ping", conn_ping},           {"pong", conn_pong},
-    {"close", conn_close},         {"terminate", conn_terminate},
-    {"pause", conn_pause},         {"resume", conn_resume},
-    {"accept", ws_lconn_accept},   {"reject", ws_lconn_reject},
-    {"respond", ws_lconn_respond}, {"want", conn_want},
-    {"timeout", conn_timeout},     {"tick", conn_tick},
-    {"stats", ws_lconn_stats},     {NULL, NULL},
+    {"feed", conn_feed},
+    {"eof", conn_eof},
+    {"closed", conn_closed},
+    {"output", conn_output},
+    {"next", conn_next},
+    {"send", conn_send},
+    {"ping", conn_ping},
+    {"pong", conn_pong},
+    {"close", conn_close},
+    {"terminate", conn_terminate},
+    {"pause", conn_pause},
+    {"resume", conn_resume},
+    {"accept", ws_lconn_accept},
+    {"reject", ws_lconn_reject},
+    {"respond", ws_lconn_respond},
+    {"want", conn_want},
+    {"timeout", conn_timeout},
+    {"tick", conn_tick},
+    {"stats", ws_lconn_stats},
+    {"sendFrame", conn_send_frame},
+    {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {

@@ -81,6 +81,58 @@ int ws_send_control(lua_State *L, int idx, struct ws_conn *c, enum ws_opcode op)
     return ws_push_sent(L, err);
 }
 
+/* -- frame mode -- */
+
+/* By opcode. */
+static const char *const kinds[] = {
+    "continuation", "text", "binary", "", "", "", "", "",
+    "close",        "ping", "pong",
+};
+
+int ws_push_frame(lua_State *L, const struct ws_event *ev)
+{
+    lua_pushlstring(L, ev->data.n == 0 ? "" : (const char *)ev->data.p,
+                    ev->data.n);
+    lua_pushstring(L, kinds[ev->op]);
+    lua_pushboolean(L, ev->fin);
+    if (ev->op != WS_OP_CLOSE || ev->code == WS_STATUS_NONE)
+        return 3;
+    lua_pushinteger(L, ev->code);
+    return 4;
+}
+
+static enum ws_opcode check_opcode(lua_State *L, int idx)
+{
+    const char *s = luaL_checkstring(L, idx);
+    int op;
+
+    for (op = WS_OP_CONTINUATION; op <= WS_OP_PONG; op++) {
+        if (*s != '\0' && strcmp(s, kinds[op]) == 0)
+            return (enum ws_opcode)op;
+    }
+    luaL_error(L, "'%s' is no kind of frame", s);
+    return WS_OP_CONTINUATION;
+}
+
+int ws_send_frame(lua_State *L, int idx, struct ws_conn *c)
+{
+    struct ws_slice data;
+    enum ws_opcode op;
+    int err;
+
+    check_connected(L, c);
+    if (!c->conf->frames)
+        return luaL_error(L, "sendFrame: the option frames is not set");
+    data = ws_check_data(L, idx);
+    op = check_opcode(L, idx + 1);
+    err = ws_conn_send_frame(
+        c, op, lua_isnoneornil(L, idx + 2) || lua_toboolean(L, idx + 2), data);
+    if (err == WS_ERR_ARGUMENT)
+        return luaL_error(L, "sendFrame: a control frame is final and has at "
+                             "most 125 bytes");
+    return ws_push_sent(L, err);
+}
+
 /* -- closing -- */
 
 /* The code at idx; 0: none, -1: no code at all. */

@@ -34,6 +34,16 @@ int ws_push_sent(lua_State *L, int err);
 int ws_send_control(lua_State *L, int idx, struct ws_conn *c,
                     enum ws_opcode op);
 
+/* -- frame mode -- */
+
+/* What a FRAME event tells: pushes data, kind, final and of a Close its code,
+** or nil; how many. */
+int ws_push_frame(lua_State *L, const struct ws_event *ev);
+
+/* sendFrame with data, kind and final at idx and behind it: pushes as
+** ws_push_sent. */
+int ws_send_frame(lua_State *L, int idx, struct ws_conn *c);
+
 /* -- closing -- */
 
 /* close with code and reason at idx and behind it: pushes true. */

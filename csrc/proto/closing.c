@@ -9,12 +9,12 @@ static struct ws_slice nothing(void)
 }
 
 /* Takes any half message away; not what a delivered event still shows, and
-** not the content of a refusal. */
+** not the content of a refusal.  A frame head that is cut stays: what comes
+** is still read as frames. */
 static void forget_input(struct ws_conn *c)
 {
     if (!c->stale && c->stage != WS_IN_BODY)
         ws_conn_drop_message(c);
-    c->spilled = 0;
 }
 
 void ws_conn_begin_closing(struct ws_conn *c)
@@ -34,6 +34,7 @@ static void go_deaf(struct ws_conn *c, int shut)
 {
     forget_input(c);
     c->stage = WS_IN_DISCARD;
+    c->spilled = 0;
     c->left = 0; /* counts what is thrown away now */
     if (shut)
         c->shut = 1;
@@ -85,10 +86,9 @@ int ws_conn_close(struct ws_conn *c, int code, struct ws_slice reason)
         ws_conn_lost(c, WS_ERR_ABORTED);
         return WS_OK;
     }
-    c->quiet = 1; /* a peer that never answers is no error (case 14) */
     forget_input(c);
     send_close(c, code, reason);
-    ws_conn_begin_closing(c);
+    ws_conn_said_close(c); /* a peer that never answers is no error (14) */
     return WS_OK;
 }
 
@@ -98,10 +98,9 @@ void ws_conn_end(struct ws_conn *c, int code, const char *reason)
         ws_conn_lost(c, WS_ERR_ABORTED);
     if (c->state != WS_OPEN)
         return;
-    c->quiet = 1;
     forget_input(c);
     send_close(c, code, ws_slice_str(reason));
-    ws_conn_begin_closing(c);
+    ws_conn_said_close(c);
 }
 
 void ws_conn_terminate(struct ws_conn *c)
@@ -145,25 +144,64 @@ static void keep_reason(struct ws_conn *c, struct ws_slice reason)
     memcpy(c->reason + 1, reason.p, reason.n);
 }
 
-void ws_conn_on_close(struct ws_conn *c, struct ws_slice payload)
+/* Notes the peer's Close; 0: it is wrong, and the connection failed. */
+static int note_close(struct ws_conn *c, struct ws_slice payload,
+                      struct ws_slice *reason)
 {
-    struct ws_slice reason = nothing();
-    int code, err = ws_status_read(payload, &code, &reason);
+    int code, err = ws_status_read(payload, &code, reason);
 
     if (err != WS_OK) {
         ws_conn_fail(c, err);
-        return;
+        return 0;
     }
     c->close_received = 1;
     c->close_code = code;
-    if (reason.n > 0)
-        keep_reason(c, reason);
-    /* The answer echoes code and reason; without a code it is empty (5.5.1). */
-    send_close(c, code == WS_STATUS_NONE ? 0 : code, reason);
+    if (reason->n > 0)
+        keep_reason(c, *reason);
+    return 1;
+}
+
+/* Both Close frames are through.  The server ends TCP first, so TIME_WAIT is
+** its (7.1.1). */
+static void end_closing(struct ws_conn *c)
+{
     ws_conn_begin_closing(c);
-    /* The server ends TCP first, so TIME_WAIT is its (7.1.1). */
     go_deaf(c, c->conf->role == WS_SERVER);
     ws_conn_settle(c);
+}
+
+void ws_conn_on_close(struct ws_conn *c, struct ws_slice payload)
+{
+    struct ws_slice reason = nothing();
+
+    if (!note_close(c, payload, &reason))
+        return;
+    /* The answer echoes code and reason; without a code it is empty (5.5.1). */
+    send_close(c, c->close_code == WS_STATUS_NONE ? 0 : c->close_code, reason);
+    end_closing(c);
+}
+
+int ws_conn_heard_close(struct ws_conn *c, struct ws_slice payload)
+{
+    struct ws_slice reason = nothing();
+
+    if (!note_close(c, payload, &reason))
+        return 0;
+    if (c->close_sent)
+        end_closing(c);
+    else
+        go_deaf(c, 0); /* nothing may follow it; the answer is still owed */
+    return 1;
+}
+
+void ws_conn_said_close(struct ws_conn *c)
+{
+    c->close_sent = 1;
+    c->quiet = 1;
+    if (c->close_received)
+        end_closing(c);
+    else
+        ws_conn_begin_closing(c);
 }
 
 void ws_conn_discard(struct ws_conn *c, size_t n)

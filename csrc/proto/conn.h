@@ -12,6 +12,11 @@
 ** output.  Feeding stops at every event, so the slices of an event stay valid
 ** until the next call of feed or next.  The first error sticks: `fault`.
 **
+** In frame mode (ws_conf.frames) every frame is an event, in the order of the
+** wire, and nothing is done by itself: no pong, no answer to a Close, no
+** fragments put together, no look at UTF-8 or at the order of fragments.  What
+** a frame is, its limits and its mask are still checked.
+**
 ** state.h says what it is made of; conn.c holds its life, events and time;
 ** input.c what is fed, output.c what is sent, opening.c its opening handshake.
 ** Elsewhere: how the closing handshake and failing work (closing.h), what the
@@ -149,6 +154,14 @@ int ws_conn_share(struct ws_conn *c, struct ws_block *b, struct ws_slice frame,
 /* Queues a ping or pong of at most 125 bytes: WS_OK, WS_ERR_STATE,
 ** WS_ERR_ARGUMENT (longer), WS_ERR_NOMEM, WS_ERR_RANDOM. */
 int ws_conn_control(struct ws_conn *c, enum ws_opcode op, struct ws_slice data);
+
+/* Frame mode: queues one frame with any flag and opcode of RFC 6455.  A Close
+** (payload: code and reason, as on the wire) begins the closing handshake, or
+** ends it.  WS_OK, WS_ERR_STATE (not open, or no frame mode), WS_ERR_ARGUMENT
+** (a control frame that is longer than 125 bytes or not final),
+** WS_ERR_BUFFER, WS_ERR_NOMEM, WS_ERR_RANDOM. */
+int ws_conn_send_frame(struct ws_conn *c, enum ws_opcode op, int fin,
+                       struct ws_slice payload);
 
 /* Stops or restarts input; hold does the same for the owner, whose queue is
 ** full, say: while either is on, input stops. */

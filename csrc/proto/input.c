@@ -44,11 +44,36 @@ static void on_pong(struct ws_conn *c)
     c->pinged_ms = -1;
 }
 
+/* Frame mode: the frame whose head was read last, and its payload. */
+static void tell_frame(struct ws_conn *c, struct ws_slice payload)
+{
+    int op = c->frame.op, code = 0;
+
+    if (op == WS_OP_PONG)
+        on_pong(c);
+    if (op == WS_OP_CLOSE) {
+        if (!ws_conn_heard_close(c, payload))
+            return;
+        code = c->close_code;
+        payload = code == WS_STATUS_NONE
+                      ? ws_slice_of(NULL, 0)
+                      : ws_slice_of(payload.p + 2, payload.n - 2);
+    }
+    ws_conn_emit(c, WS_EV_FRAME, payload);
+    c->event.op = (uint8_t)op;
+    c->event.fin = c->frame.fin;
+    c->event.code = code;
+}
+
 static void on_control(struct ws_conn *c, struct ws_slice payload)
 {
     int open = c->state == WS_OPEN;
 
     c->stage = WS_IN_FRAME;
+    if (c->conf->frames) {
+        tell_frame(c, payload);
+        return;
+    }
     if (c->frame.op == WS_OP_CLOSE) {
         ws_conn_on_close(c, payload);
         return;
@@ -75,7 +100,7 @@ void ws_conn_end_data(struct ws_conn *c)
     int op = c->message->op, err;
 
     c->stage = WS_IN_FRAME;
-    if (!c->frame.fin)
+    if (!c->frame.fin && !c->conf->frames)
         return;
     err = ws_message_end(c->message, &data);
     if (err != WS_OK) {
@@ -83,10 +108,14 @@ void ws_conn_end_data(struct ws_conn *c)
         return;
     }
     c->stale = 1;
-    deliver(c, op, data);
+    if (c->conf->frames)
+        tell_frame(c, data);
+    else
+        deliver(c, op, data);
 }
 
-/* Data after our own Close: read, and dropped (WHATWG; CL-31). */
+/* Data after our own Close, which took the message away: read, and dropped
+** (WHATWG; CL-31). */
 static void skip_data(struct ws_conn *c, struct ws_span *in)
 {
     size_t n = smaller(c->left, in->n);
@@ -160,7 +189,7 @@ static void feed_payload(struct ws_conn *c, struct ws_span *in)
 {
     if ((c->frame.op & 0x8) != 0)
         feed_control(c, in);
-    else if (c->close_sent)
+    else if (c->close_sent && c->message == NULL)
         skip_data(c, in);
     else
         feed_message(c, in);
@@ -192,6 +221,39 @@ static int in_message(const struct ws_conn *c)
     return c->message != NULL && c->message->op != 0;
 }
 
+/* Frame mode: a frame is whole where it lies, or put together like a message
+** of its own, whose kind nobody looks at. */
+static void begin_alone(struct ws_conn *c, struct ws_span *in)
+{
+    struct ws_frame f = c->frame;
+    int err = WS_ERR_NOMEM;
+
+    if ((f.op & 0x8) == 0 && f.len > c->conf->message.payload_max) {
+        ws_conn_fail(c, WS_ERR_TOOBIG);
+        return;
+    }
+    if (f.len <= in->n) {
+        struct ws_slice data = ws_slice_of(in->p, (size_t)f.len);
+        unmask(c, in->p, in->p, data.n);
+        take(in, data.n);
+        tell_frame(c, data);
+        return;
+    }
+    c->stage = WS_IN_PAYLOAD;
+    if ((f.op & 0x8) != 0) {
+        feed_control(c, in);
+        return;
+    }
+    f.op = WS_OP_BINARY;
+    f.fin = 1;
+    if (ws_conn_message(c) != NULL)
+        err = ws_message_begin(c->message, &f, &c->conf->message);
+    if (err != WS_OK)
+        ws_conn_fail(c, err);
+    else
+        feed_data(c, in);
+}
+
 /* c->frame was just read; `in` begins with its payload. */
 static void begin_frame(struct ws_conn *c, struct ws_span *in)
 {
@@ -200,6 +262,10 @@ static void begin_frame(struct ws_conn *c, struct ws_span *in)
 
     c->in.frames++;
     c->left = f->len;
+    if (WS_UNLIKELY(c->conf->frames)) {
+        begin_alone(c, in);
+        return;
+    }
     if (control && f->len <= in->n) {
         whole_frame(c, in);
         return;

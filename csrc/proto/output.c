@@ -44,6 +44,15 @@ int ws_conn_put_frame(struct ws_conn *c, struct ws_frame *f,
     return WS_OK;
 }
 
+static int too_much(const struct ws_conn *c, size_t n)
+{
+    size_t max = c->conf->buffered_max;
+
+    if (c->chain.payload <= max && n <= max - c->chain.payload)
+        return 0; /* without looking at what part of it was sent */
+    return n > max || ws_conn_buffered(c) > max - n;
+}
+
 /* -- control frames -- */
 
 int ws_conn_put_control(struct ws_conn *c, enum ws_opcode op,
@@ -67,6 +76,27 @@ int ws_conn_control(struct ws_conn *c, enum ws_opcode op, struct ws_slice data)
     err = ws_conn_put_control(c, op, data);
     if (err == WS_OK && op == WS_OP_PING && c->pinged_ms < 0)
         c->pinged_ms = c->now_ms;
+    return err;
+}
+
+int ws_conn_send_frame(struct ws_conn *c, enum ws_opcode op, int fin,
+                       struct ws_slice payload)
+{
+    struct ws_frame f;
+    int control = (op & 0x8) != 0, err;
+
+    if (c->state != WS_OPEN || !c->conf->frames)
+        return WS_ERR_STATE;
+    if (control && (payload.n > WS_CONTROL_MAX || !fin))
+        return WS_ERR_ARGUMENT;
+    if (!control && too_much(c, payload.n))
+        return WS_ERR_BUFFER;
+    f.op = (uint8_t)op;
+    f.fin = fin != 0;
+    f.rsv1 = 0;
+    err = ws_conn_put_frame(c, &f, payload, control ? 0 : payload.n);
+    if (err == WS_OK && op == WS_OP_CLOSE)
+        ws_conn_said_close(c);
     return err;
 }
 
@@ -117,15 +147,6 @@ void ws_conn_put_pong(struct ws_conn *c)
 }
 
 /* -- messages -- */
-
-static int too_much(const struct ws_conn *c, size_t n)
-{
-    size_t max = c->conf->buffered_max;
-
-    if (c->chain.payload <= max && n <= max - c->chain.payload)
-        return 0; /* without looking at what part of it was sent */
-    return n > max || ws_conn_buffered(c) > max - n;
-}
 
 /* Text is checked before it is queued: what is sent is valid (5.6). */
 static int check_text(struct ws_conn *c, struct ws_utf8 *u, int op,

@@ -67,6 +67,10 @@ int ws_conn_put_packed(struct ws_conn *c, struct ws_frame *f,
 /* A Close frame came. */
 void ws_conn_on_close(struct ws_conn *c, struct ws_slice payload);
 
+/* Frame mode: a Close frame came, 1: it is good; ours was queued. */
+int ws_conn_heard_close(struct ws_conn *c, struct ws_slice payload);
+void ws_conn_said_close(struct ws_conn *c);
+
 /* n bytes came that nobody will look at. */
 void ws_conn_discard(struct ws_conn *c, size_t n);
 

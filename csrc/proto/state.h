@@ -42,6 +42,7 @@ struct ws_conf {
     int64_t answer_ms; /* server: for the application's accept or respond */
     int64_t ping_ms, pong_ms; /* keep-alive; ping_ms 0: off */
     uint8_t auto_pong;
+    uint8_t frames; /* frame mode, see conn.h */
 };
 
 enum ws_event_type {
@@ -55,7 +56,9 @@ enum ws_event_type {
     WS_EV_PONG,
     WS_EV_DRAIN, /* output fell to low_water after being over high_water */
     WS_EV_FAULT, /* code = WS_ERR_*; always followed by CLOSE */
-    WS_EV_CLOSE  /* code, data = reason, clean; the last event */
+    WS_EV_CLOSE, /* code, data = reason, clean; the last event */
+    WS_EV_FRAME  /* frame mode: op, fin, data = payload; of a Close its reason,
+                    and code */
 };
 
 struct ws_event {
@@ -63,6 +66,7 @@ struct ws_event {
     int code;
     uint8_t type; /* enum ws_event_type */
     uint8_t clean;
+    uint8_t op, fin; /* of a FRAME */
 };
 
 /* What the connection needs from its owner; a set of bits. */

@@ -239,8 +239,8 @@ function Socket:stats() end
 
 -- Of wsock.Options neither loop nor noDelay; a server has no headers, auth,
 -- origin and protocols either, a client no maxBody.  now: the time in seconds by the
--- clock that tick will be told.
----@alias wsock.ProtocolOptions wsock.Options|{now?: number, origin?: string, auth?: string[], protocols?: string|string[], maxBody?: integer}
+-- clock that tick will be told.  frames: every frame is an event, nothing is automatic.
+---@alias wsock.ProtocolOptions wsock.Options|{now?: number, origin?: string, auth?: string[], protocols?: string|string[], maxBody?: integer, frames?: boolean}
 
 -- ---- the server -------------------------------------------------------------
 
@@ -466,6 +466,14 @@ function Protocol:tick(now) end
 ---@param options? {final?: boolean}
 ---@return true? sent, string? message, string? code
 function Protocol:send(data, kind, options) end
+
+--- With the option frames: one frame as it is; of a Close data is code and
+--- reason as on the wire.
+---@param data string
+---@param kind "continuation"|"text"|"binary"|"close"|"ping"|"pong"
+---@param final? boolean true
+---@return true? sent, string? message, string? code
+function Protocol:sendFrame(data, kind, final) end
 
 --- Answers "upgrade" by 101.
 ---@param options? {protocol?: string, headers?: wsock.HeaderFields}

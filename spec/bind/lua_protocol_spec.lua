@@ -13,10 +13,10 @@ local REQUEST = table.concat({ "GET /chat HTTP/1.1", "Host: example.com", "Upgra
 -- Every event there is, as "name:value:value".
 local function events(conn)
   local list = {}
-  for name, a, b, c in conn.next, conn do
+  for name, a, b, c, d in conn.next, conn do
     local parts = { name }
     if name == "upgrade" or name == "request" then a = nil end
-    for _, value in ipairs { a, b, c } do parts[#parts + 1] = tostring(value) end
+    for _, value in ipairs { a, b, c, d } do parts[#parts + 1] = tostring(value) end
     list[#list + 1] = table.concat(parts, ":")
   end
   return table.concat(list, " | ")
@@ -303,6 +303,45 @@ function T:test_much_output()
   lu.assertEquals(conn.bufferedAmount, 300 * 20000)
   bytes.equals(conn:output(), table.concat(want))
   lu.assertEquals({ conn.bufferedAmount, conn:output() }, { 0, "" })
+end
+
+function T:test_frame_mode()
+  local client, server, heard = pair({ frames = true }, { frames = true })
+  lu.assertTrue(client:sendFrame("a", "text", false))
+  lu.assertTrue(client:sendFrame("p", "ping"))
+  lu.assertTrue(client:sendFrame("b", "continuation", true))
+  server:sendFrame("\xff", "binary")
+  server:sendFrame("", "pong")
+  server:sendFrame("\3\232bye", "close")
+  carry(client, server, heard)
+  lu.assertEquals(heard[server], { "frame:a:text:false | frame:p:ping:true | frame:b:continuation:true" })
+  lu.assertEquals(heard[client], { "frame:\xff:binary:true | frame::pong:true | frame:bye:close:true:1000" })
+  lu.assertEquals({ client.readyState, server.readyState }, { 1, 2 })
+  lu.assertTrue(client:sendFrame("", "close"))
+  lu.assertEquals(select(3, client:sendFrame("x", "text")), "CLOSED")
+  carry(client, server, heard)
+  lu.assertEquals(heard[server][2], "frame::close:true")
+  for _, conn in ipairs { client, server } do conn:closed() end
+  lu.assertEquals({ events(client), events(server) }, { "close:1000:bye:true", "close:1005::true" })
+end
+
+function T:test_frame_mode_misuse()
+  local client = pair { frames = true }
+  lu.assertErrorMsgContains("'texts' is no kind of frame", client.sendFrame, client, "x", "texts")
+  lu.assertErrorMsgContains("'' is no kind of frame", client.sendFrame, client, "x", "")
+  lu.assertErrorMsgContains("string expected", client.sendFrame, client, "x")
+  lu.assertErrorMsgContains("at most 125 bytes", client.sendFrame, client, ("x"):rep(126), "ping")
+  lu.assertErrorMsgContains("is final", client.sendFrame, client, "x", "pong", false)
+  lu.assertErrorMsgContains("InvalidStateError", protocol.client("ws://h", { frames = true }).sendFrame,
+    protocol.client("ws://h", { frames = true }), "x", "text")
+  local plain = pair()
+  lu.assertErrorMsgContains("option frames is not set", plain.sendFrame, plain, "x", "text")
+  lu.assertErrorMsgContains("frames", protocol.server, { frames = 1 })
+  for _, value in ipairs { true, { level = 1 } } do
+    lu.assertErrorMsgContains("exclude one another", protocol.server, { frames = true, perMessageDeflate = value })
+  end
+  lu.assertNil(protocol.client("ws://h", { frames = true, perMessageDeflate = false }):output():find "Extensions")
+  lu.assertNil(protocol.client("ws://h", { frames = true }):output():find "Extensions")
 end
 
 function T:test_output_in_parts()

@@ -94,8 +94,8 @@ function T:test_each_option_is_read()
 end
 
 function T:test_options_of_protocol_objects()
-  local known_to_server = { maxBody = 1, now = 1 }
-  local good = { protocols = "a", origin = "http://a", auth = { "u", "p" } }
+  local known_to_server = { maxBody = 1, now = 1, frames = 1 }
+  local good = { protocols = "a", origin = "http://a", auth = { "u", "p" }, frames = true }
   for name in pairs(alias_fields "wsock.ProtocolOptions") do
     local value = good[name] or 1
     lu.assertEquals(pcall(wsock.protocol.server, { [name] = value }), known_to_server[name] ~= nil, name)

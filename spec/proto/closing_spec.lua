@@ -448,6 +448,25 @@ function T:test_no_events_after_terminate()
 end
 
 -- W-51: messages in the same packet as a close() in a handler are not told
+-- close() in the middle of a frame, or of its head: what comes is still frames
+function T:test_close_within_a_frame()
+  for _, role in ipairs(conn.ROLES) do
+    local mask = role == "server" or nil
+    local input = bytes.frame { op = "text", mask = mask, ("x"):rep(70000) } .. bytes.close(1000, "", mask)
+    for _, cut in ipairs { 1, 2, 3, 7, 9, 10, 13, 14, 15, 100, 69999, 70001, #input - 1 } do
+      local peer = conn.open(role):feed(input:sub(1, cut))
+      peer:heard()
+      lu.assertTrue(peer.raw:close(1000))
+      peer:feed(input:sub(cut + 1))
+      lu.assertEquals({ peer:state().fault, #peer:frames() }, { "OK", 1 }, cut)
+      peer.raw:eof()
+      peer:settle()
+      lu.assertEquals(peer:heard(), "close:1000::true")
+      peer:free()
+    end
+  end
+end
+
 function T:test_no_messages_after_close()
   each(function(peer, _, mask)
     function peer.on.text(p) assert(p.raw:close(1000)) end

@@ -79,6 +79,7 @@ static void read_conf(lua_State *L, struct ws_conf *conf)
     if (lua_istable(L, -1))
         probe_pmd_conf(L, lua_gettop(L), &conf->pmd);
     lua_pop(L, 1);
+    conf->frames = (uint8_t)number(L, "frames", 0);
 }
 
 /* conn(mem, {role=, random=, random_fail=, now=, limits and times of ws_conf
@@ -230,7 +231,7 @@ static int conn_next(lua_State *L)
 {
     static const char *const names[] = {
         "none", "upgrade", "request", "open",  "text",  "binary",
-        "ping", "pong",    "drain",   "fault", "close",
+        "ping", "pong",    "drain",   "fault", "close", "frame",
     };
     struct ws_event ev;
     if (ws_conn_next(&check(L)->c, &ev) != WS_OK)
@@ -245,6 +246,11 @@ static int conn_next(lua_State *L)
         push_slice(L, ev.data);
         lua_pushboolean(L, ev.clean);
         return 4;
+    case WS_EV_FRAME: /* payload, first byte, code */
+        push_slice(L, ev.data);
+        lua_pushinteger(L, ev.fin << 7 | ev.op);
+        lua_pushinteger(L, ev.code);
+        return 4;
     default:
         return 1 + push_slice(L, ev.data);
     }
@@ -258,6 +264,14 @@ static enum ws_opcode opcode(lua_State *L, int arg)
     static const enum ws_opcode ops[] = {WS_OP_TEXT, WS_OP_BINARY, WS_OP_PING,
                                          WS_OP_PONG};
     return ops[luaL_checkoption(L, arg, "text", names)];
+}
+
+static int conn_send_frame(lua_State *L)
+{
+    enum ws_opcode op = (enum ws_opcode)luaL_checkinteger(L, 3);
+    return probe_result(L, ws_conn_send_frame(&check(L)->c, op,
+                                              !lua_toboolean(L, 4),
+                                              probe_slice(L, 2)));
 }
 
 /* :send(data, kind, part, plain) */
@@ -509,6 +523,7 @@ static const luaL_Reg methods[] = {
     {"send", conn_send},
     {"packs", conn_packs},
     {"share_conf", conn_share_conf},
+    {"send_frame", conn_send_frame},
     {"pinned", conn_pinned},
     {"unpin", conn_unpin},
     {"share", conn_share},

@@ -124,9 +124,9 @@ static int world_watchers(lua_State *L)
 
 /* -- a turn -- */
 
-static const char *const event_names[] = {"none",  "upgrade", "request", "open",
-                                          "text",  "binary",  "ping",    "pong",
-                                          "drain", "fault",   "close"};
+static const char *const event_names[] = {
+    "none", "upgrade", "request", "open",  "text",  "binary",
+    "ping", "pong",    "drain",   "fault", "close", "frame"};
 
 /* Appends {id, name, data or error or code, reason, clean} to the list. */
 static void note(lua_State *L, struct session *k, const struct ws_event *ev)
