@@ -43,7 +43,9 @@ build = {
     ["wsock.meta_deflate"] = "lua/wsock/meta_deflate.lua",
     ["wsock.meta_helpers"] = "lua/wsock/meta_helpers.lua",
     ["wsock.meta_straight"] = "lua/wsock/meta_straight.lua",
+    ["wsock.path"] = "lua/wsock/path.lua",
     ["wsock.router"] = "lua/wsock/router.lua",
+    ["wsock.static"] = "lua/wsock/static.lua",
     ["wsock.straight"] = "lua/wsock/straight.lua",
     -- end
     ["wsock.core"] = {
@@ -68,6 +70,7 @@ build = {
         "csrc/bind/lua_deflate.c",
         "csrc/bind/lua_emitter.c",
         "csrc/bind/lua_event.c",
+        "csrc/bind/lua_file.c",
         "csrc/bind/lua_gate.c",
         "csrc/bind/lua_handler.c",
         "csrc/bind/lua_head.c",
@@ -98,6 +101,7 @@ build = {
         "csrc/loop/wake.c",
         "csrc/net/addr.c",
         "csrc/net/errno.c",
+        "csrc/net/file.c",
         "csrc/net/resolve.c",
         "csrc/net/sock.c",
         "csrc/peer/dial.c",

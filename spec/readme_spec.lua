@@ -177,6 +177,16 @@ others["routes"] = function(port, start)
   lu.assertEquals(socket.protocol, "v1.chat")
 end
 
+others["files"] = function(port, start)
+  start()
+  listening(port)
+  local status, page = get(port, "/chat/")
+  lu.assertEquals(status, "200")
+  lu.assertStrContains(page, "<html")
+  lu.assertEquals((get(port, "/chat/..%2fhello/server.lua")), "404")
+  lu.assertEquals((get(port, "/chat/")), "200")
+end
+
 others["onupgrade"] = function(port, start)
   start()
   listening(port)

@@ -116,6 +116,9 @@ struct ws_lsocket {
     uint32_t queued, queue_first, queue_max;
 };
 
+/* Adds openFile to the table at the top; lua_file.c. */
+void ws_open_file(lua_State *L);
+
 /* -- modules: each pushes one value -- */
 
 int ws_open_codec(lua_State *L);    /* utf8, mask, base64, accept, ... */

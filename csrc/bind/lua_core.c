@@ -45,6 +45,7 @@ int luaopen_wsock_core(lua_State *L)
     ws_open_server(L);
     ws_open_bytes(L);
     ws_open_options(L);
+    ws_open_file(L);
     ws_open_codec(L);
     lua_getfield(L, -1, "equal");
     lua_setfield(L, -3, "constantTimeEquals");

@@ -15,7 +15,7 @@ for _, name in ipairs {
 end
 
 -- What is written in Lua is loaded when it is first used.
-for _, name in ipairs { "router" } do
+for _, name in ipairs { "router", "static" } do
   M[name] = function(...) return require("wsock." .. name).new(...) end
 end
 

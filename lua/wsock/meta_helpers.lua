@@ -1,6 +1,6 @@
 ---@meta wsock
 
--- lua/wsock/meta_helpers.lua -- the types of what is written in Lua: router; see meta.lua.
+-- lua/wsock/meta_helpers.lua -- the types of what is written in Lua: router, static; see meta.lua.
 
 ---@class wsock
 local wsock = {}
@@ -9,6 +9,19 @@ local wsock = {}
 ---@param options? {notFound?: fun(request: wsock.Request, response: wsock.Response)}
 ---@return wsock.Router
 function wsock.router(options) end
+
+--- A handler that sends the files of a directory.
+---@param directory string
+---@param options? wsock.StaticOptions
+---@return wsock.RouteHandler
+function wsock.static(directory, options) end
+
+---@class wsock.StaticOptions
+---@field index string|false|nil "index.html"
+---@field maxSize integer? bytes of a file: 16 MiB
+---@field types table<string, string>? more types, by ending: {txt = "text/plain"}
+---@field headers table<string, string>? of every file
+---@field notFound nil|wsock.RouteHandler
 
 -- ---- the router -------------------------------------------------------------
 

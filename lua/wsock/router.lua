@@ -6,6 +6,7 @@
 -- @module wsock.router
 
 local check = require "wsock.check"
+local paths = require "wsock.path"
 
 local M = {}
 
@@ -17,24 +18,6 @@ Router.__name = "wsock.router"
 local events = { "connection", "message", "close", "error", "ping", "pong", "drain" }
 
 -- ---- paths and patterns -----------------------------------------------------------
-
-local function byte_of(digits) return string.char(tonumber(digits, 16)) end
-
--- "/a%2Fb/c" -> {"a/b", "c"}, {"a%2Fb", "c"}; nil: it is no path, or has a percent sign that means nothing.
-local function split(path)
-  local pieces, raw = {}, {}
-  if type(path) ~= "string" or path:byte() ~= 47 then return nil end
-  for piece in path:gmatch "/([^/]*)" do
-    local n = #raw + 1
-    raw[n], pieces[n] = piece, piece
-    if piece:find("%", 1, true) then
-      local rest = piece:gsub("%%%x%x", "")
-      if rest:find("%", 1, true) then return nil end
-      pieces[n] = piece:gsub("%%(%x%x)", byte_of)
-    end
-  end
-  return pieces, raw
-end
 
 -- A piece of a pattern: what it captures, "*" where it is the rest; nil: nothing.
 local function capture_of(piece)
@@ -90,7 +73,7 @@ end
 -- Calls visit(node, params, rest) for every node a path leads to, the best one first, until it returns something; that
 -- is the result, or false. nil: the path makes no sense.
 local function each(self, path, visit)
-  local pieces, raw = split(path)
+  local pieces, raw = paths.split(path)
   if not pieces then return nil end
   local literal = self.literals[table.concat(pieces, "/")]
   if literal and match(literal, pieces, raw) then

@@ -11,6 +11,7 @@ local functions = {
   "WebSocket", "listen", "loop", "run", "step", "stop", "now", "after", "every", "watch", "signal",
   "setTimeout", "setInterval", "clearTimeout", "clearInterval", "constantTimeEquals", "blob", "arraybuffer",
   "router", "connect", "spawn", "sleep",
+  "static",
 }
 
 function T:tearDown()
@@ -64,7 +65,11 @@ function T:test_fields_cannot_be_set()
 end
 
 function T:test_what_does_not_exist_yet_is_nil()
-  for _, name in ipairs { "reconnecting", "hub", "static", "resty" } do
+  for _, name in ipairs {
+    "reconnecting",
+    "hub",
+    "resty",
+  } do
     lu.assertNil(wsock[name], name)
   end
 end
