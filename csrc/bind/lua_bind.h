@@ -73,6 +73,7 @@ struct ws_lloop {
     struct ws_watcher signals;  /* the wake-up descriptor, when asked for */
     struct ws_link signal_list; /* of ws_lsignal */
     struct ws_link tasks;       /* of ws_ltask, those at work */
+    const struct ws_lserver *own_of; /* whose own table lies at hand */
     size_t active; /* sockets, servers, timers...: what run() waits for */
     uint8_t open;  /* initialised and not yet closed */
     uint8_t running;
@@ -136,7 +137,8 @@ enum {
     WS_IX_THREAD,
     WS_IX_TEXT,
     WS_IX_BINARY,
-    WS_IX_TOP = WS_IX_BINARY
+    WS_IX_OWN, /* own table of the server ws_lloop.own_of */
+    WS_IX_TOP = WS_IX_OWN
 };
 
 /* -- lua_loop.c -- */

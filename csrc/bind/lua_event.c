@@ -82,15 +82,31 @@ static void deliver(lua_State *L, struct ws_lsocket *k, int idx, int event,
         ws_conn_end(&k->s.conn, WS_STATUS_INTERNAL_ERROR, "internal error");
 }
 
-/* The same for a server's lone function, without the ceremony: the case of
-** every message of a busy server.  The server's own table is behind the
-** socket, see ws_pump.  1: done. */
+/* The own table of the socket's server, where its listeners are, is at
+** WS_IX_OWN: looked for once for all that the same server's sockets say one
+** after the other. */
+static void find_server_own(lua_State *L, const struct ws_lsocket *k, int idx)
+{
+    lua_getiuservalue(L, idx, WS_UV_OWNER);
+    if (lua_getiuservalue(L, -1, WS_UV_OWN) == LUA_TTABLE) {
+        lua_replace(L, WS_IX_OWN);
+        k->loop->own_of = k->server;
+    }
+    lua_settop(L, idx);
+}
+
+/* A message for a server's lone function, without the ceremony: the case of
+** every message of a busy server.  1: done. */
 static int deliver_fast(lua_State *L, struct ws_lsocket *k, int idx,
                         const struct ws_event *ev)
 {
-    if (k->mask != 0 || k->server == NULL || lua_isnil(L, idx + 1) ||
-        lua_rawgeti(L, idx + 1, WS_ON_MESSAGE) != LUA_TFUNCTION)
+    if (k->mask != 0 || k->server == NULL || k->loop->own_of != k->server ||
+        (ev->type != WS_EV_TEXT && ev->type != WS_EV_BINARY))
         return 0;
+    if (lua_rawgeti(L, WS_IX_OWN, WS_ON_MESSAGE) != LUA_TFUNCTION) {
+        lua_pop(L, 1);
+        return 0;
+    }
     lua_pushvalue(L, idx);
     lua_pushlstring(L, (const char *)ev->data.p, ev->data.n);
     lua_pushvalue(L, ev->type == WS_EV_TEXT ? WS_IX_TEXT : WS_IX_BINARY);
@@ -102,9 +118,6 @@ static int deliver_fast(lua_State *L, struct ws_lsocket *k, int idx,
 static void on_message(lua_State *L, struct ws_lsocket *k, int idx,
                        const struct ws_event *ev)
 {
-    if (WS_LIKELY(deliver_fast(L, k, idx, ev)))
-        return;
-    lua_settop(L, idx + 1);
     if ((k->mask & WS_PULLS) != 0) {
         push_slice(L, ev->data);
         lua_pushvalue(L, ev->type == WS_EV_TEXT ? WS_IX_TEXT : WS_IX_BINARY);
@@ -198,26 +211,13 @@ static void unpin(lua_State *L, struct ws_lsocket *k)
     lua_pop(L, 1);
 }
 
-/* Pushes the own table of the socket's server, where its listeners are, so
-** that a batch of messages looks for it once; nil for a client. */
-static void push_server_own(lua_State *L, const struct ws_lsocket *k, int idx)
-{
-    if (k->server == NULL) {
-        lua_pushnil(L);
-        return;
-    }
-    lua_getiuservalue(L, idx, WS_UV_OWNER);
-    lua_getiuservalue(L, -1, WS_UV_OWN);
-    lua_replace(L, idx + 1);
-}
-
 /* What waited to be asked for when a listener came. */
 static void deliver_queue(lua_State *L, struct ws_lsocket *k, int idx)
 {
     while (k->queued > 0 && (k->mask & WS_PULLS) == 0) {
         ws_pull_take(L, k, idx);
         deliver(L, k, idx, WS_ON_MESSAGE, 2);
-        lua_settop(L, idx + 1);
+        lua_settop(L, idx);
     }
 }
 
@@ -227,16 +227,20 @@ void ws_pump(lua_State *L, struct ws_session *s)
     struct ws_event ev;
     int idx;
 
-    luaL_checkstack(L, 24, NULL);
-    if (lua_rawgetp(L, WS_IX_LIVE, k) == LUA_TNIL)
+    if (lua_rawgetp(L, WS_IX_LIVE, k) == LUA_TNIL) {
+        lua_pop(L, 1);
         return; /* it is being made, or gone */
+    }
     idx = lua_gettop(L);
-    push_server_own(L, k, idx);
+    if (k->server != NULL && k->loop->own_of != k->server)
+        find_server_own(L, k, idx);
     if (WS_UNLIKELY(k->queued > 0))
         deliver_queue(L, k, idx);
     while (ws_session_next(s, &ev) == WS_OK) {
+        if (WS_LIKELY(deliver_fast(L, k, idx, &ev)))
+            continue;
         on_event(L, k, idx, &ev);
-        lua_settop(L, idx + 1);
+        lua_settop(L, idx);
     }
     unpin(L, k);
     if (s->conn.told_close && k->anchored) {

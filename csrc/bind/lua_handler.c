@@ -121,7 +121,8 @@ int ws_handler_call(lua_State *L, int nargs, int nresults, int about)
     status = lua_resume(co, L, nargs, &n);
     if (WS_UNLIKELY(status != LUA_OK))
         return stopped(L, status, nresults, about);
-    lua_settop(co, nresults);
+    if (n != nresults)
+        lua_settop(co, nresults);
     if (nresults > 0)
         lua_xmove(co, L, nresults);
     return WS_OK;

@@ -329,6 +329,8 @@ void ws_server_drop(struct ws_lserver *sv)
     ws_loop_disarm(&sv->loop->loop, &sv->timer);
     ws_block_drop(sv->block);
     sv->block = NULL;
+    if (sv->loop->own_of == sv)
+        sv->loop->own_of = NULL; /* another one may be made where it was */
     sv->open = 0;
     sv->anchored = 0;
     sv->nclients = 0; /* its sockets went with the loop, unseen */

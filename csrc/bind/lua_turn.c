@@ -91,7 +91,6 @@ static void turn(lua_State *L, struct ws_lloop *ll, int64_t timeout_ms)
         if (s == NULL)
             break;
         ws_pump(L, s);
-        lua_settop(L, WS_IX_TOP);
     }
 }
 
@@ -115,6 +114,9 @@ static int turns(lua_State *L)
     }
     lua_pushliteral(L, "text");
     lua_pushliteral(L, "binary");
+    lua_pushnil(L);
+    ll->own_of = NULL;
+    luaL_checkstack(L, 24, NULL); /* for ws_pump, and all it calls */
     if (once) {
         turn(L, ll, timeout);
         return 0;
