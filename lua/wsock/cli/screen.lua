@@ -62,6 +62,7 @@ function Screen:note(format, ...)
     self:line(text)
     io.stdout:flush()
   else
+    io.stdout:flush() -- in the order it happened
     io.stderr:write(text, "\n")
   end
 end

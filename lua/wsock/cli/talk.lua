@@ -130,6 +130,7 @@ function Talk:wait()
 end
 
 function Talk:ended(message)
+  if self.leaving then return end
   if message then self.screen:note("wsock: standard input: %s", message) end
   if self.interactive then return self:leave(0) end
   self.last = wsock.now()
@@ -177,7 +178,9 @@ end
 function Talk:begin()
   local o = self.options
   if #o.execute > 0 then
-    for _, message in ipairs(o.execute) do self:send(message) end
+    for _, message in ipairs(o.execute) do
+      if not self.leaving then self:send(message) end
+    end
     return self:ended()
   end
   local function done(message) self:ended(message) end

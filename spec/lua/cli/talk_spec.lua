@@ -160,6 +160,8 @@ function T:test_hexadecimal()
   local output, code = command.run { url, "--hex", stdin = "00\n0g\n" }
   lu.assertEquals(code, 2)
   lu.assertStrContains(output, "line 2 is not hexadecimal")
+  lu.assertEquals({ command.run { url, "--hex", "-x", "0", "-x", "1", "-x", "00" } },
+    { "wsock: line 1 is not hexadecimal\n", 2 }) -- and the rest is not sent
 end
 
 function T:test_text_must_be_utf8()
