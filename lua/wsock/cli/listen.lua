@@ -17,6 +17,7 @@ Usage: wsock listen [flags] PORT    be a server; port 0: any free one
       --exec FILE           run this Lua file, which returns the options of
                             wsock.listen; it may name the port
       --watch               run it again when it changes, keep the connections
+      --static DIR          answer plain requests with the files of a directory
       --host ADDRESS        listen there (127.0.0.1; 0.0.0.0: everywhere)
       --path FILE           listen on a unix socket
   -o, --origin ORIGIN       let pages from there in, * from anywhere; repeatable
@@ -96,11 +97,17 @@ local function check(options)
   if options.watch and not options.exec then flags.usage "--watch needs --exec" end
 end
 
+local function files(directory)
+  local ok, handler = pcall(wsock.static, directory)
+  if not ok then flags.usage("--static: %s", handler) end
+  return handler
+end
+
 -- What the command line says, put over the options of a file.
 local function dresser(options, words)
   local own = {
     port = port_of(options, words), path = options.path, host = options.host, pingInterval = options.ping,
-    perMessageDeflate = options.compress,
+    perMessageDeflate = options.compress, onrequest = options.static and files(options.static),
     headers = #options.header > 0 and flags.fields(options.header) or nil,
     protocols = #options.subprotocol > 0 and options.subprotocol or nil, origins = origins(options.origin),
   }

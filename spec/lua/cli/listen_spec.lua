@@ -81,6 +81,21 @@ function T:test_ping()
   record:wait "^ping"
 end
 
+function T:test_files()
+  local folder
+  folder, self.remove = process.directory()
+  local file = assert(io.open(folder .. "/index.html", "w"))
+  file:write "hello"
+  file:close()
+  local _, url = start { "0", "--static", folder }
+  lu.assertEquals({ peer.run { "curl", "-s", "--noproxy", "*", (url:gsub("^ws", "http")) } }, { "hello", 0 })
+  lu.assertEquals({ command.run { url, "-n1", "-x", "a" } }, { "a\n", 0 })
+  local output, code = command.run { "listen", "0", "--static", folder .. "/none" }
+  lu.assertEquals(code, 2)
+  lu.assertStrContains(output, "--static: ")
+  lu.assertStrContains(output, "/none")
+end
+
 function T:test_compression()
   for flag, extension in pairs { ["--compress"] = "permessage-deflate", ["--echo"] = "" } do
     local _, url = start { "0", flag }
