@@ -1,6 +1,8 @@
 /* bind/lua_broadcast.c -- one message to all clients of a server.
 **
-** The frame is encoded once into a block that all receivers' queues refer to.
+** The frame is encoded once into a block that all receivers' queues refer to,
+** and compressed once for all who agreed on the same: on its own, so that the
+** window a receiver would have taken over ends there (pmd.h).
 ** Blocks are large, so that the broadcasts of one turn lie side by side in one
 ** block and leave as one piece; nothing is sent before the turn ends.
 */
@@ -8,10 +10,23 @@
 
 enum { BLOCK_SIZE = 65536 };
 
-struct message {
+/* Ways of compressing one message at most; whoever needs another gets it as it
+** is.  Clients choose their window, so there may be eight of those alone. */
+enum { FORMS_MAX = 9 };
+
+/* The message as one frame; window 0: not compressed. */
+struct form {
+    struct ws_deflate_conf conf;
     struct ws_block *block;
     struct ws_slice frame; /* in the block */
-    size_t payload;
+};
+
+struct message {
+    struct ws_lserver *sv;
+    struct ws_slice data;
+    int op, compress, failed;
+    int nforms;
+    struct form forms[FORMS_MAX];
     lua_Integer reached, skipped;
 };
 
@@ -35,47 +50,97 @@ static struct ws_block *block_for(struct ws_lserver *sv, size_t n)
     return b;
 }
 
-static int encode(struct ws_lserver *sv, struct message *m, int op,
-                  struct ws_slice data)
+/* Puts a frame with that payload into a block. */
+static int encode(const struct message *m, struct form *form,
+                  struct ws_slice payload)
 {
-    size_t head = ws_frame_head_size(data.n, 0);
+    size_t head = ws_frame_head_size(payload.n, 0);
     struct ws_frame f;
     struct ws_block *b;
 
-    b = data.n > SIZE_MAX - head ? NULL : block_for(sv, head + data.n);
+    b = payload.n > SIZE_MAX - head ? NULL : block_for(m->sv, head + payload.n);
     if (b == NULL)
         return WS_ERR_NOMEM;
     memset(&f, 0, sizeof f);
-    f.op = (uint8_t)op;
+    f.op = (uint8_t)m->op;
     f.fin = 1;
-    f.len = data.n;
-    m->block = b;
-    m->frame = ws_slice_of(b->data + b->len, head + data.n);
-    m->payload = data.n;
+    f.rsv1 = form->conf.window != 0;
+    f.len = payload.n;
+    form->block = b;
+    form->frame = ws_slice_of(b->data + b->len, head + payload.n);
     ws_frame_write(b->data + b->len, &f);
-    if (data.n > 0)
-        memcpy(b->data + b->len + head, data.p, data.n);
-    b->len += m->frame.n;
+    if (payload.n > 0)
+        memcpy(b->data + b->len + head, payload.p, payload.n);
+    b->len += form->frame.n;
     return WS_OK;
+}
+
+/* The message in that form, made when it is first asked for; NULL without
+** memory.  What would not get smaller is not compressed. */
+static const struct form *form_of(struct message *m, struct ws_deflate_conf c)
+{
+    struct ws_slice payload = m->data;
+    struct form *form;
+    int i;
+
+    for (i = 0; i < m->nforms; i++) {
+        if (memcmp(&m->forms[i].conf, &c, sizeof c) == 0)
+            return &m->forms[i];
+    }
+    if (m->nforms == FORMS_MAX - 1) /* the last one is for the plain form */
+        memset(&c, 0, sizeof c);
+    if (m->nforms == FORMS_MAX)
+        return &m->forms[FORMS_MAX - 1];
+    form = &m->forms[m->nforms];
+    form->conf = c;
+    if (c.window != 0 && ws_pmd_pool_pack(&m->sv->loop->peers.codecs, c,
+                                          m->data, &payload) != WS_OK)
+        return NULL;
+    if (payload.n >= m->data.n) {
+        payload = m->data;
+        form->conf.window = 0;
+    }
+    if (encode(m, form, payload) != WS_OK)
+        return NULL;
+    form->conf = c;
+    m->nforms++;
+    return form;
 }
 
 static void give(struct ws_lserver *sv, struct ws_lsocket *k, struct message *m)
 {
-    int err = ws_conn_share(&k->s.conn, m->block, m->frame, m->payload);
+    static const struct ws_deflate_conf plain = {0, 0, 0};
+    struct ws_conn *conn = &k->s.conn;
+    const struct form *form =
+        form_of(m, m->compress ? ws_conn_share_conf(conn, m->data.n) : plain);
+    int err;
 
+    if (form == NULL) {
+        m->failed = 1;
+        return;
+    }
+    err = ws_conn_share(conn, form->block, form->frame, m->data.n);
     if (err == WS_OK) {
-        ws_session_count(&k->s, m->payload, 1);
+        ws_session_count(&k->s, m->data.n, 1);
         ws_session_touch(&k->s);
         m->reached++;
         return;
     }
-    if (k->s.conn.state != WS_OPEN)
+    if (conn->state != WS_OPEN)
         return; /* it is leaving: nobody was left out */
     m->skipped++;
     if (err == WS_ERR_BUFFER && sv->slow_close) {
-        ws_conn_end(&k->s.conn, WS_STATUS_TRY_AGAIN_LATER, "too slow");
+        ws_conn_end(conn, WS_STATUS_TRY_AGAIN_LATER, "too slow");
         ws_session_touch(&k->s);
     }
+}
+
+static void drop_forms(struct message *m)
+{
+    int i;
+
+    for (i = 0; i < m->nforms; i++)
+        ws_block_drop(m->forms[i].block);
 }
 
 static void give_all(struct ws_lserver *sv, struct message *m,
@@ -166,14 +231,17 @@ static int check_kind(lua_State *L, int idx)
 ** skipped because too much waits for them already */
 int ws_server_broadcast(lua_State *L)
 {
-    static const char *const names[] = {"except", "filter", NULL};
+    static const char *const names[] = {"except", "filter", "compress", NULL};
     struct ws_lserver *sv = ws_check_server(L, 1);
     struct ws_slice data = ws_check_data(L, 2);
-    int op = check_kind(L, 3), options, filtered;
     struct ws_lsocket *except = NULL;
+    int options, filtered;
     struct message m;
 
     memset(&m, 0, sizeof m);
+    m.sv = sv;
+    m.data = data;
+    m.op = check_kind(L, 3);
     lua_settop(L, 4);
     options = lua_isnil(L, 4) ? 0 : 4;
     if (options != 0) {
@@ -187,17 +255,16 @@ int ws_server_broadcast(lua_State *L)
         ws_check_callable(L, 6, "option 'filter'");
     if (filtered)
         push_filtered(L, sv, except, 6); /* 7; may change an ArrayBuffer */
-    if (op == WS_OP_TEXT && !ws_utf8_valid(data))
+    m.compress = ws_get_boolean(L, options, "compress", 1);
+    if (m.op == WS_OP_TEXT && !ws_utf8_valid(data))
         return luaL_error(L, "data is not valid UTF-8; send it as \"binary\"");
-    if (sv->open && sv->nclients > 0) {
-        if (encode(sv, &m, op, data) != WS_OK)
-            return luaL_error(L, "out of memory");
-        if (filtered)
-            give_listed(L, sv, &m);
-        else
-            give_all(sv, &m, except);
-        ws_block_drop(m.block);
-    }
+    if (sv->open && filtered)
+        give_listed(L, sv, &m);
+    else if (sv->open)
+        give_all(sv, &m, except);
+    drop_forms(&m);
+    if (m.failed)
+        return luaL_error(L, "out of memory");
     lua_pushinteger(L, m.reached);
     lua_pushinteger(L, m.skipped);
     return 2;

@@ -3,17 +3,16 @@
 
 static const char option[] = "perMessageDeflate";
 
-/* Defaults; csrc/README.md says what was measured. */
-enum { LEVEL = 6, MEMORY = 8, THRESHOLD = 1024, THRESHOLD_KEPT = 64 };
+/* Bytes; a window that is taken over makes even short ones small. */
+enum { THRESHOLD = 1024, THRESHOLD_KEPT = 64 };
 
-static const struct ws_pmd_conf *defaults(int server)
+static void set_defaults(struct ws_pmd_conf *c, int server)
 {
-    static const struct ws_pmd_conf of_client = {
-        {0, WS_WINDOW_ANY, 0, 0}, THRESHOLD, THRESHOLD_KEPT, LEVEL, MEMORY, 1};
-    static const struct ws_pmd_conf of_server = {
-        {0, 0, 0, 0}, THRESHOLD, THRESHOLD_KEPT, LEVEL, MEMORY, 1};
-
-    return server ? &of_server : &of_client;
+    memset(c, 0, sizeof *c); /* level and memory: the usual ones */
+    c->offer.client_window = server ? 0 : WS_WINDOW_ANY;
+    c->threshold = THRESHOLD;
+    c->threshold_kept = THRESHOLD_KEPT;
+    c->on = 1;
 }
 
 static uint8_t number(lua_State *L, int idx, const char *name,
@@ -44,20 +43,22 @@ static void read_table(lua_State *L, int idx, struct ws_pmd_conf *c)
     if (ws_get_field(L, idx, "clientMaxWindowBits", LUA_TNUMBER))
         o->client_window = number(L, idx, "clientMaxWindowBits",
                                   WS_RANGE(0, WS_WINDOW_MIN, WS_WINDOW_MAX));
-    c->level = number(L, idx, "level", WS_RANGE(c->level, 1, 9));
-    c->memory = number(L, idx, "memLevel", WS_RANGE(c->memory, 1, 9));
+    if (ws_get_field(L, idx, "level", LUA_TNUMBER))
+        c->level = number(L, idx, "level", WS_RANGE(0, 1, 9));
+    if (ws_get_field(L, idx, "memLevel", LUA_TNUMBER))
+        c->memory = number(L, idx, "memLevel", WS_RANGE(0, 1, 9));
     if (ws_get_field(L, idx, "threshold", LUA_TNUMBER)) {
         c->threshold = (size_t)ws_get_integer(L, idx, "threshold",
                                               WS_RANGE(0, 0, LUA_MAXINTEGER));
         c->threshold_kept = c->threshold;
     }
-    lua_pop(L, 3);
+    lua_pop(L, 5);
 }
 
 /* true, false or a table at idx. */
 static void read_value(lua_State *L, int idx, int server, struct ws_pmd_conf *c)
 {
-    *c = *defaults(server);
+    set_defaults(c, server);
     if (lua_isboolean(L, idx))
         c->on = (uint8_t)lua_toboolean(L, idx);
     else if (lua_istable(L, idx))
@@ -74,7 +75,7 @@ void ws_read_pmd(lua_State *L, int idx, struct ws_conf *conf)
     ws_get_field(L, idx, option, LUA_TNONE);
     value = lua_gettop(L);
     if (lua_isnil(L, value) || (server && lua_isfunction(L, value))) {
-        conf->pmd = *defaults(server);
+        set_defaults(&conf->pmd, server);
         conf->pmd.on = !server; /* a server is asked for it */
     } else {
         read_value(L, value, server, &conf->pmd);

@@ -141,7 +141,7 @@ static inline struct ws_deflate_conf ws_conn_share_conf(const struct ws_conn *c,
     struct ws_deflate_conf none = {0, 0, 0};
     int packs = c->pmd != NULL && n >= c->pmd->threshold_alone;
 
-    return packs ? c->pmd->conf : none;
+    return packs ? ws_pmd_conf_for(c->pmd, n) : none;
 }
 
 /* Queues bytes of b: one whole unmasked frame with `payload` bytes of checked

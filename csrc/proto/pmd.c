@@ -8,6 +8,9 @@ static const uint8_t tail[4] = {0x00, 0x00, 0xFF, 0xFF};
 ** given back when it has become larger than that. */
 enum { OUT_ROOM = 16384, OUT_KEPT = 262144 };
 
+/* Windows nobody named, for messages below LARGE bytes and from there on. */
+enum { USUAL_WINDOW = 13, LARGE = 65536, LARGE_WINDOW = 14 };
+
 /* -- the pool -- */
 
 void ws_pmd_pool_init(struct ws_pmd_pool *pool, struct ws_mem *mem)
@@ -112,32 +115,37 @@ int ws_pmd_pool_pack(struct ws_pmd_pool *pool, struct ws_deflate_conf c,
 
 /* -- a connection's -- */
 
-static uint8_t window_of(unsigned agreed, unsigned wanted)
+static uint8_t window_of(unsigned agreed)
 {
-    if (agreed == 0)
-        agreed = WS_WINDOW_MAX;
-    if (wanted >= WS_WINDOW_MIN && wanted < agreed)
-        agreed = wanted; /* less is always allowed */
-    return (uint8_t)agreed;
+    return (uint8_t)(agreed == 0 ? WS_WINDOW_MAX : agreed);
+}
+
+/* Ours: at most what was agreed on, and what we named, if we did. */
+static void set_out(struct ws_pmd *p, unsigned named, unsigned agreed)
+{
+    p->out_window = window_of(agreed);
+    p->out_named = named >= WS_WINDOW_MIN && named <= WS_WINDOW_MAX;
+    if (p->out_named && named < p->out_window)
+        p->out_window = (uint8_t)named;
 }
 
 static void set_up(struct ws_pmd *p, const struct ws_pmd_conf *c,
-                   const struct ws_offer *answer, int server)
+                   const struct ws_offer *a, int server)
 {
     const struct ws_offer *o = &c->offer;
 
-    p->conf.level = c->level;
-    p->conf.memory = c->memory;
+    p->level = c->level;
+    p->memory = c->memory;
     if (server) {
-        p->conf.window = window_of(answer->server_window, o->server_window);
-        p->in_window = window_of(answer->client_window, 0);
-        p->out_kept = !answer->server_alone;
-        p->in_kept = !answer->client_alone;
+        set_out(p, o->server_window, a->server_window);
+        p->in_window = window_of(a->client_window);
+        p->out_kept = !a->server_alone;
+        p->in_kept = !a->client_alone;
     } else {
-        p->conf.window = window_of(answer->client_window, o->client_window);
-        p->in_window = window_of(answer->server_window, 0);
-        p->out_kept = !answer->client_alone && !o->client_alone;
-        p->in_kept = !answer->server_alone;
+        set_out(p, o->client_window, a->client_window);
+        p->in_window = window_of(a->server_window);
+        p->out_kept = !a->client_alone && !o->client_alone;
+        p->in_kept = !a->server_alone;
     }
     p->threshold_alone = c->threshold;
     p->threshold = p->out_kept ? c->threshold_kept : c->threshold;
@@ -191,19 +199,38 @@ void ws_pmd_rest(struct ws_pmd *p)
 
 /* -- out -- */
 
+struct ws_deflate_conf ws_pmd_conf_for(const struct ws_pmd *p, size_t n)
+{
+    struct ws_deflate_conf c;
+    uint8_t usual = n < LARGE ? USUAL_WINDOW : LARGE_WINDOW;
+
+    c.window = p->out_window;
+    if (!p->out_named && usual < c.window)
+        c.window = usual;
+    c.memory = p->memory != 0 ? p->memory : (uint8_t)(c.window - 7);
+    c.level = p->level;
+    return c;
+}
+
+/* A compressor for a message of n bytes: one's own, or a borrowed one. */
+static struct ws_deflate *compressor(const struct ws_pmd *p, size_t n)
+{
+    struct ws_deflate_conf c = ws_pmd_conf_for(p, n);
+
+    return p->out_kept ? ws_deflate_new(p->pool->mem, c) : borrow(p->pool, c);
+}
+
 int ws_pmd_deflate(struct ws_pmd *p, struct ws_slice data, int last,
                    struct ws_slice *out)
 {
     int err;
 
-    if (p->deflate == NULL && p->out_kept)
-        p->deflate = ws_deflate_new(p->pool->mem, p->conf);
-    else if (p->deflate == NULL)
-        p->deflate = borrow(p->pool, p->conf);
+    if (p->deflate == NULL)
+        p->deflate = compressor(p, data.n);
     if (p->deflate == NULL)
         return WS_ERR_NOMEM;
     if (p->lost)
-        ws_deflate_reset(p->deflate, p->conf.level);
+        ws_deflate_reset(p->deflate, p->level);
     p->lost = 0;
     err = run(p->pool, p->deflate, data, out);
     if (err != WS_OK)

@@ -24,7 +24,8 @@ struct ws_pmd_conf {
     struct ws_offer offer; /* client: what it offers; server: what it allows */
     size_t threshold;      /* messages of fewer bytes go as they are ... */
     size_t threshold_kept; /* ... and these where the window is taken over */
-    uint8_t level, memory; /* as in ws_deflate_conf */
+    uint8_t level;         /* as in ws_deflate_conf */
+    uint8_t memory;        /* the same, or 0: as fits the window */
     uint8_t on;            /* 0: never offered, never accepted */
 };
 
@@ -45,12 +46,14 @@ struct ws_pmd_traffic {
 /* One connection's. */
 struct ws_pmd {
     struct ws_pmd_traffic in, out;
-    size_t threshold;            /* shortest message that is compressed */
-    size_t threshold_alone;      /* and for many at once */
-    struct ws_deflate_conf conf; /* of what we compress */
-    uint8_t in_window;           /* of what the peer does */
-    uint8_t in_kept, out_kept;   /* the window is taken over */
-    uint8_t sending;             /* for its user: in the middle of a message */
+    size_t threshold;          /* shortest message that is compressed */
+    size_t threshold_alone;    /* and for many at once */
+    uint8_t level, memory;     /* as in ws_pmd_conf */
+    uint8_t in_window;         /* of the peer's messages */
+    uint8_t out_window;        /* of ours, at most */
+    uint8_t out_named;         /* 1: and no less */
+    uint8_t in_kept, out_kept; /* the window is taken over */
+    uint8_t sending;           /* for its user: in the middle of a message */
     /* private */
     struct ws_pmd_pool *pool;
     struct ws_deflate *deflate; /* or NULL */
@@ -95,6 +98,12 @@ static inline struct ws_slice ws_pmd_text(const struct ws_pmd *p)
 }
 
 /* -- out -- */
+
+/* How a message of n bytes would be compressed that is the first one, or stands
+** alone.  Where no window was named it is 13 bits, or 14 from 64 KiB on, or
+** what was agreed on if that is less: more costs memory, and misses in the
+** processor's cache, than it saves. */
+struct ws_deflate_conf ws_pmd_conf_for(const struct ws_pmd *p, size_t n);
 
 /* Compresses a message's next part; `last` ends it.  *out is the fragment's
 ** payload, valid until the pool is used again.  WS_OK or WS_ERR_NOMEM. */

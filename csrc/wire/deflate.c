@@ -84,6 +84,31 @@ static void took(const z_stream *z, struct ws_slice *in, struct ws_span *out)
 
 /* -- compressing -- */
 
+/* What zlib's level 6 is for where it is not told otherwise: good_length,
+** max_lazy, nice_length, max_chain.  Level 6 itself follows chains of 128; with
+** many connections each step of them is a miss in the processor's cache, and
+** where the window is large most steps find nothing better. */
+enum {
+    USUAL = 6,
+    GOOD = 4,
+    LAZY = 16,
+    NICE = 64,
+    CHAIN = 48,
+    CHAIN_LARGE = 26
+};
+
+static int zlib_level(int level)
+{
+    return level == WS_LEVEL_USUAL ? USUAL : level;
+}
+
+static void tune(struct ws_deflate *d)
+{
+    if (d->conf.level == WS_LEVEL_USUAL)
+        deflateTune(&d->z, GOOD, LAZY, NICE,
+                    d->conf.window < 14 ? CHAIN : CHAIN_LARGE);
+}
+
 struct ws_deflate *ws_deflate_new(struct ws_mem *mem, struct ws_deflate_conf c)
 {
     struct ws_deflate *d = ws_mem_get(mem, sizeof *d);
@@ -96,11 +121,12 @@ struct ws_deflate *ws_deflate_new(struct ws_mem *mem, struct ws_deflate_conf c)
     z_init(&d->z, mem);
     d->mem = mem;
     d->conf = c;
-    if (deflateInit2(&d->z, c.level, Z_DEFLATED, -window, c.memory,
+    if (deflateInit2(&d->z, zlib_level(c.level), Z_DEFLATED, -window, c.memory,
                      Z_DEFAULT_STRATEGY) != Z_OK) {
         ws_mem_put(mem, d, sizeof *d);
         return NULL;
     }
+    tune(d);
     return d;
 }
 
@@ -121,12 +147,13 @@ void ws_deflate_reset(struct ws_deflate *d, int level)
 {
     uint8_t nothing[WS_DEFLATE_ROOM]; /* older zlibs flush it, into here */
 
-    deflateReset(&d->z);
-    if (d->conf.level == level)
-        return;
-    d->conf.level = (uint8_t)level;
-    give(&d->z, ws_slice_of(NULL, 0), ws_span_of(nothing, sizeof nothing));
-    deflateParams(&d->z, level, Z_DEFAULT_STRATEGY);
+    deflateReset(&d->z); /* takes the tuning away, too */
+    if (d->conf.level != level) {
+        d->conf.level = (uint8_t)level;
+        give(&d->z, ws_slice_of(NULL, 0), ws_span_of(nothing, sizeof nothing));
+        deflateParams(&d->z, zlib_level(level), Z_DEFAULT_STRATEGY);
+    }
+    tune(d);
 }
 
 int ws_deflate_run(struct ws_deflate *d, struct ws_slice *in,

@@ -23,10 +23,14 @@ enum { WS_WINDOW_MIN = 8, WS_WINDOW_MAX = 15 };
 ** never come to the end of a flush. */
 enum { WS_DEFLATE_ROOM = 16 };
 
+/* A level of our own: between zlib's 4 and 5 in what it costs, 5 and 6 in what
+** it saves, for text in messages (csrc/README.md has the figures). */
+enum { WS_LEVEL_USUAL = 0 };
+
 struct ws_deflate_conf {
     uint8_t window; /* WS_WINDOW_MIN to WS_WINDOW_MAX */
     uint8_t memory; /* zlib's memLevel, 1 to 9 */
-    uint8_t level;  /* 1 (fast) to 9 (small) */
+    uint8_t level;  /* 1 (fast) to 9 (small), or WS_LEVEL_USUAL */
 };
 
 struct ws_deflate;

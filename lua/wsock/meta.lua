@@ -270,7 +270,7 @@ function Server:address() end
 
 ---@param data wsock.Data
 ---@param kind? wsock.Kind
----@param options? {except?: wsock.Socket, filter?: fun(socket: wsock.Socket): boolean}
+---@param options? {except?: wsock.Socket, filter?: fun(socket: wsock.Socket): boolean, compress?: boolean}
 ---@return integer reached
 ---@return integer skipped too much waits for them
 function Server:broadcast(data, kind, options) end

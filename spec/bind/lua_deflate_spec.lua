@@ -285,6 +285,94 @@ function T:test_bombs_and_junk()
   lu.assertEquals({ raw:take_close() }, { 1007, "compressed message does not inflate" })
 end
 
+-- ---- broadcast -------------------------------------------------------------------------
+
+-- Compressed once for all of a kind; everybody understands it, also what is
+-- sent to one of them before and after.
+function T:test_broadcast()
+  local sockets, clients, list = {}, {}, {}
+  local server, url = self.rig:listen { perMessageDeflate = true, onconnection = function(socket)
+    sockets[#sockets + 1] = socket
+  end }
+  for i, options in ipairs {
+    false, true, true, { serverNoContextTakeover = true }, { serverMaxWindowBits = 9 }, { serverMaxWindowBits = 8 },
+    { clientNoContextTakeover = true },
+  } do
+    clients[i] = self.rig:client(url, nil, { perMessageDeflate = options })
+    clients[i]:on("message", function(data) list[#list + 1] = data end)
+    self.rig:wait(function() return #sockets == i end)
+  end
+  local function all(...)
+    for _ = 1, 2 do
+      for i, socket in ipairs(sockets) do socket:send(TEXT .. i) end
+      lu.assertEquals({ server:broadcast(...) }, { 7, 0 })
+    end
+    for i, socket in ipairs(sockets) do socket:send(TEXT .. i) end
+    self.rig:wait(function() return #list == 7 * 5 end)
+    local count = {}
+    for _, data in ipairs(list) do count[data] = (count[data] or 0) + 1 end
+    for i = 1, 7 do lu.assertEquals(count[TEXT .. i], 3) end
+    lu.assertEquals(count[...], 14)
+    list = {}
+  end
+  local big = TEXT .. ("for all, "):rep(500)
+  local function sums()
+    local t = {}
+    for i, socket in ipairs(sockets) do t[i] = socket:stats().uncompressedOut end
+    return t
+  end
+  all(big)
+  local one, three = sums(), 3 * (#TEXT + 1)
+  lu.assertEquals(one[1], 0)
+  for i = 2, 7 do lu.assertEquals(one[i], three + 2 * #big, i) end
+  all("short", "text") -- not worth it alone
+  all(big, "text", { compress = false })
+  local last = sums()
+  for i = 2, 7 do lu.assertEquals(last[i], one[i] + 2 * three) end
+  local random = {}
+  for i = 1, 5000 do random[i] = string.char(math.random(0, 255)) end
+  all(table.concat(random), "binary") -- would not get smaller
+  for i = 2, 7 do lu.assertEquals(sums()[i], last[i] + three) end
+  lu.assertErrorMsgContains("'compress' must be a boolean", server.broadcast, server, "x", nil, { compress = 1 })
+end
+
+-- The same frame for everybody with the same window, and no compressor each.
+function T:test_a_broadcast_is_compressed_once()
+  local server = self.rig:listen { perMessageDeflate = true }
+  local raws, count = {}, 20
+  for i = 1, count do raws[i] = self:asked(server, "Sec-WebSocket-Extensions: " .. PMD) end
+  self.rig:wait(function() return server.clientCount == count end)
+  lu.assertEquals(server:broadcast(TEXT), count)
+  local first = raws[1]:take()
+  lu.assertEquals({ first.rsv, first.fin, #first.payload < 100 }, { 4, true, true })
+  for i = 2, count do lu.assertEquals(raws[i]:take().payload, first.payload) end
+  local total = 0
+  for socket in pairs(server.clients) do total = total + socket:stats().compressedOut end
+  lu.assertTrue(total > count * #first.payload)
+end
+
+-- More kinds than are worth it: the rest gets it plain.
+function T:test_a_broadcast_to_many_kinds()
+  local level = 0
+  local server, url = self.rig:listen { perMessageDeflate = function()
+    level = level + 1
+    return { level = level % 9 + 1, memLevel = level // 9 + 1 }
+  end }
+  local got = 0
+  for i = 1, 12 do
+    local client = self.rig:client(url)
+    client:on("message", function(data) got = got + (data == TEXT and 1 or 0) end)
+    self.rig:wait(function() return server.clientCount == i end)
+  end
+  lu.assertEquals(server:broadcast(TEXT), 12)
+  self.rig:wait(function() return got == 12 end)
+  local plain = 0
+  for socket in pairs(server.clients) do
+    if socket:stats().uncompressedOut == 0 then plain = plain + 1 end
+  end
+  lu.assertEquals(plain, 4)
+end
+
 -- ---- protocol objects -------------------------------------------------------------------
 
 local function move(from, to)

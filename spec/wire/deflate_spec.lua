@@ -38,11 +38,16 @@ local hex = bytes.unhex
 local TAIL = "\0\0\xFF\xFF"
 
 -- Words that repeat themselves now and then, so that there is something to find.
-local function text(n)
+local function text(n, seed)
   local words, list, size = {}, {}, 0
+  local function next_word()
+    if not seed then return math.random(#words) end
+    seed = seed * 1103515245 + 12345 & 0x7FFFFFFF
+    return seed // 65536 % #words + 1
+  end
   for i = 1, 200 do words[i] = ("word%x"):format(i * 7919 % 4096) end
   while size < n do
-    local word = words[math.random(#words)]
+    local word = words[next_word()]
     list[#list + 1] = word
     size = size + #word + 1
   end
@@ -67,8 +72,8 @@ end
 -- ZL-01, ZL-02, PM-39, PM-42: every window reads what it wrote, and 8 is served by 9
 function T:test_every_window_level_and_memory()
   for window = 8, 15 do
-    for level = 1, 9 do
-      local d = self:deflate { window = window, level = level, memory = level }
+    for level = 0, 9 do
+      local d = self:deflate { window = window, level = level, memory = math.max(level, 1) }
       local z = self:inflate(window)
       for _, n in ipairs { 1, 250, 300, 5000, 70000 } do
         local s = text(n)
@@ -152,6 +157,15 @@ function T:test_reset_forgets_and_sets_the_level()
   lu.assertTrue(#d:run(s, true) > #best)
   d:reset(9)
   lu.assertEquals((d:run(s, true)), best)
+  -- the usual one is level 6 that was told otherwise, and is so after a reset
+  local sizes = {}
+  for i, level in ipairs { 6, 0, 0, 6, 0, 4 } do
+    d:reset(level)
+    sizes[i] = #d:run(text(60000, 5), true)
+  end
+  lu.assertEquals({ sizes[3], sizes[4], sizes[5] }, { sizes[2], sizes[1], sizes[2] })
+  lu.assertTrue(sizes[1] < sizes[2] and sizes[2] < sizes[6])
+  lu.assertEquals(#self:deflate({ level = 0 }):run(text(60000, 5), true), sizes[2])
   local z = self:inflate()
   z:run(best)
   z:reset()
