@@ -135,7 +135,8 @@ int ws_push_lconn_event(lua_State *L, const struct ws_lconn *p,
         lua_pushboolean(L, ev->clean);
         return 4;
     case WS_EV_FRAME:
-        return 1 + ws_push_frame(L, ev);
+        push_slice(L, ev->data);
+        return 2 + ws_push_frame(L, ws_frame_pack(ev));
     default:
         return 1;
     }

@@ -10,6 +10,7 @@
 #include "bind/lua_emitter.h"
 #include "bind/lua_pull.h"
 #include "bind/lua_request.h"
+#include "bind/lua_verbs.h"
 
 static void push_slice(lua_State *L, struct ws_slice s)
 {
@@ -140,6 +141,7 @@ static void on_fault(lua_State *L, struct ws_lsocket *k, int idx, int err)
         ws_server_refused(L, k, idx, err);
     else
         deliver(L, k, idx, WS_ON_ERROR, push_error(L, k, idx, err));
+    ws_pull_ended(k); /* in frame mode nothing more comes */
 }
 
 static void on_close(lua_State *L, struct ws_lsocket *k, int idx,
@@ -192,7 +194,11 @@ static void on_event(lua_State *L, struct ws_lsocket *k, int idx,
     case WS_EV_CLOSE:
         on_close(L, k, idx, ev);
         break;
-    case WS_EV_FRAME: /* of protocol objects only */
+    case WS_EV_FRAME: /* for receive only */
+        push_slice(L, ev->data);
+        lua_pushinteger(L, ws_frame_pack(ev));
+        ws_pull_message(L, k, idx);
+        break;
     case WS_EV_NONE:
         break;
     }
@@ -214,9 +220,8 @@ static void unpin(lua_State *L, struct ws_lsocket *k)
 /* What waited to be asked for when a listener came. */
 static void deliver_queue(lua_State *L, struct ws_lsocket *k, int idx)
 {
-    while (k->queued > 0 && (k->mask & WS_PULLS) == 0) {
-        ws_pull_take(L, k, idx);
-        deliver(L, k, idx, WS_ON_MESSAGE, 2);
+    while (k->queued > 0 && ws_pull_pushes(k)) {
+        deliver(L, k, idx, WS_ON_MESSAGE, ws_pull_take(L, k, idx));
         lua_settop(L, idx);
     }
 }

@@ -3,6 +3,7 @@
 
 #include "bind/lua_bytes.h"
 #include "bind/lua_task.h"
+#include "bind/lua_verbs.h"
 
 /* The socket at 1; methods have its metatable as first upvalue. */
 static struct ws_lsocket *self(lua_State *L)
@@ -21,10 +22,13 @@ static struct ws_link *waiters(void *object)
     return &((struct ws_lsocket *)object)->waiters;
 }
 
-/* It has told its close, or went with its loop. */
+/* It has told its close, or in frame mode its fault, or went with its loop. */
 static int is_over(const struct ws_lsocket *k)
 {
-    return k->s.conn.told_close || k->s.peers == NULL;
+    const struct ws_conn *c = &k->s.conn;
+
+    return c->told_close || k->s.peers == NULL ||
+           (c->told_fault && c->conf->frames);
 }
 
 /* nil, message, "CLOSED", code, reason */
@@ -90,20 +94,28 @@ static void keep(lua_State *L, struct ws_lsocket *k, int idx)
         ws_conn_hold(&k->s.conn, 1);
 }
 
-/* Data and kind at the top: data becomes what binaryType asks for. */
-static void convert(lua_State *L, const struct ws_lsocket *k)
+/* Data and kind at the top become what is answered: data what binaryType asks
+** for, a packed frame its parts.  How many values. */
+static int convert(lua_State *L, const struct ws_lsocket *k)
 {
     struct ws_slice s;
+    lua_Integer packed;
 
+    if (WS_UNLIKELY(k->s.conn.conf->frames)) {
+        packed = lua_tointeger(L, -1);
+        lua_pop(L, 1);
+        return 1 + ws_push_frame(L, packed);
+    }
     if (WS_LIKELY(k->binary_type == WS_AS_STRING) ||
         lua_tostring(L, -1)[0] != 'b')
-        return;
+        return 2;
     s = ws_slice_of(lua_tostring(L, -2), lua_rawlen(L, -2));
     ws_push_binary(L, s, k->binary_type);
     lua_replace(L, -3);
+    return 2;
 }
 
-void ws_pull_take(lua_State *L, struct ws_lsocket *k, int idx)
+int ws_pull_take(lua_State *L, struct ws_lsocket *k, int idx)
 {
     lua_Integer at = k->queue_first;
 
@@ -120,7 +132,7 @@ void ws_pull_take(lua_State *L, struct ws_lsocket *k, int idx)
         ws_conn_hold(&k->s.conn, 0);
         ws_session_touch(&k->s);
     }
-    convert(L, k);
+    return convert(L, k);
 }
 
 void ws_pull_message(lua_State *L, struct ws_lsocket *k, int idx)
@@ -128,8 +140,7 @@ void ws_pull_message(lua_State *L, struct ws_lsocket *k, int idx)
     struct ws_ltask *t = ws_wait_first(&k->waiters, WS_FOR_MESSAGE);
 
     if (t != NULL) {
-        convert(L, k);
-        ws_task_hand(L, t, 2);
+        ws_task_hand(L, t, convert(L, k));
     } else {
         keep(L, k, idx);
     }
@@ -141,9 +152,14 @@ void ws_pull_listens(const struct ws_emitter *t, int event)
         *t->mask &= (uint16_t)~WS_PULLS;
 }
 
+int ws_pull_pushes(const struct ws_lsocket *k)
+{
+    return (k->mask & WS_PULLS) == 0 && !k->s.conn.conf->frames;
+}
+
 void ws_pull_settle(struct ws_lsocket *k)
 {
-    if (k->queued > 0 && (k->mask & WS_PULLS) == 0)
+    if (k->queued > 0 && ws_pull_pushes(k))
         ws_session_touch(&k->s);
 }
 
@@ -153,10 +169,8 @@ static int message_ready(lua_State *L)
 {
     struct ws_lsocket *k = lua_touserdata(L, 1);
 
-    if (k->queued > 0) {
-        ws_pull_take(L, k, 1);
-        return 2;
-    }
+    if (k->queued > 0)
+        return ws_pull_take(L, k, 1);
     return is_over(k) ? push_closed(L, k) : 0;
 }
 

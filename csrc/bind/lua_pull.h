@@ -11,15 +11,20 @@
 #include "bind/lua_socket.h"
 
 /* In a turn: hands the message at the top, data and kind, to a task that
-** waits for one, or keeps it.  The socket is at idx. */
+** waits for one, or keeps it.  In frame mode the kind is ws_frame_pack's.  The
+** socket is at idx. */
 void ws_pull_message(lua_State *L, struct ws_lsocket *k, int idx);
 
-/* Pushes data and kind of the first message that waits; one has to. */
-void ws_pull_take(lua_State *L, struct ws_lsocket *k, int idx);
+/* Pushes data and kind of the first message that waits, one has to; of a frame
+** what receive answers.  How many values. */
+int ws_pull_take(lua_State *L, struct ws_lsocket *k, int idx);
 
 /* A listener for `event` was added: one of a socket's own for messages makes
 ** it push again. */
 void ws_pull_listens(const struct ws_emitter *t, int event);
+
+/* Whether what waits is for listeners: frames never are. */
+int ws_pull_pushes(const struct ws_lsocket *k);
 
 /* The socket may push again: what waits is delivered in the next turn. */
 void ws_pull_settle(struct ws_lsocket *k);

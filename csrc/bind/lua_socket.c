@@ -169,6 +169,16 @@ static int socket_pong(lua_State *L)
     return send_control(L, WS_OP_PONG, "pong");
 }
 
+/* socket:sendFrame(data, kind [, final]) -> as send; with the option frames */
+static int socket_send_frame(lua_State *L)
+{
+    struct ws_lsocket *k = self(L);
+    int n = ws_send_frame(L, 2, &k->s.conn);
+
+    touch(k);
+    return n;
+}
+
 /* -- closing -- */
 
 static int close_code(lua_State *L, int idx)
@@ -347,6 +357,7 @@ static const luaL_Reg methods[] = {
     {"terminate", socket_terminate},
     {"ping", socket_ping},
     {"pong", socket_pong},
+    {"sendFrame", socket_send_frame},
     {"pause", socket_pause},
     {"resume", socket_resume},
     {"receive", ws_socket_receive},

@@ -89,16 +89,21 @@ static const char *const kinds[] = {
     "close",        "ping", "pong",
 };
 
-int ws_push_frame(lua_State *L, const struct ws_event *ev)
+lua_Integer ws_frame_pack(const struct ws_event *ev)
 {
-    lua_pushlstring(L, ev->data.n == 0 ? "" : (const char *)ev->data.p,
-                    ev->data.n);
-    lua_pushstring(L, kinds[ev->op]);
-    lua_pushboolean(L, ev->fin);
-    if (ev->op != WS_OP_CLOSE || ev->code == WS_STATUS_NONE)
-        return 3;
-    lua_pushinteger(L, ev->code);
-    return 4;
+    return (lua_Integer)ev->code << 8 | ev->fin << 7 | ev->op;
+}
+
+int ws_push_frame(lua_State *L, lua_Integer packed)
+{
+    int op = (int)packed & 0xF, code = (int)(packed >> 8);
+
+    lua_pushstring(L, kinds[op]);
+    lua_pushboolean(L, (packed & 0x80) != 0);
+    if (code == 0 || code == WS_STATUS_NONE)
+        return 2;
+    lua_pushinteger(L, code);
+    return 3;
 }
 
 static enum ws_opcode check_opcode(lua_State *L, int idx)

@@ -36,9 +36,11 @@ int ws_send_control(lua_State *L, int idx, struct ws_conn *c,
 
 /* -- frame mode -- */
 
-/* What a FRAME event tells: pushes data, kind, final and of a Close its code,
-** or nil; how many. */
-int ws_push_frame(lua_State *L, const struct ws_event *ev);
+/* What a FRAME event tells: its data, and the rest in one number until
+** somebody asks: pushes kind, final and of a Close that has one its code; how
+** many. */
+lua_Integer ws_frame_pack(const struct ws_event *ev);
+int ws_push_frame(lua_State *L, lua_Integer packed);
 
 /* sendFrame with data, kind and final at idx and behind it: pushes as
 ** ws_push_sent. */

@@ -154,16 +154,22 @@ void ws_conn_ending(const struct ws_conn *c, struct ws_event *ev)
         ev->data = ws_slice_of(c->reason + 1, c->reason[0]);
 }
 
-/* What is told when the transport is gone: FAULT if any, then CLOSE. */
+static int owes_fault(const struct ws_conn *c)
+{
+    return c->fault != WS_OK && !c->quiet && !c->told_fault;
+}
+
+/* What is told when the transport is gone: FAULT if any, then CLOSE.  In frame
+** mode FAULT does not wait for that: whoever asks frame by frame is to know. */
 static int last_event(struct ws_conn *c, struct ws_event *ev)
 {
-    if (c->fault != WS_OK && !c->quiet && !c->told_fault) {
+    if (owes_fault(c)) {
         c->told_fault = 1;
         ev->type = WS_EV_FAULT;
         ev->code = c->fault;
         return WS_OK;
     }
-    if (c->told_close)
+    if (!c->gone || c->told_close)
         return WS_MORE;
     c->told_close = 1;
     ws_conn_ending(c, ev);
@@ -186,7 +192,7 @@ int ws_conn_next(struct ws_conn *c, struct ws_event *ev)
         ev->type = WS_EV_DRAIN;
         return WS_OK;
     }
-    return c->gone ? last_event(c, ev) : WS_MORE;
+    return c->gone || c->conf->frames ? last_event(c, ev) : WS_MORE;
 }
 
 /* -- wants -- */
@@ -223,16 +229,19 @@ int ws_conn_reads(const struct ws_conn *c)
     return !c->paused && !c->held && !(c->above && c->conf->role == WS_SERVER);
 }
 
-static int told_all(const struct ws_conn *c)
+/* Whether last_event has something. */
+static int owes_last(const struct ws_conn *c)
 {
-    return c->told_close && (c->told_fault || c->quiet || c->fault == WS_OK);
+    if (c->gone)
+        return !c->told_close || owes_fault(c);
+    return c->conf->frames && owes_fault(c);
 }
 
 unsigned ws_conn_want(const struct ws_conn *c)
 {
     unsigned want = 0;
 
-    if (c->event.type != WS_EV_NONE || c->drain || (c->gone && !told_all(c)))
+    if (c->event.type != WS_EV_NONE || c->drain || owes_last(c))
         want |= WS_WANT_EVENT;
     if (c->gone)
         return want;

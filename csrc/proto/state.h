@@ -55,7 +55,8 @@ enum ws_event_type {
     WS_EV_PING, /* data = its payload; the pong is already queued */
     WS_EV_PONG,
     WS_EV_DRAIN, /* output fell to low_water after being over high_water */
-    WS_EV_FAULT, /* code = WS_ERR_*; always followed by CLOSE */
+    WS_EV_FAULT, /* code = WS_ERR_*; always followed by CLOSE, but in frame
+                    mode long before it */
     WS_EV_CLOSE, /* code, data = reason, clean; the last event */
     WS_EV_FRAME  /* frame mode: op, fin, data = payload; of a Close its reason,
                     and code */

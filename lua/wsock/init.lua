@@ -19,9 +19,16 @@ for _, name in ipairs { "router", "static" } do
   M[name] = function(...) return require("wsock." .. name).new(...) end
 end
 
---- The connection under other loops: `adapter.luv`, `.cqueues`, `.copas`, each
--- loaded, with its loop, when first asked for.
-M.adapter = setmetatable({}, { __index = function(_, name) return require("wsock.adapter." .. name) end })
+-- A table whose fields are modules, each loaded when first asked for.
+local function modules(prefix)
+  return setmetatable({}, { __index = function(_, name) return require(prefix .. name) end })
+end
+
+--- The connection under other loops: `adapter.luv`, `.cqueues`, `.copas`.
+M.adapter = modules "wsock.adapter."
+
+--- lua-resty-websocket's API: `resty.client`, `resty.server`.
+M.resty = modules "wsock.resty."
 
 --- The states of a socket, as in the browser.
 M.CONNECTING, M.OPEN, M.CLOSING, M.CLOSED = 0, 1, 2, 3

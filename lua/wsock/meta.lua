@@ -186,6 +186,7 @@ function Socket:stats() end
 ---@field pingTimeout number? seconds: 20
 ---@field sendTimeout number? seconds: 30
 ---@field autoPong boolean? true
+---@field frames boolean? false; true: receive answers frames, nothing is automatic
 ---@field noDelay boolean? true
 ---@field perMessageDeflate wsock.PerMessageDeflate|boolean|fun(request: wsock.Request)|nil
 ---@field headers wsock.HeaderFields? more lines of the request, or of each 101
@@ -239,8 +240,8 @@ function Socket:stats() end
 
 -- Of wsock.Options neither loop nor noDelay; a server has no headers, auth,
 -- origin and protocols either, a client no maxBody.  now: the time in seconds by the
--- clock that tick will be told.  frames: every frame is an event, nothing is automatic.
----@alias wsock.ProtocolOptions wsock.Options|{now?: number, origin?: string, auth?: string[], protocols?: string|string[], maxBody?: integer, frames?: boolean}
+-- clock that tick will be told.
+---@alias wsock.ProtocolOptions wsock.Options|{now?: number, origin?: string, auth?: string[], protocols?: string|string[], maxBody?: integer}
 
 -- ---- the server -------------------------------------------------------------
 

@@ -293,4 +293,18 @@ function T:test_protocol_over_luasocket()
   lu.assertEquals(child:output(), "closed\t1000\t\n")
 end
 
+function T:test_a_server_written_for_openresty()
+  local child, url = start "resty_server.lua"
+  local socket, record = peer.connect(url)
+  record:wait "^open"
+  socket:ping "p"
+  record:wait "^pong p"
+  socket:send("one ", "text", { final = false })
+  socket:send "message"
+  record:wait "^text ONE MESSAGE$"
+  socket:close(3000, "bye")
+  record:wait "^close 3000 bye clean"
+  child:expect("closed: 3000", 10, peer.pump)
+end
+
 return T

@@ -26,7 +26,7 @@ function T:test_every_name()
     names[name] = nil
   end
   lu.assertEquals(names, {
-    protocol = "table", adapter = "table", closeCodes = "table", _VERSION = "string",
+    protocol = "table", adapter = "table", resty = "table", closeCodes = "table", _VERSION = "string",
     CONNECTING = "number", OPEN = "number", CLOSING = "number", CLOSED = "number",
   })
 end
@@ -68,7 +68,6 @@ function T:test_what_does_not_exist_yet_is_nil()
   for _, name in ipairs {
     "reconnecting",
     "hub",
-    "resty",
   } do
     lu.assertNil(wsock[name], name)
   end
@@ -78,9 +77,10 @@ function T:test_adapters_are_loaded_when_asked_for()
   local output, code = process.run_lua { "-e", [[
     local wsock = require "wsock"
     print(package.loaded.luv, wsock.adapter.luv == require "wsock.adapter.luv", package.loaded.luv ~= nil)
+    print(package.loaded["wsock.resty.client"], wsock.resty.client == require "wsock.resty.client")
     print(pcall(function() return wsock.adapter.libuv end))
   ]] }
-  lu.assertStrMatches(output, "nil%\ttrue\ttrue\nfalse\t.*module 'wsock.adapter.libuv' not found.*")
+  lu.assertStrMatches(output, "nil%\ttrue\ttrue\nnil%\ttrue\nfalse\t.*module 'wsock.adapter.libuv' not found.*")
   lu.assertEquals(code, 0)
 end
 

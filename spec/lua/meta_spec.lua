@@ -94,15 +94,16 @@ function T:test_each_option_is_read()
 end
 
 function T:test_options_of_protocol_objects()
-  local known_to_server = { maxBody = 1, now = 1, frames = 1 }
-  local good = { protocols = "a", origin = "http://a", auth = { "u", "p" }, frames = true }
+  local known_to_server = { maxBody = 1, now = 1 }
+  local good = { protocols = "a", origin = "http://a", auth = { "u", "p" } }
   for name in pairs(alias_fields "wsock.ProtocolOptions") do
     local value = good[name] or 1
     lu.assertEquals(pcall(wsock.protocol.server, { [name] = value }), known_to_server[name] ~= nil, name)
     lu.assertEquals(pcall(wsock.protocol.client, "ws://a/", { [name] = value }), name ~= "maxBody", name)
   end
   for name in pairs(fields_of "wsock.Options") do
-    local value = (name == "autoPong" or name == "perMessageDeflate") and true or name:find "Size$" and 1024 or 1
+    local flag = name == "autoPong" or name == "perMessageDeflate" or name == "frames"
+    local value = flag or name:find "Size$" and 1024 or 1
     local client_only, neither = name == "headers",
       name == "loop" or name == "noDelay" or name == "receiveQueue"
     if client_only then value = {} end

@@ -75,14 +75,17 @@ function T:test_what_is_no_frame()
   for _, case in ipairs(cases) do
     for _, role in ipairs(conn.ROLES) do
       local peer = open(role):feed(frames(role, { case[1] }))
-      lu.assertEquals({ peer:state().fault, peer:heard() }, { case[2], "" })
+      lu.assertEquals({ peer:state().fault, peer:heard() }, { case[2], "fault:" .. case[2] })
       lu.assertEquals(peer:frames()[1].op, 8)
       peer:free()
     end
   end
   local server = open "server"
   server:feed(bytes.frame { op = "text", "x" })
-  lu.assertEquals(server:state().fault, "UNMASKED")
+  lu.assertEquals({ server:heard(), server:state().fault }, { "fault:UNMASKED", "UNMASKED" })
+  server.raw:eof()
+  server:settle()
+  lu.assertEquals(server:heard(), "close:1006::false") -- the fault once
 end
 
 function T:test_each_frame_has_the_limit()

@@ -1,0 +1,156 @@
+--- lua-resty-websocket's client over our loop.
+-- @module wsock.resty.client
+
+local core = require "wsock.core"
+local frames = require "wsock.resty.frames"
+
+local M = frames.methods {}
+
+local class = { __index = M }
+
+--- A client that is not connected yet.
+-- @param options timeout (ms), max_payload_len, max_recv_len, max_send_len
+-- @return the client, or nil, err
+function M:new(options) -- luacheck: ignore 212
+  options = options or {}
+  if options.send_unmasked then return nil, "send_unmasked: a client must mask (RFC 6455 5.1)" end
+  return setmetatable(frames.init({ masks = true }, options), class)
+end
+
+-- ---- the pool -------------------------------------------------------------------------
+
+local pools = {} -- name → list of {sock, timer}, the longest idle first
+
+-- Takes it out and gives up the connection, or hands it back.
+local function take(pool, i)
+  local idle = table.remove(pool, i)
+  if idle.timer then idle.timer:cancel() end
+  return idle.sock
+end
+
+-- An idle connection that is still good: open, and nothing came.
+local function pooled(name)
+  local pool = pools[name]
+  while pool and #pool > 0 do
+    local sock = take(pool, #pool)
+    if select(3, sock:receive(0)) == "TIMEOUT" and sock.readyState == sock.OPEN then return sock end
+    sock:terminate()
+  end
+end
+
+--- Puts the connection into its pool, for a later connect.
+-- @param idle milliseconds it may wait there; 0: no limit
+-- @param size connections the pool may have; the longest idle one makes room
+-- @return 1, or nil, err
+function M:set_keepalive(idle, size)
+  local sock = self.sock
+  if self.fatal then return nil, "fatal error already happened" end
+  if not sock then return nil, "not initialized" end
+  if self.closed or sock.readyState ~= sock.OPEN then return nil, "closed" end
+  local pool = pools[self.pool] or {}
+  pools[self.pool] = pool
+  while #pool >= (size or 30) do take(pool, 1):close(1000) end
+  local entry = { sock = sock }
+  idle = idle or 60000
+  if idle > 0 then
+    entry.timer = core.defaultLoop():after(idle / 1000, function()
+      for i, other in ipairs(pool) do
+        if other == entry then take(pool, i):close(1000) end
+      end
+    end)
+  end
+  pool[#pool + 1] = entry
+  self.sock = nil
+  return 1
+end
+
+-- ---- connecting -----------------------------------------------------------------------
+
+-- Not ours to do: the key is random, and a Host that is not the URL's is for
+-- proxies' tests.
+local refused = { "host", "key", "client_cert", "client_priv_key", "server_name" }
+
+-- "Name: value" lines to ours.
+local function read_headers(list)
+  if list ~= nil and type(list) ~= "table" then return nil, "custom headers must be a table" end
+  local fields = {}
+  for i, line in ipairs(list or {}) do
+    local name, value = tostring(line):match "^%s*([^:%s]+)%s*:%s*(.-)%s*$"
+    if not name then return nil, "custom header is no \"Name: value\": " .. tostring(line) end
+    fields[i] = { name, value }
+  end
+  return fields
+end
+
+-- A string "a, b" or a list.
+local function read_protocols(value)
+  if type(value) ~= "string" then return value end
+  local list = {}
+  for name in value:gmatch "[^,%s]+" do list[#list + 1] = name end
+  return list
+end
+
+-- The head of the answer as it came.
+local function head_of(response)
+  if not response then return nil end
+  local lines = { ("HTTP/1.1 %d %s"):format(response.status, response.reason) }
+  for _, field in ipairs(response.headers) do lines[#lines + 1] = field[1] .. ": " .. field[2] end
+  return table.concat(lines, "\r\n") .. "\r\n\r\n"
+end
+
+local reasons = { ECONNREFUSED = "connection refused", TIMEOUT = "timeout", CLOSED = "closed" }
+
+-- nil, err, head
+local function failed(socket, message, code, status)
+  local head = head_of(socket.response)
+  if status then return nil, "failed websocket handshake: unexpected response status: " .. status, head end
+  if code == "HANDSHAKE" then return nil, "failed websocket handshake: " .. message, head end
+  local before = message:find "^connect " or message:find "^resolve "
+  local stage = before and "failed to connect: " or "failed to receive response header: "
+  return nil, stage .. (reasons[code] or message), head
+end
+
+--- Connects, or takes a connection from the pool.
+-- @param uri ws://host:port/path, or ws://unix:/path/to.sock:/path
+-- @param options protocols (a string or a list), origin, headers (a list of
+-- "Name: value"), pool (the pool's name; else the URI)
+-- @return 1, nil, the answer's head or "connection reused"; or nil, err [, head]
+function M:connect(uri, options)
+  options = options or {}
+  uri = uri:gsub("^ws://unix:", "ws+unix:")
+  local parsed = core.wire.uri.parse(uri)
+  if not parsed then return nil, "bad websocket uri" end
+  for _, name in ipairs(refused) do
+    if options[name] ~= nil then return nil, "connect: option " .. name .. " is not supported" end
+  end
+  local headers, err = read_headers(options.headers)
+  if not headers then return nil, err end
+  self.pool = options.pool or parsed.url
+  self.fatal, self.closed = nil, nil
+  self.sock = pooled(self.pool)
+  if self.sock then return 1, nil, "connection reused" end
+  local socket = core.WebSocket(uri, read_protocols(options.protocols), {
+    frames = true, headers = headers, origin = options.origin, handshakeTimeout = frames.seconds(self),
+    maxPayload = self.max_recv_len, maxBuffered = 0, pingInterval = 0,
+  })
+  local open, message, code, status = core.opened(socket)
+  if not open then return failed(socket, message, code, status) end
+  self.sock = socket
+  return 1, nil, head_of(socket.response)
+end
+
+--- Sends a close frame, if none was sent, and lets go of the connection; does
+-- not wait for the peer's.
+-- @return 1, or nil, err
+function M:close()
+  if self.fatal then return nil, "fatal error already happened" end
+  if not self.sock then return nil, "not initialized" end
+  if not self.closed then
+    local bytes, err = self:send_close()
+    if not bytes then return nil, "failed to send close frame: " .. err end
+  end
+  self.sock = nil
+  return 1
+end
+
+return M

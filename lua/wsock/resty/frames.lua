@@ -1,0 +1,140 @@
+--- What client and server of the resty face have in common: frames in, frames
+-- out, with the answers and the words of lua-resty-websocket.
+--
+-- An object has `sock`, a socket with the option `frames`; `timeout`, in
+-- milliseconds; `max_recv_len`, `max_send_len`; and sets `fatal` as that
+-- library does.
+-- @module wsock.resty.frames
+
+local M = {}
+
+local DEFAULT_LEN, DEFAULT_MS = 65535, 60000
+
+-- Our words for what a peer did wrong to those.
+local words = {
+  ["reserved bits are set"] = "bad RSV1, RSV2, or RSV3 bits",
+  ["reserved opcode"] = "reserved opcode",
+  ["frame from the client is not masked"] = "frame unmasked",
+  ["64-bit length with its top bit set"] = "payload len too large",
+  ["control frame with more than 125 bytes"] = "too long payload for control frame",
+  ["close frame with a body of one byte"] = "close frame with a body must carry a 2-byte status code",
+  ["message is larger than maxPayload"] = "exceeding max payload len",
+  ["connection ended without a close frame"] = "failed to receive the first 2 bytes: closed",
+}
+
+local kinds = { [0] = "continuation", "text", "binary", [8] = "close", [9] = "ping", [10] = "pong" }
+
+--- The settings of new() as fields of an object.
+function M.init(object, options)
+  local len = options.max_payload_len or DEFAULT_LEN
+  object.timeout = options.timeout
+  object.max_recv_len = options.max_recv_len or len
+  object.max_send_len = options.max_send_len or len
+  return object
+end
+
+--- Seconds to wait.
+function M.seconds(object)
+  return (object.timeout or DEFAULT_MS) / 1000
+end
+
+-- Why nothing can be done with it, if so.
+local function refused(self)
+  if self.fatal then return "fatal error already happened" end
+  if not self.sock then return "not initialized yet" end
+end
+
+--- Milliseconds for all that waits.
+function M.set_timeout(self, ms)
+  if not self.sock then return nil, nil, "not initialized yet" end
+  self.timeout = ms
+  return 1
+end
+
+local function fail(self, err)
+  self.fatal = true
+  return nil, nil, err
+end
+
+--- The next frame: data, kind, and "again" when it is not its message's last;
+-- of a close frame: reason, "close", code or nil.
+-- @return nil, nil, err: with "timeout" in it when none came in time, and then
+-- nothing is lost; else `fatal` is set
+function M.recv_frame(self)
+  local why = refused(self)
+  if why then return nil, nil, why end
+  local data, kind, final, code = self.sock:receive(M.seconds(self))
+  if data == nil then
+    if final == "TIMEOUT" then return nil, nil, "failed to receive the first 2 bytes: timeout" end
+    return fail(self, words[kind] or kind:find "closed" and "failed to receive the first 2 bytes: closed" or kind)
+  end
+  if #data > self.max_recv_len then
+    self.sock:close(1009)
+    return fail(self, "exceeding max payload len")
+  end
+  if kind == "close" then return data, kind, code end
+  return data, kind, not final and "again" or nil
+end
+
+-- What may not leave, in words.
+local function misfit(self, fin, opcode, payload)
+  local control = opcode & 8 ~= 0
+  if #payload > self.max_send_len then return "payload too big" end
+  if control and #payload > 125 then return "too much payload for control frame" end
+  if control and not fin then return "fragmented control frame" end
+  if not kinds[opcode] then return "failed to build frame: reserved opcode" end
+end
+
+-- Bytes on the wire.
+local function size_of(self, payload)
+  local n = #payload
+  return 2 + (n > 65535 and 8 or n > 125 and 2 or 0) + (self.masks and 4 or 0) + n
+end
+
+--- Sends one frame as it is, and waits until the system has nearly all.
+-- @return bytes on the wire, or nil, err; then `fatal` is set
+function M.send_frame(self, fin, opcode, payload)
+  local why = refused(self)
+  if why then return nil, why end
+  if self.closed then return nil, "already closed" end
+  payload = payload == nil and "" or tostring(payload)
+  why = misfit(self, fin, opcode, payload)
+  if not why then
+    local ok, message, code = self.sock:sendFrame(payload, kinds[opcode], not not fin)
+    if ok and opcode ~= 8 then ok, message, code = self.sock:drain(M.seconds(self)) end
+    if ok then return size_of(self, payload) end
+    why = "failed to send frame: " .. (code == "TIMEOUT" and "timeout" or code == "CLOSED" and "closed" or message)
+  end
+  self.fatal = true
+  return nil, why
+end
+
+local opcodes = { text = 1, binary = 2, ping = 9, pong = 10, continue = 0 }
+
+for name, opcode in pairs(opcodes) do
+  M["send_" .. name] = function(self, data) return self:send_frame(true, opcode, data) end
+end
+
+--- Sends a close frame and does not wait for the peer's.
+function M.send_close(self, code, message)
+  local payload = ""
+  if code then
+    if math.type(code) ~= "integer" or code < 0 or code > 0x7fff then return nil, "bad status code" end
+    payload = string.pack(">I2", code) .. (message or "")
+  end
+  local bytes, err = self:send_frame(true, 8, payload)
+  if bytes and self.masks then self.closed = true end
+  return bytes, err
+end
+
+--- The methods both have, put into a class.
+function M.methods(class)
+  for _, name in ipairs {
+    "set_timeout", "recv_frame", "send_frame", "send_text", "send_binary", "send_ping", "send_pong", "send_close",
+  } do
+    class[name] = M[name]
+  end
+  return class
+end
+
+return M
