@@ -299,6 +299,8 @@ static void send_ping(struct ws_conn *c)
     uint8_t n[4];
 
     c->ping_at_ms = c->now_ms + c->conf->ping_ms;
+    if (c->pmd != NULL)
+        ws_pmd_age(c->pmd);
     c->pings++;
     n[0] = (uint8_t)(c->pings >> 24);
     n[1] = (uint8_t)(c->pings >> 16);

@@ -232,6 +232,7 @@ int ws_pmd_deflate(struct ws_pmd *p, struct ws_slice data, int last,
     if (p->lost)
         ws_deflate_reset(p->deflate, p->level);
     p->lost = 0;
+    p->used = 1;
     err = run(p->pool, p->deflate, data, out);
     if (err != WS_OK)
         ws_pmd_forget(p);
@@ -248,6 +249,16 @@ void ws_pmd_forget(struct ws_pmd *p)
 {
     if (p->deflate != NULL)
         p->lost = 1;
+}
+
+void ws_pmd_age(struct ws_pmd *p)
+{
+    if (!p->used && !p->sending) {
+        ws_deflate_free(p->deflate);
+        p->deflate = NULL;
+        p->lost = 0;
+    }
+    p->used = 0;
 }
 
 void ws_pmd_shared(struct ws_pmd *p, size_t n, size_t plain)

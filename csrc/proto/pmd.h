@@ -59,6 +59,7 @@ struct ws_pmd {
     struct ws_deflate *deflate; /* or NULL */
     struct ws_inflate *inflate; /* or NULL */
     uint8_t lost;               /* our window is not the peer's any more */
+    uint8_t used;               /* something was compressed of late */
     uint8_t fed;                /* the message that comes has bytes */
     uint8_t tail;               /* how much of the tail was put back */
     uint8_t text_n;
@@ -113,6 +114,11 @@ int ws_pmd_deflate(struct ws_pmd *p, struct ws_slice data, int last,
 /* What was compressed last will not be sent: the window is empty from now on,
 ** because it is not the peer's. */
 void ws_pmd_forget(struct ws_pmd *p);
+
+/* From time to time: a compressor that has not been used since the last time
+** is given back.  The next message begins with an empty window, which is
+** always allowed. */
+void ws_pmd_age(struct ws_pmd *p);
 
 /* A frame of n bytes was sent that was compressed elsewhere and means `plain`
 ** bytes: for the same reason. */

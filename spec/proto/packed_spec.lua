@@ -435,6 +435,28 @@ function T:test_the_end()
   end)
 end
 
+-- Between two pings without a message the compressor goes, but not out of one.
+function T:test_idle_connections()
+  each_role(function(role)
+    local peer, mask = open(role, { ping_ms = 1000 })
+    local before = peer.mem:state().used
+    local function compressor() return peer.mem:state().used > before + 100 * 1024 end
+    peer.raw:send(("Hello"):rep(100), "text")
+    peer:pass(1000):take()
+    lu.assertTrue(compressor())
+    peer:pass(1000):take()
+    lu.assertFalse(compressor())
+    peer.raw:send("Hello", "text")
+    bytes.equals(peer:frames()[1].payload, HELLO)
+    peer.raw:send("one, ", "text", true)
+    for _ = 1, 3 do peer:pass(1000):feed(bytes.frame { op = 10, mask = mask }) end
+    lu.assertTrue(compressor())
+    peer:take()
+    peer.raw:send("two", "text")
+    lu.assertEquals(#peer:frames(), 1)
+  end)
+end
+
 -- data after our Close is dropped as it is, without being looked at
 function T:test_after_our_close()
   each_role(function(role)

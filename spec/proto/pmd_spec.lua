@@ -285,6 +285,28 @@ function T:test_who_keeps_a_codec()
   lu.assertTrue(self:used() - before < 18 * 1024) -- the pool's room
 end
 
+-- who has not used it for a while gives it back, and begins anew
+function T:test_who_has_not_used_a_codec()
+  local client, server = self:pair {}
+  client:age()
+  bytes.equals(server:inflate(pack(client, "Hello")), "Hello")
+  local used = self:used()
+  client:age()
+  lu.assertEquals(self:used(), used)
+  bytes.equals(pack(client, "Hello"), hex "f200110000")
+  client:age()
+  client:forget()
+  client:age()
+  lu.assertTrue(self:used() < used - 160 * 1024)
+  bytes.equals(server:inflate(pack(client, "Hello")), "Hello")
+  bytes.equals(server:inflate(pack(client, "Hello")), "Hello")
+  local alone = self:pair(ALONE)
+  pack(alone, "Hello")
+  alone:age()
+  alone:age()
+  bytes.equals(pack(alone, "Hello"), hex "f248cdc9c90700")
+end
+
 -- a spare one is for its kind only
 function T:test_spare_compressors()
   local a = self:one { answer = ALONE, memory = 8, level = 9 }

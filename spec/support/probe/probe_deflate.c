@@ -343,6 +343,12 @@ static int pmd_deflate(lua_State *L)
     return push_result(L, err, out);
 }
 
+static int pmd_age(lua_State *L)
+{
+    ws_pmd_age(check_pmd(L));
+    return 0;
+}
+
 static int pmd_forget(lua_State *L)
 {
     ws_pmd_forget(check_pmd(L));
@@ -389,13 +395,10 @@ void probe_open_pmd(lua_State *L)
     static const luaL_Reg pool_methods[] = {
         {"free", pool_free}, {"pack", pool_pack}, {NULL, NULL}};
     static const luaL_Reg pmd_methods[] = {
-        {"free", pmd_free},
-        {"rest", pmd_rest},
-        {"text", pmd_text},
-        {"deflate", pmd_deflate},
-        {"inflate", pmd_inflate},
-        {"forget", pmd_forget},
-        {NULL, NULL},
+        {"free", pmd_free},       {"rest", pmd_rest},
+        {"text", pmd_text},       {"deflate", pmd_deflate},
+        {"inflate", pmd_inflate}, {"forget", pmd_forget},
+        {"age", pmd_age},         {NULL, NULL},
     };
     probe_class(L, POOL, pool_methods, pool_free);
     probe_class(L, PMD, pmd_methods, NULL);
