@@ -22,7 +22,8 @@ enum {
     WITH_REJECT = 8, /* an upgrade is refused */
     FINISHED = 16,   /* the second message ends it from within */
     NO_PONG = 32,
-    SMALL = 64 /* tight limits */
+    SMALL = 64,  /* tight limits */
+    FRAMES = 128 /* frame mode */
 };
 
 enum { INPUT_MAX = 1 << 16, MEMORY = 1 << 17 };
@@ -94,6 +95,7 @@ static void configure(struct run *t)
     c->handshake_ms = c->close_ms = c->send_ms = c->ping_ms = 1000;
     c->pong_ms = 500;
     c->auto_pong = (t->choice & NO_PONG) == 0;
+    c->frames = (t->choice & FRAMES) != 0;
 }
 
 static void put(uint8_t **p, size_t *n, size_t *cap, const void *bytes,
@@ -137,6 +139,22 @@ static void on_message(struct run *t, const struct ws_event *ev)
         ws_conn_end(&t->conn, 1011, "two");
 }
 
+static void on_frame(struct run *t, const struct ws_event *ev)
+{
+    enum ws_opcode op = (enum ws_opcode)ev->op;
+
+    CHECK(t->open && (t->choice & FRAMES) != 0);
+    CHECK(ev->data.n <= ((op & 0x8) != 0 ? (uint64_t)WS_CONTROL_MAX
+                                         : t->conf.message.payload_max));
+    t->messages++;
+    if ((t->choice & WITH_ECHO) != 0)
+        ws_conn_send_frame(&t->conn, op, ev->fin, ev->data);
+    if (t->messages == 2 && (t->choice & WITH_CLOSE) != 0)
+        CHECK(ws_conn_close(&t->conn, 3000, ws_slice_str("two")) == WS_OK);
+    if (t->messages == 2 && (t->choice & FINISHED) != 0)
+        ws_conn_end(&t->conn, 1011, "two");
+}
+
 static void on_event(struct run *t, const struct ws_event *ev)
 {
     struct record *r = &t->r;
@@ -172,6 +190,9 @@ static void on_event(struct run *t, const struct ws_event *ev)
     case WS_EV_PING:
     case WS_EV_PONG:
         CHECK(t->open && ev->data.n <= WS_CONTROL_MAX);
+        break;
+    case WS_EV_FRAME:
+        on_frame(t, ev);
         break;
     case WS_EV_FAULT:
         t->faults++;
@@ -316,7 +337,8 @@ static void check_output(const struct run *t)
         struct ws_frame f;
         size_t size;
         CHECK(ws_frame_read(&f, rest, expect, &size) == WS_OK);
-        CHECK(f.fin && f.op != 0 && f.len <= rest.n - size);
+        CHECK((f.fin && f.op != 0) || (t->choice & FRAMES) != 0);
+        CHECK(f.len <= rest.n - size);
         /* pings are answered until the peer's Close (RFC 6455 5.5.2) */
         CHECK(!closed || f.op == WS_OP_PONG);
         closed |= f.op == WS_OP_CLOSE;

@@ -34,6 +34,8 @@ test      c curl                           curl
 test      c openssl                        openssl
 test      c node                           nodejs
 test      c nginx                          nginx-light
+test      f /usr/lib/nginx/modules/ngx_http_lua_module.so libnginx-mod-http-lua
+test      f /usr/share/lua/5.1/nginx/websocket/client.lua lua-nginx-websocket
 test      c haproxy                        haproxy
 test      c chromium                       chromium
 test      y websockets                     python3-websockets

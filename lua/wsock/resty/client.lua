@@ -44,9 +44,7 @@ end
 -- @return 1, or nil, err
 function M:set_keepalive(idle, size)
   local sock = self.sock
-  if self.fatal then return nil, "fatal error already happened" end
-  if not sock then return nil, "not initialized" end
-  if self.closed or sock.readyState ~= sock.OPEN then return nil, "closed" end
+  if not sock or self.closed or sock.readyState ~= sock.OPEN then return nil, "closed" end
   local pool = pools[self.pool] or {}
   pools[self.pool] = pool
   while #pool >= (size or 30) do take(pool, 1):close(1000) end
@@ -144,7 +142,6 @@ end
 -- @return 1, or nil, err
 function M:close()
   if self.fatal then return nil, "fatal error already happened" end
-  if not self.sock then return nil, "not initialized" end
   if not self.closed then
     local bytes, err = self:send_close()
     if not bytes then return nil, "failed to send close frame: " .. err end

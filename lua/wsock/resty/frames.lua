@@ -10,6 +10,8 @@ local M = {}
 
 local DEFAULT_LEN, DEFAULT_MS = 65535, 60000
 
+local CLOSED = "failed to receive the first 2 bytes: closed"
+
 -- Our words for what a peer did wrong to those.
 local words = {
   ["reserved bits are set"] = "bad RSV1, RSV2, or RSV3 bits",
@@ -19,7 +21,7 @@ local words = {
   ["control frame with more than 125 bytes"] = "too long payload for control frame",
   ["close frame with a body of one byte"] = "close frame with a body must carry a 2-byte status code",
   ["message is larger than maxPayload"] = "exceeding max payload len",
-  ["connection ended without a close frame"] = "failed to receive the first 2 bytes: closed",
+  ["connection ended without a close frame"] = CLOSED,
 }
 
 local kinds = { [0] = "continuation", "text", "binary", [8] = "close", [9] = "ping", [10] = "pong" }
@@ -38,15 +40,8 @@ function M.seconds(object)
   return (object.timeout or DEFAULT_MS) / 1000
 end
 
--- Why nothing can be done with it, if so.
-local function refused(self)
-  if self.fatal then return "fatal error already happened" end
-  if not self.sock then return "not initialized yet" end
-end
-
 --- Milliseconds for all that waits.
 function M.set_timeout(self, ms)
-  if not self.sock then return nil, nil, "not initialized yet" end
   self.timeout = ms
   return 1
 end
@@ -61,12 +56,12 @@ end
 -- @return nil, nil, err: with "timeout" in it when none came in time, and then
 -- nothing is lost; else `fatal` is set
 function M.recv_frame(self)
-  local why = refused(self)
-  if why then return nil, nil, why end
+  if self.fatal then return nil, nil, "fatal error already happened" end
+  if not self.sock then return fail(self, CLOSED) end
   local data, kind, final, code = self.sock:receive(M.seconds(self))
   if data == nil then
     if final == "TIMEOUT" then return nil, nil, "failed to receive the first 2 bytes: timeout" end
-    return fail(self, words[kind] or kind:find "closed" and "failed to receive the first 2 bytes: closed" or kind)
+    return fail(self, words[kind] or kind:find "closed" and CLOSED or kind)
   end
   if #data > self.max_recv_len then
     self.sock:close(1009)
@@ -94,12 +89,13 @@ end
 --- Sends one frame as it is, and waits until the system has nearly all.
 -- @return bytes on the wire, or nil, err; then `fatal` is set
 function M.send_frame(self, fin, opcode, payload)
-  local why = refused(self)
-  if why then return nil, why end
+  if self.fatal then return nil, "fatal error already happened" end
   if self.closed then return nil, "already closed" end
   payload = payload == nil and "" or tostring(payload)
-  why = misfit(self, fin, opcode, payload)
-  if not why then
+  local why = misfit(self, fin, opcode, payload)
+  if not why and not self.sock then
+    why = "failed to send frame: closed"
+  elseif not why then
     local ok, message, code = self.sock:sendFrame(payload, kinds[opcode], not not fin)
     if ok and opcode ~= 8 then ok, message, code = self.sock:drain(M.seconds(self)) end
     if ok then return size_of(self, payload) end
@@ -123,7 +119,10 @@ function M.send_close(self, code, message)
     payload = string.pack(">I2", code) .. (message or "")
   end
   local bytes, err = self:send_frame(true, 8, payload)
-  if bytes and self.masks then self.closed = true end
+  if self.masks then
+    self.closed = true
+    self.fatal = self.fatal or not bytes or nil -- as that library has it: twice is an error
+  end
   return bytes, err
 end
 

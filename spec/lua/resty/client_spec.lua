@@ -55,7 +55,7 @@ function T:test_connect_fails()
   local ok, err, head = wb:connect(("ws://127.0.0.1:%d"):format(taken))
   lu.assertEquals({ ok, err }, { nil, "failed websocket handshake: unexpected response status: 401" })
   lu.assertStrMatches(head, "HTTP/1.1 401 .*X%-A: 1\r\n.*")
-  lu.assertEquals({ wb:send_text "x" }, { nil, "not initialized yet" })
+  lu.assertEquals({ wb:send_text "x" }, { nil, "failed to send frame: closed" })
 end
 
 function T:test_connect_times_out()
@@ -90,12 +90,13 @@ function T:test_unix()
 end
 
 function T:test_before_connect()
+  lu.assertEquals({ client:new():recv_frame() }, { nil, nil, "failed to receive the first 2 bytes: closed" })
   local wb = client:new()
-  lu.assertEquals({ wb:recv_frame() }, { nil, nil, "not initialized yet" })
-  lu.assertEquals({ wb:send_text "x" }, { nil, "not initialized yet" })
-  lu.assertEquals({ wb:set_timeout(1) }, { nil, nil, "not initialized yet" })
-  lu.assertEquals({ wb:set_keepalive(1, 1) }, { nil, "not initialized" })
-  lu.assertEquals({ wb:close() }, { nil, "not initialized" })
+  lu.assertEquals({ wb:set_timeout(1) }, { 1 })
+  lu.assertEquals({ wb:set_keepalive(1, 1) }, { nil, "closed" })
+  lu.assertEquals({ wb:send_text "x" }, { nil, "failed to send frame: closed" })
+  lu.assertEquals({ wb:close() }, { nil, "fatal error already happened" })
+  lu.assertEquals({ client:new():close() }, { nil, "failed to send close frame: failed to send frame: closed" })
 end
 
 -- ---- frames ----------------------------------------------------------------------------
@@ -238,7 +239,7 @@ end
 function T:test_close_sends_one()
   local wb, record = self:connect()
   lu.assertEquals(wb:close(), 1)
-  lu.assertEquals({ wb:close() }, { nil, "not initialized" })
+  lu.assertEquals({ wb:send_text "x" }, { nil, "already closed" })
   record:wait "^close 1005 %- clean"
 end
 
@@ -264,7 +265,7 @@ end
 function T:test_keepalive()
   local wb, record = self:connect()
   lu.assertEquals(wb:set_keepalive(5000, 2), 1)
-  lu.assertEquals({ wb:send_text "x" }, { nil, "not initialized yet" })
+  lu.assertEquals({ wb:send_text "x" }, { nil, "failed to send frame: closed" })
   local again = client:new { timeout = 2000 }
   self.clients[#self.clients + 1] = again
   lu.assertEquals({ again:connect(self.uri) }, { 1, nil, "connection reused" })
