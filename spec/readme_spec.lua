@@ -74,12 +74,8 @@ end
 
 -- ---- the other sides ----------------------------------------------------------
 
--- Waits until somebody listens on the port, without touching it.
 local function listening(port)
-  local wanted = (":%04X 00000000:0000 0A"):format(port)
-  clock.wait(function()
-    return io.open("/proc/net/tcp"):read "a":find(wanted, 1, true) ~= nil
-  end, 10)
+  clock.wait(function() return peer.listens(port) end, 10)
 end
 
 local function url(port, target)

@@ -1,6 +1,7 @@
 ---@meta wsock
 
 -- lua/wsock/meta_adapter.lua -- the types of wsock.adapter; see meta.lua.
+-- luacheck: no max comment line length
 
 ---@class wsock
 ---@field adapter {luv: wsock.Adapter, cqueues: wsock.Adapter, copas: wsock.Adapter}
@@ -44,6 +45,8 @@ function Adapter.tick() end
 ---@field onmessage nil|fun(socket: wsock.AdapterSocket, data: string, kind: wsock.Kind)
 ---@field onclose nil|fun(socket: wsock.AdapterSocket, code: integer, reason: string, wasClean: boolean)
 ---@field onerror nil|fun(socket: wsock.AdapterSocket, message: string, code: string)
+---@field onframe nil|fun(socket: wsock.AdapterSocket, data: string, kind: wsock.FrameKind, final: boolean, code?: integer)
+---@field sendFrame fun(self: wsock.AdapterSocket, data: string, kind: wsock.FrameKind, final?: boolean): true?, string?, string?
 ---@field onping nil|fun(socket: wsock.AdapterSocket, data: string)
 ---@field onpong nil|fun(socket: wsock.AdapterSocket, data: string)
 ---@field ondrain nil|wsock.AdapterHandler

@@ -155,6 +155,27 @@ function M.run(command)
   return child:output(), code
 end
 
+--- Whether somebody listens on the port, without touching it.
+function M.listens(port)
+  local file <close> = assert(io.open "/proc/net/tcp")
+  return file:read "a":find((":%04X 00000000:0000 0A"):format(port), 1, true) ~= nil
+end
+
+--- Starts a program that must be told its port and waits until it listens;
+--- command(port) is what M.start is given.  The process and the port.  Somebody
+--- else may take the port first: then another one.
+function M.start_listening(command)
+  local message
+  for _ = 1, 5 do
+    local port = process.free_port()
+    local child = M.start(command(port))
+    M.wait(function() return child:code() or M.listens(port) end, "the start of " .. child.name)
+    if not child:code() then return child, port end
+    message = child:output()
+  end
+  error("it does not start: " .. message, 2)
+end
+
 --- Ends everything begun since the last cleanup.
 function M.cleanup()
   local list = begun

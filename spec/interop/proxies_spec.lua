@@ -82,34 +82,17 @@ local function write(path, text)
   file:close()
 end
 
--- Whether somebody listens on the port.
-local function listens(port)
-  local file = assert(io.open "/proc/net/tcp")
-  local text = file:read "a"
-  file:close()
-  return text:find((":%04X 00000000:0000 0A"):format(port), 1, true) ~= nil
-end
-
--- Starts a proxy in front of the backend; its port.  Somebody else may take
--- the port first: then another one.
+-- Starts a proxy in front of the backend; its port.
 function T:proxy(name, backend)
-  local message
-  for _ = 1, 5 do
-    local port = process.free_port()
-    local values = { folder = self.folder, port = port, backend = backend }
+  local port
+  self.child, port = peer.start_listening(function(free)
+    local values = { folder = self.folder, port = free, backend = backend }
     local path = self.folder .. "/" .. name .. ".conf"
     write(path, ((name == "nginx" and NGINX or HAPROXY):gsub("%$(%a+)%f[^%w_]", values)))
-    local command = name == "nginx" and { program "nginx", "-p", self.folder, "-c", path }
+    return name == "nginx" and { program "nginx", "-p", self.folder, "-c", path }
       or { program "haproxy", "-db", "-f", path }
-    local child = peer.start(command)
-    peer.wait(function() return child:code() or listens(port) end, "the start of " .. name)
-    if not child:code() then
-      self.child = child
-      return port
-    end
-    message = child:output()
-  end
-  error(name .. " does not start: " .. message)
+  end)
+  return port
 end
 
 function T:setUp()

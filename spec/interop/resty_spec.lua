@@ -141,11 +141,7 @@ local function read(path)
   return text
 end
 
-local function listens(port)
-  return read "/proc/net/tcp":find((":%04X 00000000:0000 0A"):format(port), 1, true) ~= nil
-end
-
--- Writes a program for both; the paths of the logs.
+-- Writes a program for both.
 function T:programs(name, text, values)
   values = values or {}
   local modules = {
@@ -159,17 +155,12 @@ function T:programs(name, text, values)
 end
 
 function T:start_nginx()
-  local message
-  for _ = 1, 5 do
-    local port = process.free_port()
-    local path = self.folder .. "/nginx.conf"
-    write(path, (NGINX:gsub("$(%a+)", { folder = self.folder, port = port })))
-    local child = peer.start { "/usr/sbin/nginx", "-p", self.folder, "-c", path }
-    peer.wait(function() return child:code() or listens(port) end, "the start of nginx")
-    if not child:code() then return port end
-    message = child:output()
-  end
-  error("nginx does not start: " .. message)
+  local path = self.folder .. "/nginx.conf"
+  local _, port = peer.start_listening(function(free)
+    write(path, (NGINX:gsub("$(%a+)", { folder = self.folder, port = free })))
+    return { "/usr/sbin/nginx", "-p", self.folder, "-c", path }
+  end)
+  return port
 end
 
 function T:setUp()
@@ -246,7 +237,7 @@ function T:test_server()
     assert(wsock.resty.server.listen { port = %d, handler = loadfile "%s/ours_serve.lua" })
     wsock.run()
   ]]):format(ours, self.folder) }
-  peer.wait(function() return listens(ours) end, "our server")
+  peer.wait(function() return peer.listens(ours) end, "our server")
   for name, input in pairs(SCENES) do
     local log, wire = self:play("nginx", nginx, input)
     local mine, sent = self:play("ours", ours, input)

@@ -7,16 +7,14 @@
 -- loop and the default loop turn by turns.
 
 local lu = require "luaunit"
+local bare = require "support.bare"
 local bytes = require "support.bytes"
 local clock = require "support.clock"
 local net = require "socket"
 local peer = require "interop.peer"
 local wsock = require "wsock"
 
-local MASK = "\1\2\3\4"
-
-local REQUEST = table.concat({ "GET /chat HTTP/1.1", "Host: h", "Upgrade: websocket", "Connection: Upgrade",
-  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13", "", "" }, "\r\n")
+local MASK, REQUEST = bare.MASK, bare.REQUEST
 
 return function(under)
   local T, adapter = {}, under.adapter
@@ -66,25 +64,7 @@ return function(under)
     return self.socket, record
   end
 
-  local function bare(port, text)
-    local tcp = assert(net.connect("127.0.0.1", port))
-    tcp:settimeout(0)
-    if text then tcp:send(text) end
-    return tcp
-  end
-
-  -- What bare TCP gets until the pattern is in it.
-  local function expect(tcp, pattern)
-    local got, ended = "", false
-    wait(function()
-      local some, why, part = tcp:receive(65536)
-      got = got .. (some or part)
-      ended = why == "closed"
-      return ended or got:find(pattern)
-    end, pattern)
-    if not got:find(pattern) then lu.fail(("no '%s' in '%s'"):format(pattern, got)) end
-    return got, ended
-  end
+  local function expect(tcp, pattern) return bare.expect(tcp, pattern, wait) end
 
   local function gone(socket)
     wait(function() return socket.over end, "the end of a connection")
@@ -213,6 +193,47 @@ return function(under)
     lu.assertEquals({ word, code }, { "CLOSED", 1006 })
   end
 
+  -- The URL is what the far end is told, no more.
+  function T:test_a_stream_that_is_there_already()
+    local _, port, record = peer.echo { origins = "*" }
+    self.socket = run(function()
+      return assert(adapter.connect("wss://example.com/x", { stream = under.stream(port) }))
+    end)
+    wait(function() return record.socket end)
+    lu.assertEquals({ record.socket.request.headers.host, record.socket.url }, { "example.com", "/x" })
+    run(function()
+      self.socket:send "a"
+      lu.assertEquals(self.socket:receive(5), "a")
+    end)
+  end
+
+  function T:test_frame_mode()
+    local socket, record = connect(self, { frames = true })
+    record.socket:send("a", "text", { final = false })
+    record.socket:ping "p"
+    record.socket:send "b"
+    record.socket:close(3000, "bye")
+    run(function()
+      lu.assertEquals({ socket:receive() }, { "a", "text", false })
+      lu.assertEquals({ socket:receive() }, { "p", "ping", true })
+      lu.assertEquals({ socket:receive() }, { "b", "continuation", true })
+      lu.assertEquals({ socket:receive() }, { "bye", "close", true, 3000 })
+      lu.assertTrue(socket:sendFrame("", "close"))
+      lu.assertEquals({ select(3, socket:receive()) }, { "CLOSED", 3000, "bye" })
+    end)
+    wait(function() return record:has "^close 1005" end)
+  end
+
+  function T:test_a_frame_that_is_wrong_is_known_at_once()
+    local answer
+    local _, port = listen(self, { frames = true, handler = function(socket)
+      answer = table.pack(socket:receive())
+    end })
+    self.bare = { bare.connect(port, REQUEST .. "\x81\x01x") }
+    wait(function() return answer end)
+    lu.assertEquals({ answer[2], answer[3] }, { "frame from the client is not masked", "CLOSED" })
+  end
+
   -- ---- back-pressure ------------------------------------------------------------------
 
   function T:test_who_does_not_receive_stops_the_peer()
@@ -316,7 +337,7 @@ return function(under)
 
   function T:test_gates()
     local function get(port, head) -- status line of what answers
-      local tcp <close> = setmetatable({ tcp = bare(port, head) }, { __close = function(t) t.tcp:close() end })
+      local tcp <close> = setmetatable({ tcp = bare.connect(port, head) }, { __close = function(t) t.tcp:close() end })
       return expect(tcp.tcp, "\r\n\r\n"):match "^HTTP/1.1 (%d+)", tcp
     end
     local _, port = listen(self, { verify = function(request)
@@ -337,9 +358,9 @@ return function(under)
     local _, port = listen(self, { origins = { "http://a" }, onrequest = function(request)
       return 200, { ["X-A"] = "1" }, request.path
     end })
-    local tcp = bare(port, "GET /p HTTP/1.1\r\nHost: h\r\n\r\n")
+    local tcp = bare.connect(port, "GET /p HTTP/1.1\r\nHost: h\r\n\r\n")
     lu.assertStrContains(expect(tcp, "/p$"), "X-A: 1\r\n")
-    local other = bare(port, (REQUEST:gsub("Host", "Origin: http://a\r\nHost", 1)))
+    local other = bare.connect(port, (REQUEST:gsub("Host", "Origin: http://a\r\nHost", 1)))
     expect(other, "HTTP/1.1 101")
     self.bare = { tcp, other }
   end
@@ -347,7 +368,7 @@ return function(under)
   -- RFC 6455 7.1.1: the server ends TCP first, and waits for the client's end.
   function T:test_the_server_ends_first()
     local _, port = listen(self, {})
-    local tcp = bare(port, REQUEST)
+    local tcp = bare.connect(port, REQUEST)
     self.bare = { tcp }
     expect(tcp, "\r\n\r\n")
     tcp:send(bytes.frame { op = 8, payload = "\3\232bye", mask = MASK })
@@ -366,7 +387,7 @@ return function(under)
 
   function T:test_a_client_that_only_ends_its_own_direction()
     local _, port = listen(self, {})
-    local tcp = bare(port, REQUEST)
+    local tcp = bare.connect(port, REQUEST)
     self.bare = { tcp }
     expect(tcp, "\r\n\r\n")
     tcp:send(bytes.frame { op = 1, payload = "last", mask = MASK }

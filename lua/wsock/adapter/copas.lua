@@ -12,7 +12,7 @@ local tasks = require "wsock.adapter.tasks"
 
 local M = {}
 
-local HANDLERS = shared.names { "handler" }
+local HANDLERS = shared.names { "handler", "receiveQueue", "stream" }
 
 -- ---- waiting ------------------------------------------------------------------------
 
@@ -133,10 +133,12 @@ end
 --- Connects and waits until the connection is open; in a task of copas.  The
 -- name is looked up by LuaSocket, which waits for it.
 -- @param url ws: or http:
--- @param options those of `wsock.protocol.client`, and receiveQueue
+-- @param options those of `wsock.protocol.client`, receiveQueue, and stream, a
+-- connected socket of LuaSocket's to be used
 -- @return socket, or nil, message, code
 function M.connect(url, options)
-  local conn, host, port = shared.client(url, options, loop.now(), shared.names { "receiveQueue" })
+  local conn, host, port = shared.client(url, options, loop.now(), HANDLERS)
+  if not host then return start(options.stream, conn, options) end
   local sock = net.tcp()
   if copas.settimeout then copas.settimeout(sock, options and options.handshakeTimeout or 10) end
   local ok, why = copas.connect(sock, host, port)

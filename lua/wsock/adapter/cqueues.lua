@@ -11,7 +11,7 @@ local tasks = require "wsock.adapter.tasks"
 
 local M = {}
 
-local HANDLERS = shared.names { "handler", "onerror", "receiveQueue" }
+local HANDLERS = shared.names { "handler", "receiveQueue", "stream" }
 
 local loop = { now = cqueues.monotime, slot = condition.new }
 
@@ -70,10 +70,12 @@ end
 
 --- Connects and waits until the connection is open; in a coroutine of cqueues.
 -- @param url ws: or http:
--- @param options those of `wsock.protocol.client`, and receiveQueue
+-- @param options those of `wsock.protocol.client`, receiveQueue, and stream, a
+-- connected socket of cqueues to be used (with starttls behind it, say)
 -- @return socket, or nil, message, code
 function M.connect(url, options)
   local conn, host, port = shared.client(url, options, loop.now(), HANDLERS)
+  if not host then return tasks.start(loop, transport(options.stream), conn, options) end
   local sock = net.connect { host = host, port = port, nodelay = true }
   sock:onerror(function(_, _, why) return why end)
   local ok, why = sock:connect(options and options.handshakeTimeout or 10)

@@ -3,8 +3,8 @@
 -- A socket's handlers are its `on…` fields: `onopen(socket)`,
 -- `onmessage(socket, data, kind)`, `onclose(socket, code, reason, wasClean)`,
 -- `onerror(socket, message, code)`, `onping(socket, data)`, `onpong(socket,
--- data)`, `ondrain(socket)`; they are taken from the options and may be set
--- later.
+-- data)`, `ondrain(socket)`, and with the option `frames` `onframe(socket, data,
+-- kind, final, code)`; they are taken from the options and may be set later.
 -- @module wsock.adapter.luv
 
 local uv = require "luv"
@@ -13,7 +13,8 @@ local shared = require "wsock.adapter.shared"
 local M = {}
 
 local HANDLERS = shared.names {
-  "onopen", "onmessage", "onclose", "onerror", "onping", "onpong", "ondrain", "onconnection",
+  "onopen", "onmessage", "onclose", "onerror", "onping", "onpong", "ondrain", "onconnection", "onframe",
+  "stream",
 }
 
 local function now() return uv.hrtime() / 1e9 end
@@ -119,13 +120,13 @@ end
 -- rest is done; a server's socket is closed for it.
 function pull(self)
   local conn = self.conn
-  for name, a, b, c in conn.next, conn do
+  for name, a, b, c, d in conn.next, conn do
     if name == "error" and self.why then a, b = self.why[1], self.why[2] end
     local fn = self["on" .. name]
     if name == "open" and self.server then fn = self.onconnection end
     if on[name] then
       on[name](self)
-    elseif fn and not call(self, fn, self, a, b, c) and self.server then
+    elseif fn and not call(self, fn, self, a, b, c, d) and self.server then
       conn:close(1011, "internal error")
     end
   end
@@ -138,7 +139,7 @@ end
 -- ---- the socket -----------------------------------------------------------------------
 
 -- The verbs of the protocol object.
-for _, name in ipairs { "send", "ping", "pong", "close", "terminate", "pause", "resume" } do
+for _, name in ipairs { "send", "sendFrame", "ping", "pong", "close", "terminate", "pause", "resume" } do
   Socket[name] = function(self, ...)
     local conn = self.conn
     conn:tick(now())
@@ -187,10 +188,16 @@ end
 
 --- Connects; everything else is told by handlers.
 -- @param url ws: or http:
--- @param options those of `wsock.protocol.client`, and handlers
+-- @param options those of `wsock.protocol.client`, handlers, and stream, a
+-- connected uv_tcp or uv_pipe to be used
 -- @return socket
 function M.connect(url, options)
   local conn, host, port = shared.client(url, options, now(), HANDLERS)
+  if not host then
+    local self = socket(options.stream, conn, options)
+    connected(self)
+    return self
+  end
   local self = socket(uv.new_tcp(), conn, options or {})
   uv.getaddrinfo(host, tostring(port), { socktype = "stream" }, function(err, list)
     if self.handle:is_closing() then return end

@@ -32,17 +32,18 @@ function M.names(list)
   return set
 end
 
---- A client's connection, its host and its port.  Raises when URL or options
--- cannot be right.
--- @param url ws: or http:
+--- A client's connection, its host and its port; only the connection when the
+-- options have a connected `stream`.  Raises when URL or options cannot be right.
+-- @param url ws: or http:; with a stream any
 -- @param options of the adapter and of `wsock.protocol.client`
 -- @param now seconds by the loop's clock
 -- @param handlers names that are the adapter's
 function M.client(url, options, now, handlers)
   local conn = core.protocol.client(url, options_of(options, now, handlers))
   local uri = core.wire.uri.parse(url)
-  if uri.secure then error("connect: " .. uri.scheme .. ": adapters have no TLS", 3) end
-  if uri.path then error("connect: adapters have no unix sockets", 3) end
+  if options and options.stream then return conn end -- how it came to be is its owner's affair
+  if uri.secure then error("connect: " .. uri.scheme .. ": adapters have no TLS; give a stream that has", 3) end
+  if uri.path then error("connect: adapters have no unix sockets; give a stream", 3) end
   return conn, (uri.host:gsub("^%[(.*)%]$", "%1")), uri.port
 end
 

@@ -38,11 +38,14 @@ function on.request(self)
   self.conn:respond(500)
 end
 
-function on.message(self, data, kind)
+-- A message is data and kind; a frame also final, and perhaps a close code.
+function on.message(self, data, kind, final, code)
   self.last = self.last + 1
-  self.queue[self.last] = { data, kind }
+  self.queue[self.last] = { data, kind, final, code }
   if self.last - self.first + 1 >= self.most then self.conn:pause() end
 end
+
+on.frame = on.message
 
 function on.drain(self) self.room:signal() end
 
@@ -55,9 +58,9 @@ function on.close(self, code, reason, clean)
 end
 
 local function tell(self)
-  for name, a, b, c in self.conn.next, self.conn do
+  for name, a, b, c, d in self.conn.next, self.conn do
     if on[name] then
-      on[name](self, a, b, c)
+      on[name](self, a, b, c, d)
       self.news:signal()
     end
   end
@@ -139,10 +142,11 @@ end
 
 -- ---- the socket -----------------------------------------------------------------
 
--- What a finished connection says.
+-- What a finished connection says; in frame mode one that failed is finished.
 local function ended(self)
   local over, fault = self.over, self.fault
-  return nil, fault and fault[1] or "the connection is closed", "CLOSED", over.code, over.reason
+  return nil, fault and fault[1] or "the connection is closed", "CLOSED", over and over.code or 1006,
+    over and over.reason or ""
 end
 
 --- Queues a message and waits while more than highWaterMark bytes wait.
@@ -156,7 +160,8 @@ function Socket:send(data, kind, options)
   return ok, message, code
 end
 
---- The next message: data, kind; or nil, message, "TIMEOUT" (nothing is lost);
+--- The next message: data, kind; with the option `frames` the next frame:
+-- data, kind, final, and a close code if it has one; or nil, message, "TIMEOUT" (nothing is lost);
 -- or nil, message, "CLOSED", close code, reason.
 -- @param timeout seconds; none: as long as it takes
 function Socket:receive(timeout)
@@ -164,7 +169,7 @@ function Socket:receive(timeout)
   local deadline = timeout and now() + timeout
   while self.first > self.last do
     local left = deadline and deadline - now()
-    if self.over then return ended(self) end
+    if self.over or self.fault then return ended(self) end
     if left and left <= 0 then return nil, "receive: no message came in time", "TIMEOUT" end
     self.news:wait(left)
   end
@@ -176,7 +181,7 @@ function Socket:receive(timeout)
     round(self)
     self.income:signal()
   end
-  return message[1], message[2]
+  return table.unpack(message)
 end
 
 --- Iterates over the messages: data, kind.
@@ -185,7 +190,7 @@ function Socket:messages()
 end
 
 -- The verbs that pass straight on.
-for _, name in ipairs { "ping", "pong", "close", "terminate" } do
+for _, name in ipairs { "ping", "pong", "close", "terminate", "sendFrame" } do
   Socket[name] = function(self, ...)
     self.conn:tick(self.loop.now())
     local ok, message, code = self.conn[name](self.conn, ...)

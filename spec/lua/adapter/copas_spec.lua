@@ -12,6 +12,7 @@ local raised
 
 local T = require "support.adapter_cases" {
   adapter = adapter,
+  stream = function(port) return require "socket".connect("127.0.0.1", port) end,
   spawn = copas.addthread,
   step = function() -- an old copas prints what is raised
     local say = print

@@ -8,6 +8,11 @@ local raised
 
 local T = require "support.adapter_cases" {
   adapter = adapter,
+  stream = function(port)
+    local sock = require "cqueues.socket".connect("127.0.0.1", port)
+    sock:connect()
+    return sock
+  end,
   spawn = function(fn) controller:wrap(fn) end,
   step = function()
     local ok, message = controller:step(0)

@@ -2,6 +2,7 @@
 
 local lu = require "luaunit"
 local adapter = require "wsock.adapter.luv"
+local bare = require "support.bare"
 local bytes = require "support.bytes"
 local clock = require "support.clock"
 local net = require "socket"
@@ -11,9 +12,7 @@ local wsock = require "wsock"
 
 local T = {}
 
-local MASK = "\1\2\3\4"
-local REQUEST = table.concat({ "GET /chat HTTP/1.1", "Host: h", "Upgrade: websocket", "Connection: Upgrade",
-  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13", "", "" }, "\r\n")
+local MASK, REQUEST = bare.MASK, bare.REQUEST
 
 local function pump()
   uv.run "nowait"
@@ -86,24 +85,7 @@ function T:listen(more)
   return ("ws://127.0.0.1:%d/chat"):format(port), port, record
 end
 
-local function bare(port, text)
-  local tcp = assert(net.connect("127.0.0.1", port))
-  tcp:settimeout(0)
-  tcp:send(text)
-  return tcp
-end
-
-local function expect(tcp, pattern)
-  local got, ended = "", false
-  wait(function()
-    local some, why, part = tcp:receive(65536)
-    got = got .. (some or part)
-    ended = why == "closed"
-    return ended or got:find(pattern)
-  end, pattern)
-  if not got:find(pattern) then lu.fail(("no '%s' in '%s'"):format(pattern, got)) end
-  return got, ended
-end
+local function expect(tcp, pattern) return bare.expect(tcp, pattern, wait) end
 
 function T:tearDown()
   if self.server then self.server:close() end
@@ -143,6 +125,21 @@ function T:test_handlers_may_be_set_later()
   far.socket:send "x"
   wait(function() return got end)
   lu.assertEquals(got, { true, "x" })
+end
+
+function T:test_a_stream_that_is_there_already()
+  local _, port, far = peer.echo()
+  local options, record = recorder()
+  local tcp, there = uv.new_tcp(), false
+  tcp:connect("127.0.0.1", port, function() there = true end)
+  wait(function() return there end)
+  options.stream = tcp
+  self.open[1] = adapter.connect("wss://example.com/x", options)
+  heard(record, "^open")
+  wait(function() return far.socket end)
+  lu.assertEquals(far.socket.request.headers.host, "example.com")
+  self.open[1]:send "a"
+  heard(record, "^text a")
 end
 
 function T:test_the_server_closes()
@@ -211,6 +208,19 @@ function T:test_time()
   far.socket:pause()
   heard(dead, "^error TIMEOUT")
   heard(dead, "^close 1006")
+end
+
+function T:test_frame_mode()
+  local socket, record, far = self:connect { frames = true, onframe = function(s, data, kind, final, code)
+    s.got = ("%s|%s %s %s %s"):format(s.got or "", data, kind, final, code)
+  end }
+  far.socket:send("a", "text", { final = false })
+  far.socket:send "b"
+  far.socket:close(3000, "bye")
+  wait(function() return (socket.got or ""):find "bye" end)
+  lu.assertEquals(socket.got, "|a text false nil|b continuation true nil|bye close true 3000")
+  socket:sendFrame("", "close")
+  heard(record, "^close 3000 bye true")
 end
 
 -- ---- back-pressure --------------------------------------------------------------------
@@ -296,7 +306,7 @@ end
 function T:test_gates()
   local _, port = self:listen { verify = function(request) return request.headers["x-token"] == "t", 401 end }
   local function status(head)
-    local tcp = bare(port, head)
+    local tcp = bare.connect(port, head)
     local got = expect(tcp, "\r\n\r\n"):match "^HTTP/1.1 (%d+)"
     tcp:close()
     return got
@@ -311,7 +321,7 @@ end
 
 function T:test_plain_requests()
   local _, port = self:listen { onrequest = function(request) return 200, { ["X-A"] = "1" }, request.path end }
-  local tcp = bare(port, "GET /p HTTP/1.1\r\nHost: h\r\n\r\n")
+  local tcp = bare.connect(port, "GET /p HTTP/1.1\r\nHost: h\r\n\r\n")
   lu.assertStrContains(expect(tcp, "/p$"), "X-A: 1\r\n")
   tcp:close()
 end
@@ -319,7 +329,7 @@ end
 -- RFC 6455 7.1.1
 function T:test_the_server_ends_first()
   local _, port, record = self:listen {}
-  local tcp = bare(port, REQUEST)
+  local tcp = bare.connect(port, REQUEST)
   expect(tcp, "\r\n\r\n")
   tcp:send(bytes.frame { op = 8, payload = "\3\232bye", mask = MASK })
   local got, ended = expect(tcp, "\3\232bye")
@@ -335,7 +345,7 @@ end
 
 function T:test_a_server_of_a_broken_peer()
   local _, port, record = self:listen {}
-  local tcp = bare(port, REQUEST .. "\xff\xff")
+  local tcp = bare.connect(port, REQUEST .. "\xff\xff")
   local got = expect(tcp, "\x88.\3\234")
   lu.assertStrContains(got, "101")
   tcp:close()

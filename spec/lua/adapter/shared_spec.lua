@@ -32,8 +32,15 @@ function T:test_client()
   lu.assertEquals({ select(2, shared.client("http://a.example", nil, 0, handlers)) }, { "a.example", 80 })
 end
 
+function T:test_client_over_a_stream()
+  local handlers = shared.names { "stream" }
+  for _, url in ipairs { "wss://h", "ws+unix:/x:/", "ws://h" } do
+    lu.assertEquals(select("#", shared.client(url, { stream = {} }, 0, handlers)), 1)
+  end
+end
+
 function T:test_client_misuse()
-  for url, why in pairs { ["wss://h"] = "wss: adapters have no TLS", ["https://h"] = "no TLS",
+  for url, why in pairs { ["wss://h"] = "wss: adapters have no TLS; give a stream", ["https://h"] = "no TLS",
     ["ws+unix:/x:/"] = "no unix sockets", ["x"] = "SyntaxError" } do
     lu.assertErrorMsgContains(why, shared.client, url, nil, 0, {})
   end
