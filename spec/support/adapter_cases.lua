@@ -398,6 +398,19 @@ return function(under)
     wait(function() return self.tasks == 0 end)
   end
 
+  function T:test_no_more_than_maxConnections()
+    local url = listen(self, { maxConnections = 1 })
+    local socket, record = peer.connect(url)
+    heard(record, "^open")
+    local _, second = peer.connect(url)
+    heard(second, "^close 1006")
+    socket:close()
+    wait(function() return self.tasks == 0 end)
+    local again, third = peer.connect(url)
+    heard(third, "^open")
+    again:close()
+  end
+
   function T:test_the_address_is_taken()
     local _, port = listen(self, {})
     local ok, message, code = run(function() return adapter.listen { port = port, handler = print } end)

@@ -174,7 +174,7 @@ function Server:close()
 end
 
 --- Listens; each connection's `handler(socket)` runs in a task of its own.
--- @param options host, port, handler, backlog, origins, protocols, verify,
+-- @param options host, port, handler, backlog, maxConnections, origins, protocols, verify,
 -- onrequest, and those of `wsock.protocol.server`
 -- @return server, or nil, message, code
 function M.listen(options)
@@ -182,8 +182,9 @@ function M.listen(options)
   local host, port = options.host or "127.0.0.1", options.port
   local sock, why = net.bind(host, port, options.backlog or 511)
   if not sock then return failed("listen", host, port, why) end
-  copas.addserver(sock, function(client) tasks.serve(M.accept, client, options) end, 0)
-  return setmetatable({ sock = sock }, Server)
+  local server = setmetatable({ sock = sock, count = 0 }, Server)
+  copas.addserver(sock, function(client) tasks.serve(server, M.accept, client, options) end, 0)
+  return server
 end
 
 return M

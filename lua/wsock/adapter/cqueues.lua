@@ -115,7 +115,7 @@ local function accept(server, controller, options)
   while not server.closed do
     local client, why = sock:accept(nil, 0)
     if client then
-      controller:wrap(tasks.serve, M.accept, client, options)
+      controller:wrap(tasks.serve, server, M.accept, client, options)
     elseif why == errno.ETIMEDOUT then
       cqueues.poll { pollfd = sock:pollfd(), events = "r" }
     else
@@ -126,7 +126,7 @@ end
 
 --- Listens; each connection's `handler(socket)` runs in a coroutine of its own.
 -- @param options host, port, handler, loop (a controller; else the one that
--- runs), origins, protocols, verify, onrequest, and those of
+-- runs), maxConnections, origins, protocols, verify, onrequest, and those of
 -- `wsock.protocol.server`
 -- @return server, or nil, message, code
 function M.listen(options)
@@ -140,7 +140,7 @@ function M.listen(options)
     return failed("listen", host, port, why)
   end
   local controller = options.loop or cqueues.running()
-  local server = setmetatable({ sock = sock }, Server)
+  local server = setmetatable({ sock = sock, count = 0 }, Server)
   controller:wrap(accept, server, controller, options)
   return server
 end

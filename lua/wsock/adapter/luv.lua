@@ -31,6 +31,7 @@ local function drop(self)
   if self.handle:is_closing() then return end
   self.timer:close()
   self.handle:close(function()
+    if self.of then self.of.count = self.of.count - 1 end
     self.conn:closed()
     pull(self)
   end)
@@ -237,21 +238,32 @@ function Server:close()
   if not self.handle:is_closing() then self.handle:close() end
 end
 
+-- Takes a connection that waits, if there is room for one more.
+local function take(server, options)
+  local client = uv.new_tcp()
+  if server.handle:accept(client) and server.count < (options.maxConnections or shared.MOST) then
+    server.count = server.count + 1
+    M.accept(client, options).of = server
+  else
+    client:close()
+  end
+end
+
 --- Listens.
 -- @param options host, port, backlog, handlers, `onconnection(socket)`,
--- origins, protocols, verify, onrequest, and those of `wsock.protocol.server`
+-- maxConnections, origins, protocols, verify, onrequest, and those of `wsock.protocol.server`
 -- @return server, or nil, message, code
 function M.listen(options)
   shared.server(options, 0, HANDLERS) -- raises if they cannot be right
   local handle, host = uv.new_tcp(), options.host or "127.0.0.1"
+  local server = setmetatable({ handle = handle, count = 0 }, Server)
   local ok, message, code = handle:bind(host, options.port)
   if ok then
     ok, message, code = handle:listen(options.backlog or 511, function(err)
-      local client = uv.new_tcp()
-      if not err and handle:accept(client) then M.accept(client, options) else client:close() end
+      if not err then take(server, options) end
     end)
   end
-  if ok then return setmetatable({ handle = handle }, Server) end
+  if ok then return server end
   handle:close()
   return nil, ("listen %s:%s: %s"):format(host, options.port, message), code
 end

@@ -10,10 +10,13 @@ local M = {}
 -- as waiting, for `bufferedAmount`, `highWaterMark` and `sendTimeout`.
 M.PIECE = 65536
 
+--- Connections of one server, as of wsock's own, when maxConnections is not given.
+M.MOST = 10000
+
 -- The options of an adapter, which the protocol object would not know.
 local own = {
   host = true, port = true, backlog = true, loop = true, receiveQueue = true,
-  origins = true, protocols = true, verify = true, onrequest = true,
+  maxConnections = true, origins = true, protocols = true, verify = true, onrequest = true,
 }
 
 -- The protocol object's options: all but the adapter's own and those named.

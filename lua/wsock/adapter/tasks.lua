@@ -202,11 +202,18 @@ end
 
 Socket.__close = function(self) self:close() end
 
+-- Counts a connection of a server for as long as its task runs.
+local counted = { __close = function(entry) entry.server.count = entry.server.count - 1 end }
+
 --- A server's connection from its first to its last byte: `options.handler`
 -- gets the socket, which is closed behind it, with 1011 if it raised; the error
 -- then goes on to the loop.
+-- @param server has count, the connections there are
 -- @param accept the adapter's, for (client, options)
-function M.serve(accept, client, options)
+function M.serve(server, accept, client, options)
+  if server.count >= (options.maxConnections or shared.MOST) then return client:close() end
+  server.count = server.count + 1
+  local entry <close> = setmetatable({ server = server }, counted) -- luacheck: ignore 211
   local socket = accept(client, options)
   if not socket then return end
   local ok, message = xpcall(options.handler, debug.traceback, socket)

@@ -375,6 +375,18 @@ function T:test_accept_takes_any_stream()
   heard(record, "^close 1006")
 end
 
+function T:test_no_more_than_maxConnections()
+  local url, _, record = self:listen { maxConnections = 1 }
+  local socket, first = peer.connect(url)
+  heard(first, "^open")
+  local _, second = peer.connect(url)
+  heard(second, "^close 1006")
+  socket:close()
+  heard(record, "^close")
+  local _, third = peer.connect(url)
+  heard(third, "^open")
+end
+
 function T:test_the_address_is_taken()
   local _, port = self:listen {}
   local ok, message, code = adapter.listen { port = port }

@@ -48,7 +48,8 @@ function T:test_client_misuse()
 end
 
 function T:test_server_knows_its_own_options()
-  local options = { host = "", port = 1, backlog = 2, loop = {}, receiveQueue = 1, origins = "*", protocols = {},
+  local options = { host = "", port = 1, backlog = 2, loop = {}, receiveQueue = 1,
+    maxConnections = 9, origins = "*", protocols = {},
     verify = print, onrequest = print, mine = 1, maxPayload = 100 }
   lu.assertNotNil(shared.server(options, 0, { mine = true }))
   lu.assertErrorMsgContains("unknown option 'mine'", shared.server, options, 0, {})

@@ -232,9 +232,18 @@ function T:test_serve_closes_and_raises()
     close = function(_, ...) said[#said + 1] = table.concat({ ... }, " ") end,
     receive = function() said[#said + 1] = "receive" end,
   }
-  tasks.serve(function(client, options) return client == 1 and options and socket end, 1, { handler = function() end })
-  lu.assertErrorMsgContains("oh", tasks.serve, function() return socket end, 1, { handler = function() error "oh" end })
-  lu.assertNil(tasks.serve(function() return nil end, 1, {}))
+  local server = { count = 0 }
+  tasks.serve(server, function(client, options)
+    lu.assertEquals({ client, server.count }, { 1, 1 })
+    return options and socket
+  end, 1, { handler = function() end })
+  lu.assertErrorMsgContains("oh", tasks.serve, server, function() return socket end, 1,
+    { handler = function() error "oh" end })
+  lu.assertNil(tasks.serve(server, function() return nil end, 1, {}))
+  lu.assertEquals(server.count, 0)
+  local closed
+  tasks.serve({ count = 3 }, error, { close = function() closed = true end }, { maxConnections = 3 })
+  lu.assertTrue(closed)
   lu.assertEquals(said, { "1000", "receive", "1011 internal error", "receive" })
 end
 
