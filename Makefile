@@ -168,10 +168,6 @@ uninstall:
 	rm -f "$(COMMAND)" "$(CDIR)/wsock/core.so" $(LUAS:lua/%="$(LDIR)/%")
 	-@find "$(CDIR)/wsock" "$(LDIR)/wsock" -depth -type d -empty -delete
 
-doc:
-	$(NEED) build doc
-	ldoc -p wsock -t "wsock reference" -f markdown -d build/doc lua
-
 clean:
 	@[ ! -d build ] || find build -mindepth 1 -maxdepth 1 ! -name node \
 	    -exec rm -rf {} +

@@ -24,13 +24,13 @@ local function modules(prefix)
   return setmetatable({}, { __index = function(_, name) return require(prefix .. name) end })
 end
 
---- The connection under other loops: `adapter.luv`, `.cqueues`, `.copas`.
+-- The connection under other loops: `adapter.luv`, `.cqueues`, `.copas`.
 M.adapter = modules "wsock.adapter."
 
---- lua-resty-websocket's API: `resty.client`, `resty.server`.
+-- lua-resty-websocket's API: `resty.client`, `resty.server`.
 M.resty = modules "wsock.resty."
 
---- The states of a socket, as in the browser.
+-- The states of a socket, as in the browser.
 M.CONNECTING, M.OPEN, M.CLOSING, M.CLOSED = 0, 1, 2, 3
 
 -- `wsock.onerror` is the default loop's; everything else of the module is fixed, so that a misspelt

@@ -41,3 +41,10 @@ $(OUT)/tidy/%.ok: csrc/%.c $(HDR) .clang-tidy
 
 format:
 	clang-format -i $(CFILES)
+
+# The reference by LDoc: of what runs; meta*.lua is for editors.
+doc:
+	$(NEED) build doc
+	@rm -rf build/doc.lua && mkdir -p build && cp -r lua build/doc.lua
+	@rm build/doc.lua/wsock/meta*.lua
+	ldoc -p wsock -t "wsock reference" -f markdown -d build/doc build/doc.lua

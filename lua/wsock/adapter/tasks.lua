@@ -210,6 +210,8 @@ local counted = { __close = function(entry) entry.server.count = entry.server.co
 -- then goes on to the loop.
 -- @param server has count, the connections there are
 -- @param accept the adapter's, for (client, options)
+-- @param client what it accepts
+-- @param options of the server
 function M.serve(server, accept, client, options)
   if server.count >= (options.maxConnections or shared.MOST) then return client:close() end
   server.count = server.count + 1
