@@ -12,6 +12,11 @@ local PERIOD = 0.5 -- seconds between two looks at the file
 -- Functions among the options that are no handlers; the server has them from its start, so it is given ours.
 local asked = { "verify", "protocols", "origins" }
 
+-- Handlers of one socket.
+local by_socket = {
+  onconnection = true, onmessage = true, onclose = true, onerror = true, onping = true, onpong = true, ondrain = true,
+}
+
 local function read(path)
   local file <close>, message = io.open(path, "rb")
   if not file then return nil, message end
@@ -33,8 +38,12 @@ end
 
 -- ---- again ------------------------------------------------------------------------
 
+-- Whether two options are alike, as far as can be seen: functions never differ, nor objects of one class.
 local function same(a, b)
-  if type(a) ~= "table" or type(b) ~= "table" then return a == b or type(a) == "function" and type(b) == "function" end
+  if type(a) ~= type(b) then return false end
+  if type(a) == "function" then return true end
+  if type(a) ~= "table" then return a == b end
+  if getmetatable(a) then return getmetatable(a) == getmetatable(b) end
   for key, value in pairs(a) do
     if not same(value, b[key]) then return false end
   end
@@ -77,15 +86,43 @@ local function differences(old, new)
   return list
 end
 
-function Exec:reload(text)
+-- The handlers of a file with a router are those of its routes: a socket stays with those it came to.
+function Exec:handlers(options)
+  local handlers = self.dress(options)
+  if not options.router then return handlers end
+  local shared = {}
+  for name, fn in pairs(handlers) do
+    shared[name] = fn
+    if by_socket[name] then
+      shared[name] = function(socket, ...)
+        local own = self.owner[socket] or handlers
+        if name == "onconnection" then self.owner[socket] = handlers end
+        if own[name] then return own[name](socket, ...) end
+      end
+    end
+  end
+  return shared
+end
+
+-- Runs the text and gives the server what it returns; what is wrong with it, if anything.
+function Exec:replace(text)
   local new, message = self:run(text)
-  if not new then return self.note("wsock: %s\nwsock: what was there before goes on", message) end
-  local old = self.options
-  local ok, why = set_handlers(self.server, self.dress(old), self.dress(new))
-  if not ok then return self.note("wsock: %s: %s\nwsock: what was there before goes on", self.path, why) end
-  self.options = new
+  if not new then return message end
+  local ok, handlers = pcall(self.handlers, self, new)
+  if not ok then return handlers end
+  ok, message = set_handlers(self.server, self.current, handlers)
+  if not ok then return message end
+  self.options, self.current = new, handlers
+end
+
+function Exec:reload(text)
+  local fault = self:replace(text)
+  if fault then
+    if not fault:find(self.path, 1, true) then fault = self.path .. ": " .. fault end
+    return self.note("wsock: %s\nwsock: what was there before goes on", fault)
+  end
   self.note("reloaded %s", self.path)
-  local list = differences(self.first, new)
+  local list = differences(self.first, self.options)
   if #list > 0 then self.note("wsock: takes a new start: %s", table.concat(list, ", ")) end
 end
 
@@ -102,7 +139,8 @@ end
 --- The options the server starts with.
 function Exec:settings()
   local settings = {}
-  for key, value in pairs(self.dress(self.options)) do settings[key] = value end
+  self.current = self:handlers(self.options)
+  for key, value in pairs(self.current) do settings[key] = value end
   for _, key in ipairs(asked) do
     if type(settings[key]) == "function" then
       settings[key] = function(...)
@@ -121,6 +159,7 @@ end
 -- @treturn table with `settings()`, `watch()`, and a field `server` to be set; or nil and what is wrong with the file
 function M.open(path, note, dress)
   local self = setmetatable({ path = path, note = note, dress = dress }, Exec)
+  self.owner = setmetatable({}, { __mode = "k" }) -- socket: the handlers it came to, when there is a router
   local message
   self.text, message = read(path)
   if not self.text then return nil, message end

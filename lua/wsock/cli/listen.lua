@@ -115,6 +115,8 @@ local function dresser(options, words)
     local t = {}
     for key, value in pairs(settings) do t[key] = value end
     for key, value in pairs(own) do t[key] = value end
+    local router = t.router
+    if type(router) == "table" and router.options then t = router:options(t) end -- now handlers like any
     if options.verbose then tell(t) end
     return t
   end
@@ -131,7 +133,7 @@ local function open(options, words)
   elseif options.broadcast then
     function settings.onmessage(socket, data, kind) server:broadcast(data, kind, { except = socket }) end
   end
-  ok, server, message = pcall(wsock.listen, exec and exec:settings() or dress(settings))
+  ok, server, message = pcall(function() return wsock.listen(exec and exec:settings() or dress(settings)) end)
   if not ok then flags.usage("%s", server) end
   if server and exec then
     exec.server = server

@@ -113,6 +113,30 @@ function T:test_a_bad_change_changes_nothing()
   ask(socket, record, "a", "text a2")
 end
 
+function T:test_a_router()
+  local text = [[
+    local router = require "wsock".router()
+    router:ws("/a", { onmessage = function(s, data) s:send(data .. "a%d") end })
+    router:get("/b", function(_, response) response:send(200, nil, "b%d") end)
+    return { router = router }]]
+  self:write(text:gsub("%%d", "1"))
+  local url = self:start("0", "--watch", "-v")
+  local socket, record = connect(url .. "a")
+  ask(socket, record, "x", "text xa1")
+  self:write(text:gsub("%%d", "2"))
+  self:expect "reloaded"
+  ask(socket, record, "x", "text xa1") -- it stays with the routes it came by
+  local newer, its = connect(url .. "a")
+  ask(newer, its, "x", "text xa2")
+  local get = { "curl", "-s", "--noproxy", "*", (url:gsub("^ws", "http")) .. "b" }
+  lu.assertEquals(peer.run(get), "b2")
+  self:write "return { router = require 'wsock'.router(), onmessage = print }"
+  self:expect "'onmessage': with a router its routes say this\nwsock: what was there"
+  self:write "return { onmessage = function(s, data) s:send(data .. 3) end }" -- none any more
+  self:expect "reloaded.*reloaded"
+  ask(socket, record, "x", "text x3")
+end
+
 function T:test_gates_change_too_and_the_rest_is_named()
   self:write "return { maxPayload = 100, verify = function() return true end, protocols = { 'a' } }"
   local url = self:start("0", "--watch")
