@@ -95,7 +95,7 @@ end
 -- Close goes out when everything before it is gone: the clock for the server's answer starts then.
 function Talk:finish()
   if self.socket.readyState ~= wsock.OPEN then return self.socket:close(1000) end
-  if self.socket.bufferedAmount == 0 then return self.socket:close(self.closeCode or 1000, self.closeReason) end
+  if self.socket.bufferedAmount == 0 then return self.socket:close(1000) end
   wsock.after(BUSY, function() self:finish() end)
 end
 
@@ -148,14 +148,16 @@ end
 
 local commands = {}
 
-function commands.ping(self, data) self.socket:ping(data) end
+function commands.ping(self, data)
+  self.socket:ping(data)
+  self.asked = data
+end
+
 function commands.pong(self, data) self.socket:pong(data) end
 
 function commands.close(self, words)
   local code, reason = words:match "^(%d*)%s*(.*)$"
-  self.closeCode = math.tointeger(tonumber(code))
-  self.closeReason = reason ~= "" and reason or nil
-  self.socket:close(self.closeCode, self.closeReason) -- raises for what may not be sent
+  self.socket:close(math.tointeger(tonumber(code)), reason ~= "" and reason or nil) -- raises for what may not be sent
   self.leaving, self.code = true, 0
 end
 
@@ -267,7 +269,8 @@ function Talk:listen()
   s:on("ping", function(data) self.screen:detail("* ping %s", data) end)
   s:on("pong", function(data)
     if data == LAST then self.ponged, self.last = true, wsock.now() end
-    self.screen:detail("* pong %s, after %.3f s", data, s.latency or 0)
+    local tell = data == self.asked and self.screen.note or self.screen.detail
+    tell(self.screen, "* pong %s, after %.3f s", data, s.latency or 0)
   end)
   s:on("error", function(message)
     self:show_response()

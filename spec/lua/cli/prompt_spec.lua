@@ -32,7 +32,7 @@ function T:test_lines_are_messages()
 end
 
 function T:test_ping_pong_close()
-  local t = self:open { "-v" }
+  local t = self:open()
   t:type "/ping abc\n"
   t:expect "%* pong abc, after %d+%.%d+ s"
   t:type "/pong x\n"
