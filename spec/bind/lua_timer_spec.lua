@@ -342,6 +342,16 @@ function T:test_watch_a_pipe()
   sys.close(rd)
 end
 
+-- What it does: spec/loop/fd_spec.lua.
+function T:test_read_checks_what_it_is_given()
+  local read = require "wsock.core".read
+  contains("no file descriptor", read, -1)
+  contains("no file descriptor", read, 1 << 31)
+  contains("must be 1 to 1 MiB", read, 0, 0)
+  contains("must be 1 to 1 MiB", read, 0, (1 << 20) + 1)
+  contains("number expected", read, "x")
+end
+
 function T:test_watch_a_regular_file()
   local fd = sys.open "/proc/self/stat"
   local watcher, _, code = self.loop:watch(fd, "r", self:note "r")
