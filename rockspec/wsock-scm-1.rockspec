@@ -14,10 +14,12 @@ supported_platforms = { "unix" }
 dependencies = { "lua >= 5.4, < 5.5" }
 external_dependencies = {
   CRYPTO = { header = "openssl/evp.h", library = "crypto" },
+  ZLIB = { header = "zlib.h", library = "z" },
 }
 -- The lists are written by `lua5.4 spec/lint/rockspec.lua --write`.
 build = {
   type = "builtin",
+  install = { bin = { wsock = "lua/wsock/bin/wsock" } },
   modules = {
     -- modules:
     ["wsock.adapter.copas"] = "lua/wsock/adapter/copas.lua",
@@ -146,8 +148,8 @@ build = {
         -- end
       },
       defines = { "_GNU_SOURCE" },
-      incdirs = { "csrc", "$(CRYPTO_INCDIR)" },
-      libdirs = { "$(CRYPTO_LIBDIR)" },
+      incdirs = { "csrc", "$(CRYPTO_INCDIR)", "$(ZLIB_INCDIR)" },
+      libdirs = { "$(CRYPTO_LIBDIR)", "$(ZLIB_LIBDIR)" },
     },
   },
 }

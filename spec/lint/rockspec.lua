@@ -78,6 +78,17 @@ assert(load(fresh, "=" .. file, "t", spec))()
 local core = spec.build.modules["wsock.core"]
 assert(#core.sources == #sources, "sources")
 assert(core.defines[1] == "_GNU_SOURCE", "defines")
+-- LuaRocks looks for what is named, and says what is missing.
+local dependency = { crypto = "CRYPTO", ssl = "OPENSSL", z = "ZLIB" }
+for _, name in ipairs(libraries()) do
+  local dep = dependency[name]
+  if dep then
+    assert((spec.external_dependencies[dep] or {}).library == name, "external dependency " .. dep)
+    local dirs = table.concat(core.incdirs, " ") .. table.concat(core.libdirs, " ")
+    assert(dirs:find("$(" .. dep .. "_INCDIR)", 1, true) and dirs:find("$(" .. dep .. "_LIBDIR)", 1, true), dep)
+  end
+end
+for _, path in pairs(spec.build.install.bin) do read(path) end
 local count = 0
 for _ in pairs(spec.build.modules) do count = count + 1 end
 assert(count == #modules + 1, "modules")
