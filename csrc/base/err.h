@@ -77,6 +77,7 @@ enum { WS_OK = 0, WS_MORE = 1 };
       "repeated or has a wrong value")                                         \
     X(DEFLATE_ANSWER, "HANDSHAKE", 0, 0,                                       \
       "server's parameters of permessage-deflate do not fit the offer")        \
+    X(REDIRECT, "HANDSHAKE", 0, 0, "redirect cannot be followed")              \
     X(REFUSED, "HANDSHAKE", 0, 0, "handshake was refused")                     \
     /* time and transport */                                                   \
     X(HANDSHAKE_TIMEOUT, "TIMEOUT", 0, 408, "handshakeTimeout has passed")     \

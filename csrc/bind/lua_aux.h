@@ -81,9 +81,10 @@ void ws_check_keys(lua_State *L, int idx, const char *what,
 int ws_unknown_key(lua_State *L, const char *what, const char *key,
                    const char *const *names);
 
-/* Header fields from the map or list of {name, value} at idx (nil: none).
-** Slices point at strings that live in the table pushed here.  Raises for
-** names or values that may not be sent, and for those `reserved` knows. */
+/* Header fields from the map or list of {name, value} at idx (nil: NULL), with
+** room for one more.  Slices point at strings that live in the table pushed
+** here.  Raises for names or values that may not be sent, and for those
+** `reserved` knows. */
 struct ws_field *ws_read_fields(lua_State *L, int idx, unsigned *n,
                                 int (*reserved)(struct ws_slice name));
 

@@ -4,7 +4,7 @@
 ** is sent; what goes wrong later arrives as events, none of them before the
 ** loop turns (W-12).
 */
-#include "bind/lua_hello.h"
+#include "bind/lua_client.h"
 #include "bind/lua_options.h"
 #include "bind/lua_socket.h"
 
@@ -42,22 +42,40 @@ static void set_own_string(lua_State *L, int own, const char *key,
     lua_setfield(L, own, key);
 }
 
-/* Stack positions while a client is made. */
-enum { A_URL = 1, A_PROTOCOLS, A_OPTIONS, A_URI, A_LOOP, A_SOCKET, A_OWN };
-
-/* What is asked for, read before anything is begun: only reading raises. */
-struct plan {
-    struct ws_asking asking;
-    struct ws_dial_conf dial;
-    struct ws_addr from;
+/* Stack positions while a client is made; what comes behind the plan are the
+** strings it points at. */
+enum {
+    A_URL = 1,
+    A_PROTOCOLS,
+    A_OPTIONS,
+    A_URI,
+    A_LOOP,
+    A_SOCKET,
+    A_OWN,
+    A_PLAN
 };
 
-static void plan_dial(lua_State *L, struct plan *p, const struct ws_uri *uri)
+/* -- the plan -- */
+
+enum { REDIRECTS_MAX = 100 }; /* that may be asked for */
+
+void ws_plan_aim(struct ws_plan *p, const struct ws_uri *uri)
 {
+    p->uri = uri;
+    ws_aim_asking(&p->asking, uri);
     p->dial.host = uri->host;
     p->dial.port = uri->port;
     p->dial.path = uri->path_unix;
-    p->dial.no_delay = ws_get_boolean(L, A_OPTIONS, "noDelay", 1);
+}
+
+void ws_plan_show(lua_State *L, int own, const struct ws_uri *uri)
+{
+    set_own_string(L, own, "url", uri->text);
+    set_own_string(L, own, "origin", uri->origin);
+}
+
+static void read_local_address(lua_State *L, struct ws_plan *p)
+{
     if (!ws_get_field(L, A_OPTIONS, "localAddress", LUA_TSTRING))
         return;
     if (ws_addr_parse(&p->from, lua_tostring(L, -1), 0) != WS_OK)
@@ -68,21 +86,62 @@ static void plan_dial(lua_State *L, struct plan *p, const struct ws_uri *uri)
     p->dial.from = &p->from;
 }
 
+/* Pushes the plan, read before anything is begun: only reading raises. */
+static struct ws_plan *push_plan(lua_State *L, const struct ws_uri *uri)
+{
+    struct ws_plan *p = lua_newuserdatauv(L, sizeof *p, 1);
+
+    memset(p, 0, sizeof *p);
+    ws_read_asking(L, A_PROTOCOLS, uri, &p->asking);
+    ws_plan_aim(p, uri);
+    p->dial.no_delay = ws_get_boolean(L, A_OPTIONS, "noDelay", 1);
+    read_local_address(L, p);
+    p->redirects = (unsigned)ws_get_integer(L, A_OPTIONS, "maxRedirects",
+                                            WS_RANGE(0, 0, REDIRECTS_MAX));
+    return p;
+}
+
+/* The plan is needed until the socket is open, and so are its strings. */
+static void keep_plan(lua_State *L)
+{
+    int i, n = WS_PLAN_URI, top = lua_gettop(L);
+
+    lua_createtable(L, top - A_PLAN + 1, 0);
+    lua_pushvalue(L, A_URI);
+    lua_rawseti(L, -2, n++);
+    for (i = A_PLAN + 1; i <= top; i++) {
+        lua_pushvalue(L, i);
+        lua_rawseti(L, -2, n++);
+    }
+    lua_setiuservalue(L, A_PLAN, 1);
+    lua_pushvalue(L, A_PLAN);
+    lua_setfield(L, A_OWN, "plan");
+}
+
+/* -- making -- */
+
+int ws_plan_begin(struct ws_lsocket *k, const struct ws_plan *p)
+{
+    int err = ws_conn_start(&k->s.conn, &p->asking.hello);
+
+    if (err == WS_OK)
+        err = ws_dial_open(&k->s, &p->dial);
+    if (err == WS_OK)
+        ws_session_touch(&k->s); /* the handshake's clock runs */
+    return err;
+}
+
 /* Everything is there: from here on nothing raises but the answer. */
-static int begin(lua_State *L, struct ws_lsocket *k, const struct plan *p)
+static int begin(lua_State *L, struct ws_lsocket *k, const struct ws_plan *p)
 {
     int err;
 
     k->loop->loop.now_ms = ws_clock_ms();
     ws_session_init(&k->s, &k->loop->peers,
                     &ws_container(k, struct client, socket)->conf);
-    err = ws_conn_start(&k->s.conn, &p->asking.hello);
+    err = ws_plan_begin(k, p);
     if (err == WS_OK)
-        err = ws_dial_open(&k->s, &p->dial);
-    if (err == WS_OK) {
-        ws_session_touch(&k->s); /* the handshake's clock runs */
         return WS_OK;
-    }
     ws_session_free(&k->s);
     k->anchored = 0;
     ws_unanchor(L, A_LOOP, k);
@@ -103,11 +162,12 @@ static void take_protocols(lua_State *L)
 }
 
 /* Leaves the socket at A_SOCKET, what may be raised is raised. */
-static struct ws_lsocket *prepare(lua_State *L, struct plan *p)
+static struct ws_lsocket *prepare(lua_State *L, struct ws_plan **p)
 {
     const struct ws_uri *uri = ws_check_url(L, A_URL);
     struct ws_lsocket *k;
     struct ws_lloop *ll;
+    struct ws_conf *conf;
 
     if (uri->secure)
         luaL_error(L,
@@ -117,13 +177,14 @@ static struct ws_lsocket *prepare(lua_State *L, struct plan *p)
     ll = push_loop_of(L, A_OPTIONS);
     k = ws_new_socket(L, ll, A_LOOP, sizeof(struct client));
     ws_push_own(L, A_SOCKET);
-    set_own_string(L, A_OWN, "url", uri->text);
-    set_own_string(L, A_OWN, "origin", uri->origin);
+    ws_plan_show(L, A_OWN, uri);
     k->queue_max = ws_read_queue(L, A_OPTIONS);
-    read_conf(L, ll, A_OPTIONS, &ws_container(k, struct client, socket)->conf);
-    memset(p, 0, sizeof *p);
-    ws_read_asking(L, A_PROTOCOLS, uri, &p->asking);
-    plan_dial(L, p, uri);
+    conf = &ws_container(k, struct client, socket)->conf;
+    read_conf(L, ll, A_OPTIONS, conf);
+    *p = push_plan(L, uri);
+    conf->follow = (*p)->redirects > 0;
+    if (conf->follow)
+        keep_plan(L);
     ws_anchor(L, A_LOOP, k, A_SOCKET);
     k->anchored = 1;
     k->exposed = 1;
@@ -134,7 +195,7 @@ static struct ws_lsocket *prepare(lua_State *L, struct plan *p)
 int ws_new_client(lua_State *L)
 {
     struct ws_lsocket *k;
-    struct plan plan;
+    struct ws_plan *plan;
     int err;
 
     luaL_checkany(L, 1);
@@ -142,7 +203,7 @@ int ws_new_client(lua_State *L)
     ws_check_options(L, A_OPTIONS, 0);
     take_protocols(L);
     k = prepare(L, &plan);
-    err = begin(L, k, &plan);
+    err = begin(L, k, plan);
     if (err == WS_ERR_ARGUMENT)
         return luaL_error(L, "SyntaxError: the URL's socket path is too long");
     if (err != WS_OK)

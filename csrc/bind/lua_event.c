@@ -5,6 +5,7 @@
 ** for a message but its string; a listener that raises is reported, and costs
 ** a server's socket its connection (1011).
 */
+#include "bind/lua_client.h"
 #include "bind/lua_handler.h"
 #include "bind/lua_bytes.h"
 #include "bind/lua_emitter.h"
@@ -33,12 +34,12 @@ static void push_words(lua_State *L, const struct ws_lsocket *k, int err)
 static int push_error(lua_State *L, struct ws_lsocket *k, int idx, int err)
 {
     push_words(L, k, err);
-    if (err != WS_ERR_STATUS)
+    if (err != WS_ERR_STATUS && err != WS_ERR_REDIRECT)
         return 2;
     ws_push_response(L, k, idx);
     lua_getfield(L, -1, "status");
     lua_remove(L, -2);
-    if (lua_isinteger(L, -1)) {
+    if (err == WS_ERR_STATUS && lua_isinteger(L, -1)) {
         lua_pushfstring(L, "%s: %d", ws_err_text(err),
                         (int)lua_tointeger(L, -1));
         lua_replace(L, -4);
@@ -155,7 +156,20 @@ static void on_close(lua_State *L, struct ws_lsocket *k, int idx,
     }
     if (k->server != NULL)
         ws_server_left(k);
+    else
+        ws_client_settled(L, k, idx);
     ws_pull_ended(k);
+}
+
+static void on_open(lua_State *L, struct ws_lsocket *k, int idx)
+{
+    if (k->server != NULL) {
+        ws_server_opened(L, k, idx);
+    } else {
+        ws_client_settled(L, k, idx);
+        deliver(L, k, idx, WS_ON_OPEN, 0);
+    }
+    ws_pull_opened(k);
 }
 
 static void on_event(lua_State *L, struct ws_lsocket *k, int idx,
@@ -173,11 +187,10 @@ static void on_event(lua_State *L, struct ws_lsocket *k, int idx,
         ws_server_request(L, k, idx, ev->data);
         break;
     case WS_EV_OPEN:
-        if (k->server != NULL)
-            ws_server_opened(L, k, idx);
-        else
-            deliver(L, k, idx, WS_ON_OPEN, 0);
-        ws_pull_opened(k);
+        on_open(L, k, idx);
+        break;
+    case WS_EV_REDIRECT:
+        ws_client_redirected(L, k, idx, ev);
         break;
     case WS_EV_PING:
     case WS_EV_PONG:

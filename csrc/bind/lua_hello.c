@@ -20,7 +20,7 @@ static int url_gc(lua_State *L)
     return 0;
 }
 
-static struct url *new_url(lua_State *L)
+struct ws_uri *ws_new_url(lua_State *L)
 {
     struct url *u = lua_newuserdata(L, sizeof *u);
 
@@ -31,13 +31,18 @@ static struct url *new_url(lua_State *L)
         lua_setfield(L, -2, "__gc");
     }
     lua_setmetatable(L, -2);
-    return u;
+    return &u->uri;
+}
+
+struct ws_mem *ws_url_mem(struct ws_uri *uri)
+{
+    return &ws_container(uri, struct url, uri)->mem;
 }
 
 const struct ws_uri *ws_check_url(lua_State *L, int idx)
 {
     const char *why = "?";
-    struct url *u;
+    struct ws_uri *u;
     int err;
 
     idx = lua_absindex(L, idx);
@@ -46,14 +51,14 @@ const struct ws_uri *ws_check_url(lua_State *L, int idx)
         luaL_tolstring(L, idx, NULL);
         lua_replace(L, idx);
     }
-    u = new_url(L);
-    err = ws_uri_parse(&u->uri, &u->mem, ws_check_slice(L, idx, "url"), &why);
+    u = ws_new_url(L);
+    err = ws_uri_parse(u, ws_url_mem(u), ws_check_slice(L, idx, "url"), &why);
     if (err == WS_ERR_NOMEM)
         luaL_error(L, "out of memory");
     if (err != WS_OK)
         luaL_error(L, "SyntaxError: the URL '%s' is invalid: %s",
                    lua_tostring(L, idx), why);
-    return &u->uri;
+    return u;
 }
 
 /* -- credentials -- */
@@ -119,25 +124,30 @@ static void add_auth(lua_State *L, struct ws_hello_conf *h,
 
 /* -- the request -- */
 
+void ws_aim_asking(struct ws_asking *a, const struct ws_uri *uri)
+{
+    ws_uri_host_header(uri, a->host, sizeof a->host);
+    a->hello.host = ws_slice_str(a->host);
+    a->hello.target = ws_slice_str(uri->target);
+}
+
 void ws_read_asking(lua_State *L, int idx, const struct ws_uri *uri,
                     struct ws_asking *a)
 {
     int options = lua_istable(L, idx + 1) ? idx + 1 : 0;
     struct ws_hello_conf *h = &a->hello;
-    struct ws_field *given;
     struct ws_slice who[2];
 
     memset(h, 0, sizeof *h);
-    ws_uri_host_header(uri, a->host, sizeof a->host);
-    h->host = ws_slice_str(a->host);
-    h->target = ws_slice_str(uri->target);
+    ws_aim_asking(a, uri);
     h->protocols = ws_read_protocols(L, idx);
     if (ws_get_field(L, options, "origin", LUA_TSTRING))
         h->origin = ws_slice_at(L, -1);
     ws_get_field(L, options, "headers", LUA_TTABLE);
-    given = ws_read_fields(L, lua_gettop(L), &h->nfields, ws_hello_reserved);
-    if (h->nfields > 0)
-        memcpy(a->fields, given, h->nfields * sizeof *given);
+    a->fields =
+        ws_read_fields(L, lua_gettop(L), &h->nfields, ws_hello_reserved);
+    if (a->fields == NULL)
+        a->fields = &a->own;
     if (credentials(L, options, uri, who))
         add_auth(L, h, a->fields, who);
     h->fields = a->fields;

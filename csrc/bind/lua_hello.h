@@ -14,13 +14,22 @@
 /* A request; its slices are its own bytes, the URL's, or strings of Lua. */
 struct ws_asking {
     struct ws_hello_conf hello;
-    struct ws_field fields[WS_HEAD_LINES_MAX + 1];
+    struct ws_field *fields; /* what hello.fields is */
+    struct ws_field own;
     char host[WS_HOST_HEADER_SIZE];
 };
+
+/* A URL that is yet to be parsed, with ws_url_mem's memory: a userdata that is
+** pushed and frees it. */
+struct ws_uri *ws_new_url(lua_State *L);
+struct ws_mem *ws_url_mem(struct ws_uri *uri);
 
 /* The URL at idx, a string or what __tostring makes of it, parsed into a
 ** userdata that is pushed; raises "SyntaxError: ...". */
 const struct ws_uri *ws_check_url(lua_State *L, int idx);
+
+/* Host and target are those of uri. */
+void ws_aim_asking(struct ws_asking *a, const struct ws_uri *uri);
 
 /* Fills a with the request for uri, with the subprotocols at idx (as for
 ** ws_read_protocols) and "origin", "headers" and "auth" of the options behind

@@ -52,6 +52,7 @@ static const char *const client_names[] = {"headers",
                                            "noDelay",
                                            "loop",
                                            "localAddress",
+                                           "maxRedirects",
                                            "perMessageDeflate",
                                            NULL};
 

@@ -177,13 +177,11 @@ void ws_session_drop_rest(struct ws_session *s)
     s->rest = NULL;
 }
 
-void ws_session_finish(struct ws_session *s)
+/* Gives the transport back, or the dial that makes one. */
+static void let_go(struct ws_session *s)
 {
     struct ws_peers *p = s->peers;
 
-    if (!s->live)
-        return;
-    s->live = 0;
     if (s->dial != NULL)
         ws_dial_cancel(s->dial);
     ws_loop_unwatch(p->loop, &s->io);
@@ -196,6 +194,14 @@ void ws_session_finish(struct ws_session *s)
         p->reading = NULL;
         p->in.n = 0;
     }
+}
+
+void ws_session_finish(struct ws_session *s)
+{
+    if (!s->live)
+        return;
+    s->live = 0;
+    let_go(s);
     s->lost_bytes += ws_conn_buffered(&s->conn);
     ws_conn_closed(&s->conn);
 }
@@ -220,6 +226,22 @@ void ws_session_free(struct ws_session *s)
     ws_conn_free(&s->conn);
     free_failure(s);
     s->peers = NULL;
+}
+
+void ws_session_restart(struct ws_session *s)
+{
+    const struct ws_conf *conf = s->conn.conf;
+    int64_t deadline = s->conn.deadline_ms;
+    int paused = s->conn.paused;
+
+    let_go(s);
+    ws_conn_free(&s->conn);
+    ws_conn_init(&s->conn, conf, s->peers->loop->now_ms);
+    s->conn.deadline_ms = deadline;
+    ws_conn_pause(&s->conn, paused);
+    s->readable = 0;
+    s->blocked = 0;
+    s->was_shut = 0;
 }
 
 void ws_session_fail(struct ws_session *s, int err, const char *word,

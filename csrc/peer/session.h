@@ -136,6 +136,11 @@ int ws_session_adopt(struct ws_session *s, int fd);
 ** socket adopted; several are put on from the bottom up. */
 void ws_session_stack(struct ws_session *s, struct ws_stream *top);
 
+/* A client that is redirected: drops the transport and begins anew with a
+** connection of the same conf, as after ws_session_init; but the handshake's
+** clock runs on.  What the last event showed is gone. */
+void ws_session_restart(struct ws_session *s);
+
 /* Reads what is there, feeds, sends: WS_OK and the next event, or WS_MORE
 ** when there is nothing more to do for now. */
 int ws_session_next(struct ws_session *s, struct ws_event *ev);

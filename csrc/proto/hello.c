@@ -12,19 +12,34 @@ static const char *const reserved[] = {
     "Content-Length", "Transfer-Encoding", "Origin",
 };
 
-int ws_hello_reserved(struct ws_slice name)
-{
-    static const char prefix[] = "Sec-WebSocket-";
-    size_t n = sizeof prefix - 1, i;
+static const char *const travellers[] = {
+    "Accept", "Accept-Language", "Cache-Control", "Pragma", "User-Agent",
+};
 
-    if (name.n >= n &&
-        ws_slice_same(ws_slice_of(name.p, n), ws_slice_of(prefix, n)))
-        return 1;
-    for (i = 0; i < sizeof reserved / sizeof reserved[0]; i++) {
-        if (ws_slice_same(name, ws_slice_str(reserved[i])))
+static int is_among(struct ws_slice name, const char *const *names, size_t n)
+{
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        if (ws_slice_same(name, ws_slice_str(names[i])))
             return 1;
     }
     return 0;
+}
+
+int ws_hello_travels(struct ws_slice name)
+{
+    return is_among(name, travellers, sizeof travellers / sizeof travellers[0]);
+}
+
+int ws_hello_reserved(struct ws_slice name)
+{
+    static const char prefix[] = "Sec-WebSocket-";
+    size_t n = sizeof prefix - 1;
+
+    return (name.n >= n &&
+            ws_slice_same(ws_slice_of(name.p, n), ws_slice_of(prefix, n))) ||
+           is_among(name, reserved, sizeof reserved / sizeof reserved[0]);
 }
 
 /* Cuts the list before its first comma; 0 when there is no comma. */

@@ -42,6 +42,11 @@ struct ws_hello_answer {
 ** Content-Length, Transfer-Encoding, and for requests Origin. */
 int ws_hello_reserved(struct ws_slice name);
 
+/* 1 when a header the caller gave may follow a redirect to another origin:
+** Accept, Accept-Language, Cache-Control, Pragma, User-Agent.  Any other may
+** be a secret between the caller and the first origin (RFC 9110 15.4). */
+int ws_hello_travels(struct ws_slice name);
+
 /* 1 when s is a list of distinct tokens, "a, b", or empty (4.1, 11.3.4). */
 int ws_hello_protocols_ok(struct ws_slice s);
 

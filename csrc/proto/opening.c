@@ -5,6 +5,8 @@
 */
 #include "proto/parts.h"
 
+#include "wire/location.h"
+
 /* Most header lines of a head: the array of slices lives on the stack. */
 enum { FIELDS_MAX = 100 };
 
@@ -69,11 +71,35 @@ static int agree(struct ws_conn *c, struct ws_slice extensions)
     return c->pmd == NULL ? WS_ERR_NOMEM : WS_OK;
 }
 
+/* 1: the answer leads elsewhere, and the owner is asked. */
+static int on_redirect(struct ws_conn *c, const struct ws_head *head)
+{
+    const struct ws_field *f = ws_head_find(head, "Location", NULL);
+
+    if (!c->conf->follow || !ws_location_status(head->status) || f == NULL ||
+        ws_head_find(head, "Location", f) != NULL)
+        return 0;
+    c->stage = WS_IN_ANSWER;
+    ws_conn_emit(c, WS_EV_REDIRECT, f->value);
+    c->event.code = head->status;
+    return 1;
+}
+
+/* The content of a refusal follows. */
+static void on_refusal(struct ws_conn *c, const struct ws_head *head)
+{
+    enum ws_body_kind kind;
+    uint64_t length;
+
+    if (ws_head_body(head, &kind, &length) == WS_OK)
+        start_body(c, kind, length);
+    else
+        ws_conn_fail(c, WS_ERR_STATUS);
+}
+
 static void on_response(struct ws_conn *c, struct ws_head *head)
 {
     struct ws_hello_answer answer;
-    enum ws_body_kind kind;
-    uint64_t length;
     int err;
 
     if (ws_hello_interim(head)) {
@@ -82,11 +108,10 @@ static void on_response(struct ws_conn *c, struct ws_head *head)
         return;
     }
     err = ws_hello_check(c->side.hello, head, &answer);
+    if (err == WS_ERR_STATUS && on_redirect(c, head))
+        return;
     if (err == WS_ERR_STATUS) {
-        if (ws_head_body(head, &kind, &length) == WS_OK)
-            start_body(c, kind, length);
-        else
-            ws_conn_fail(c, err);
+        on_refusal(c, head);
         return;
     }
     if (err == WS_OK)

@@ -43,6 +43,7 @@ struct ws_conf {
     int64_t ping_ms, pong_ms; /* keep-alive; ping_ms 0: off */
     uint8_t auto_pong;
     uint8_t frames; /* frame mode, see conn.h */
+    uint8_t follow; /* client: a redirect is an event, not yet a failure */
 };
 
 enum ws_event_type {
@@ -58,8 +59,10 @@ enum ws_event_type {
     WS_EV_FAULT, /* code = WS_ERR_*; always followed by CLOSE, but in frame
                     mode long before it */
     WS_EV_CLOSE, /* code, data = reason, clean; the last event */
-    WS_EV_FRAME  /* frame mode: op, fin, data = payload; of a Close its reason,
+    WS_EV_FRAME, /* frame mode: op, fin, data = payload; of a Close its reason,
                     and code */
+    WS_EV_REDIRECT /* client that asked for it by `follow`: data = Location,
+                      code = status; the owner goes there, or fails it */
 };
 
 struct ws_event {
@@ -84,7 +87,7 @@ enum {
 enum ws_stage {
     WS_IN_HEAD,    /* the rest of an HTTP head */
     WS_IN_BODY,    /* the content behind a plain request or a refusal */
-    WS_IN_ANSWER,  /* server: the application's accept or respond */
+    WS_IN_ANSWER,  /* the application: accept or respond, or a redirect */
     WS_IN_FRAME,   /* the head of the next frame */
     WS_IN_PAYLOAD, /* the rest of a frame's payload */
     WS_IN_DISCARD  /* the end of the transport; bytes are thrown away */
@@ -92,6 +95,7 @@ enum ws_stage {
 /*  HEAD -> ANSWER -> FRAME <-> PAYLOAD      accepted, or client's 101
 **  HEAD -> BODY -> ANSWER -> DISCARD        plain request
 **  HEAD -> BODY -> DISCARD                  client: refused
+**  HEAD -> ANSWER -> DISCARD                client: redirected
 **  any  -> DISCARD                          closing or failed
 */
 

@@ -197,6 +197,7 @@ function Socket:stats() end
 ---@field origin string? the Origin header
 ---@field auth {[1]: string, [2]: string?}? user and password, sent as Basic credentials
 ---@field localAddress string? the address to connect from
+---@field maxRedirects integer? redirects that are followed: 0
 
 -- What a server calls.
 ---@alias wsock.OnConnection nil|fun(socket: wsock.Socket, request: wsock.Request)

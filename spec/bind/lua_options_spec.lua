@@ -122,7 +122,7 @@ function T:test_unknown_keys_name_the_nearest()
     { "client", "pinginterval", "did you mean 'pingInterval'?" }, { "client", true, "options must have names" },
     -- later issues' options are unknown until they exist
     { "server", "tls", "unknown option 'tls'" }, { "client", "proxy", "unknown option 'proxy'" },
-    { "client", "maxRedirects", "unknown option" },
+    { "server", "maxRedirects", "unknown option" },
   } do
     lu.assertStrContains(tostring(complaint(self.rig, row[1], row[2], 1)), row[3])
   end

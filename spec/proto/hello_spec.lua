@@ -295,4 +295,14 @@ function T:test_opaque_bytes()
   good(lines(UPGRADE, CONNECTION, ACCEPT, "Server: \xff\xc0\x80"))
 end
 
+-- RP-04: only what is known to be harmless
+function T:test_headers_that_follow_to_another_origin()
+  for _, name in ipairs { "Accept", "accept-language", "Cache-Control", "PRAGMA", "User-Agent" } do
+    lu.assertTrue(proto.hello_travels(name), name)
+  end
+  for _, name in ipairs { "Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key", "Accept-", "" } do
+    lu.assertFalse(proto.hello_travels(name), name)
+  end
+end
+
 return T

@@ -158,6 +158,34 @@ function T:test_refusals()
   lu.assertEquals(client:settle():heard(), "fault:STATUS | close:1006::false")
 end
 
+-- RP-02: who follows redirects is asked; then nothing more is read
+function T:test_redirects_are_events()
+  local function moved(status, ...)
+    return conn.head { ("HTTP/1.1 %d Moved"):format(status), ... } .. "content"
+  end
+  conn.every_split(function() return conn.client { follow = 1 } end, moved(302, "Location: /x?y", "Content-Length: 7"),
+    "redirect")
+  for _, status in ipairs { 301, 302, 303, 307, 308 } do
+    local client = conn.client { follow = 1 }
+    client:feed(moved(status, "location:  ../x "))
+    lu.assertEquals(client:heard(), "redirect:../x")
+    lu.assertFalse(client:wants "read")
+    client:eof()
+    lu.assertEquals(client:heard(), "") -- the owner still decides
+    client:drop()
+    lu.assertEquals(client:heard(), "fault:LOST | close:1006::false")
+  end
+  for _, row in ipairs { { 300, "Location: /x" }, { 304, "Location: /x" }, { 302, "X: y" },
+    { 302, "Location: /x\r\nLocation: /y" } } do
+    local client = conn.client { follow = 1 }
+    client:feed(moved(row[1], row[2], "Content-Length: 7")):settle()
+    lu.assertEquals(client:heard(), "fault:STATUS | close:1006::false")
+  end
+  local client = conn.client()
+  client:feed(moved(302, "Location: /x", "Content-Length: 7")):settle()
+  lu.assertEquals(client:heard(), "fault:STATUS | close:1006::false")
+end
+
 -- the content of a refusal is cut: n-1, n, n+1
 function T:test_refusal_content_limit()
   for n = 9, 11 do

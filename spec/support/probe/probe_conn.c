@@ -80,6 +80,7 @@ static void read_conf(lua_State *L, struct ws_conf *conf)
         probe_pmd_conf(L, lua_gettop(L), &conf->pmd);
     lua_pop(L, 1);
     conf->frames = (uint8_t)number(L, "frames", 0);
+    conf->follow = (uint8_t)number(L, "follow", 0);
 }
 
 /* conn(mem, {role=, random=, random_fail=, now=, limits and times of ws_conf
@@ -230,8 +231,8 @@ static int push_slice(lua_State *L, struct ws_slice s)
 static int conn_next(lua_State *L)
 {
     static const char *const names[] = {
-        "none", "upgrade", "request", "open",  "text",  "binary",
-        "ping", "pong",    "drain",   "fault", "close", "frame",
+        "none", "upgrade", "request", "open",  "text",  "binary",   "ping",
+        "pong", "drain",   "fault",   "close", "frame", "redirect",
     };
     struct ws_event ev;
     if (ws_conn_next(&check(L)->c, &ev) != WS_OK)

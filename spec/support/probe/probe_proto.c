@@ -156,6 +156,12 @@ static int hello_check(lua_State *L)
     return 2;
 }
 
+static int hello_travels(lua_State *L)
+{
+    lua_pushboolean(L, ws_hello_travels(probe_slice(L, 1)));
+    return 1;
+}
+
 static int hello_reserved(lua_State *L)
 {
     lua_pushboolean(L, ws_hello_reserved(probe_slice(L, 1)));
@@ -390,6 +396,7 @@ int ws_probe_proto(lua_State *L)
         {"hello_write", hello_write},
         {"hello_check", hello_check},
         {"hello_reserved", hello_reserved},
+        {"hello_travels", hello_travels},
         {"hello_protocols_ok", hello_protocols_ok},
         {"welcome_check", welcome_check},
         {"welcome_accept", welcome_accept},

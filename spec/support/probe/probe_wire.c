@@ -10,6 +10,7 @@
 #include "wire/head.h"
 #include "wire/host.h"
 #include "wire/idna.h"
+#include "wire/location.h"
 #include "wire/target.h"
 #include "wire/uri.h"
 
@@ -320,6 +321,29 @@ static int uri(lua_State *L)
     return 2;
 }
 
+/* location(mem, from, ref) -> url, same origin; or nil, the error and why */
+static int location(lua_State *L)
+{
+    struct ws_mem *mem = probe_mem(L, 1);
+    struct ws_span ref = copy_of(L, probe_slice(L, 3));
+    const char *why = NULL;
+    struct ws_uri from, to;
+    int rc = ws_uri_parse(&from, mem, probe_slice(L, 2), &why);
+
+    if (rc == WS_OK) {
+        rc = ws_location_read(&to, mem, &from, ws_slice_of(ref.p, ref.n), &why);
+        lua_pushstring(L, rc == WS_OK ? to.text : NULL);
+        lua_pushboolean(L, rc == WS_OK && ws_location_same(&from, &to));
+        ws_uri_free(&to, mem);
+    }
+    ws_uri_free(&from, mem);
+    if (rc == WS_OK)
+        return 2;
+    probe_result(L, rc);
+    lua_pushstring(L, rc == WS_ERR_URI ? why : NULL);
+    return 3;
+}
+
 /* basic(user, password) -> value; basic_read(value) -> user, password; or nil
 ** and the error */
 static int basic(lua_State *L)
@@ -373,6 +397,7 @@ int ws_probe_wire(lua_State *L)
         {"normalise", normalise},
         {"percent", percent},
         {"uri", uri},
+        {"location", location},
         {"basic", basic},
         {"basic_read", basic_read},
         {NULL, NULL},

@@ -1,0 +1,44 @@
+/* bind/lua_client.h -- a client's way to its server: begun, and begun again.
+**
+** What a client asks for is its plan.  It lies with the socket until the
+** socket is open or closed, for a redirect starts from it anew; lua_client.c
+** makes it, lua_redirect.c changes it.
+*/
+#ifndef WS_BIND_LUA_CLIENT_H
+#define WS_BIND_LUA_CLIENT_H
+
+#include "bind/lua_bind.h"
+#include "bind/lua_hello.h"
+
+/* A userdata; its user value is a table of the strings it points at, and at
+** WS_PLAN_URI the URL. */
+struct ws_plan {
+    struct ws_asking asking;
+    struct ws_dial_conf dial;
+    struct ws_addr from;
+    const struct ws_uri *uri;
+    unsigned redirects; /* that may still be followed */
+};
+
+enum { WS_PLAN_URI = 1 };
+
+/* Request and connection of the plan, from the session's init on.  Errors of
+** ws_conn_start and ws_dial_open. */
+int ws_plan_begin(struct ws_lsocket *k, const struct ws_plan *p);
+
+/* The plan's URL is uri: host, target, and what to connect to. */
+void ws_plan_aim(struct ws_plan *p, const struct ws_uri *uri);
+
+/* Shows the URL in the own table at idx. */
+void ws_plan_show(lua_State *L, int own, const struct ws_uri *uri);
+
+/* -- lua_redirect.c -- */
+
+/* A redirect came: the socket at idx follows it, or fails. */
+void ws_client_redirected(lua_State *L, struct ws_lsocket *k, int idx,
+                          const struct ws_event *ev);
+
+/* The socket at idx is open or closed: its plan is let go. */
+void ws_client_settled(lua_State *L, const struct ws_lsocket *k, int idx);
+
+#endif

@@ -1,0 +1,119 @@
+/* bind/lua_redirect.c -- a client that is sent elsewhere; see lua_client.h.
+**
+** The new attempt is the plan with another URL: a new key, the same options,
+** the same handshake's clock.  When the origin changes, what the caller gave
+** for the first one stays behind for good, also when a later redirect leads
+** back (RFC 9110 15.4): credentials, cookies, every header that is not known
+** to be harmless.
+*/
+#include "bind/lua_client.h"
+
+#include "bind/lua_emitter.h"
+#include "wire/location.h"
+
+#include <stdio.h>
+
+/* Bytes of a Location that an error shows. */
+enum { SHOWN_MAX = 200 };
+
+/* Location as it may stand in a message. */
+static void show(char out[SHOWN_MAX + 1], struct ws_slice s)
+{
+    size_t i;
+
+    for (i = 0; i < s.n && i < SHOWN_MAX; i++)
+        out[i] = s.p[i] < ' ' || s.p[i] >= 0x7F ? '?' : (char)s.p[i];
+    out[i] = '\0';
+}
+
+static void refuse(struct ws_lsocket *k, struct ws_slice location,
+                   const char *why)
+{
+    char text[SHOWN_MAX + 128], shown[SHOWN_MAX + 1];
+
+    show(shown, location);
+    snprintf(text, sizeof text, "redirect to '%s': %s", shown, why);
+    ws_session_fail(&k->s, WS_ERR_REDIRECT, ws_err_word(WS_ERR_REDIRECT), text);
+}
+
+/* Only what is no secret of the first origin goes on. */
+static void leave_behind(struct ws_asking *a)
+{
+    unsigned i, n = 0;
+
+    for (i = 0; i < a->hello.nfields; i++) {
+        if (ws_hello_travels(a->fields[i].name))
+            a->fields[n++] = a->fields[i];
+    }
+    a->hello.nfields = n;
+}
+
+/* Pushes the plan of the socket whose own table is at own, or nil. */
+static struct ws_plan *push_plan(lua_State *L, int own)
+{
+    lua_getfield(L, own, "plan");
+    return lua_touserdata(L, -1);
+}
+
+/* The plan at plan_idx starts anew with the URL at the top. */
+static int follow(lua_State *L, struct ws_lsocket *k, int plan_idx,
+                  const struct ws_uri *to)
+{
+    struct ws_plan *p = lua_touserdata(L, plan_idx);
+    const struct ws_uri *from = p->uri;
+
+    if (!ws_location_same(from, to))
+        leave_behind(&p->asking);
+    p->redirects--;
+    ws_plan_aim(p, to);
+    lua_getiuservalue(L, plan_idx, 1);
+    lua_insert(L, -2);
+    lua_rawseti(L, -2, WS_PLAN_URI);
+    ws_session_restart(&k->s);
+    return ws_plan_begin(k, p);
+}
+
+void ws_client_redirected(lua_State *L, struct ws_lsocket *k, int idx,
+                          const struct ws_event *ev)
+{
+    const char *why = "?";
+    struct ws_plan *p;
+    struct ws_uri *to;
+    int own, err;
+
+    ws_push_own(L, idx);
+    own = lua_gettop(L);
+    p = push_plan(L, own);
+    if (p == NULL)
+        return; /* the connection waits for nobody: its clock ends it */
+    if (p->redirects == 0) {
+        refuse(k, ev->data, "more than maxRedirects");
+        return;
+    }
+    to = ws_new_url(L);
+    err = ws_location_read(to, ws_url_mem(to), p->uri, ev->data, &why);
+    if (err == WS_OK && to->secure) {
+        err = WS_ERR_URI;
+        why = "wss is unknown";
+    }
+    if (err == WS_ERR_URI) {
+        refuse(k, ev->data, why);
+        return;
+    }
+    if (err == WS_OK) {
+        ws_plan_show(L, own, to);
+        err = follow(L, k, own + 1, to);
+    }
+    if (err != WS_OK)
+        ws_session_fail(&k->s, err, ws_err_word(err), ws_err_text(err));
+}
+
+void ws_client_settled(lua_State *L, const struct ws_lsocket *k, int idx)
+{
+    if (!k->s.conn.conf->follow)
+        return;
+    ws_push_own(L, idx);
+    lua_pushnil(L);
+    lua_setfield(L, -2, "plan");
+    lua_pop(L, 1);
+}
