@@ -14,6 +14,7 @@
 local lu = require "luaunit"
 local clock = require "support.clock"
 local command = require "support.command"
+local forward = require "support.forward"
 local peer = require "interop.peer"
 local process = require "support.process"
 
@@ -109,6 +110,18 @@ others["first client"] = function(port, start)
 end
 
 others["tcp"] = others["first client"]
+
+others["proxies"] = function(port, start)
+  local wsock = require "wsock"
+  local _, echo = peer.echo { port = 0 }
+  local rig = { loop = { every = function(_, ...) return wsock.every(...) end } }
+  function rig.keep(_, thing) return thing end
+  local proxy = forward.new(rig,
+    { port = port, user = "ann:sesame", names = { ["echo.example"] = "127.0.0.1:" .. echo } })
+  local code = start():wait(10, peer.pump)
+  proxy:close()
+  lu.assertEquals({ code, #proxy.heads }, { 0, 1 })
+end
 
 others["browser"] = function(port, start)
   peer.echo { port = port, protocols = { "v1.chat" } }

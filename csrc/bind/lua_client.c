@@ -8,6 +8,11 @@
 #include "bind/lua_options.h"
 #include "bind/lua_socket.h"
 
+#include "wire/proxy.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
 static struct ws_lloop *push_loop_of(lua_State *L, int options)
 {
     if (ws_get_field(L, options, "loop", LUA_TUSERDATA))
@@ -86,6 +91,33 @@ static void read_local_address(lua_State *L, struct ws_plan *p)
     p->dial.from = &p->from;
 }
 
+/* A proxy's URL, or false: none.  No word of it is shown, there may be a
+** password in it. */
+static void read_proxy(lua_State *L, struct ws_plan *p)
+{
+    const char *why = "?";
+    struct ws_uri *u;
+    int err;
+
+    if (!lua_istable(L, A_OPTIONS) ||
+        lua_getfield(L, A_OPTIONS, "proxy") == LUA_TNIL)
+        return;
+    if (lua_isboolean(L, -1) && !lua_toboolean(L, -1)) {
+        p->no_proxy = 1;
+        return;
+    }
+    if (lua_type(L, -1) != LUA_TSTRING)
+        luaL_error(L, "option 'proxy' must be a URL or false, got %s",
+                   luaL_typename(L, -1));
+    u = ws_new_url(L);
+    err =
+        ws_proxy_parse(u, ws_url_mem(u), ws_check_slice(L, -2, "proxy"), &why);
+    if (err != WS_OK)
+        luaL_error(L, "option 'proxy' is no URL of a proxy: %s",
+                   err == WS_ERR_URI ? why : ws_err_text(err));
+    p->proxy = u;
+}
+
 /* Pushes the plan, read before anything is begun: only reading raises. */
 static struct ws_plan *push_plan(lua_State *L, const struct ws_uri *uri)
 {
@@ -96,6 +128,7 @@ static struct ws_plan *push_plan(lua_State *L, const struct ws_uri *uri)
     ws_plan_aim(p, uri);
     p->dial.no_delay = ws_get_boolean(L, A_OPTIONS, "noDelay", 1);
     read_local_address(L, p);
+    read_proxy(L, p);
     p->redirects = (unsigned)ws_get_integer(L, A_OPTIONS, "maxRedirects",
                                             WS_RANGE(0, 0, REDIRECTS_MAX));
     return p;
@@ -120,12 +153,50 @@ static void keep_plan(lua_State *L)
 
 /* -- making -- */
 
+/* What the environment names is parsed into u, which is to be freed.
+** WS_ERR_URI: it is no proxy, and the session has been told so. */
+static int environment(struct ws_lsocket *k, const struct ws_plan *p,
+                       struct ws_uri *u)
+{
+    const char *name = NULL, *why = "?", *value;
+    char text[256];
+    int err;
+
+    value = ws_proxy_choose(getenv, p->uri, &name);
+    if (value == NULL)
+        return WS_MORE;
+    err = ws_proxy_parse(u, &k->loop->mem, ws_slice_str(value), &why);
+    if (err == WS_ERR_URI) {
+        snprintf(text, sizeof text, "%s of the environment: %s", name, why);
+        ws_session_fail(&k->s, WS_ERR_PROXY, ws_err_word(WS_ERR_PROXY), text);
+    }
+    return err;
+}
+
+static int dial(struct ws_lsocket *k, const struct ws_plan *p)
+{
+    struct ws_dial_conf conf = p->dial;
+    struct ws_uri u;
+    int err = WS_OK;
+
+    memset(&u, 0, sizeof u);
+    conf.proxy = p->proxy;
+    if (conf.proxy == NULL && !p->no_proxy) {
+        err = environment(k, p, &u);
+        conf.proxy = err == WS_OK ? &u : NULL;
+    }
+    if (err >= WS_OK)
+        err = ws_dial_open(&k->s, &conf);
+    ws_uri_free(&u, &k->loop->mem);
+    return err == WS_ERR_URI ? WS_OK : err;
+}
+
 int ws_plan_begin(struct ws_lsocket *k, const struct ws_plan *p)
 {
     int err = ws_conn_start(&k->s.conn, &p->asking.hello);
 
     if (err == WS_OK)
-        err = ws_dial_open(&k->s, &p->dial);
+        err = dial(k, p);
     if (err == WS_OK)
         ws_session_touch(&k->s); /* the handshake's clock runs */
     return err;

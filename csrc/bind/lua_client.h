@@ -17,13 +17,16 @@ struct ws_plan {
     struct ws_dial_conf dial;
     struct ws_addr from;
     const struct ws_uri *uri;
-    unsigned redirects; /* that may still be followed */
+    const struct ws_uri *proxy; /* of the option, or NULL */
+    int no_proxy;               /* not even one of the environment */
+    unsigned redirects;         /* that may still be followed */
 };
 
 enum { WS_PLAN_URI = 1 };
 
 /* Request and connection of the plan, from the session's init on.  Errors of
-** ws_conn_start and ws_dial_open. */
+** ws_conn_start and ws_dial_open; what is wrong with the environment's proxy is
+** told by the session's events. */
 int ws_plan_begin(struct ws_lsocket *k, const struct ws_plan *p);
 
 /* The plan's URL is uri: host, target, and what to connect to. */

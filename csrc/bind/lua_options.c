@@ -53,6 +53,7 @@ static const char *const client_names[] = {"headers",
                                            "loop",
                                            "localAddress",
                                            "maxRedirects",
+                                           "proxy",
                                            "perMessageDeflate",
                                            NULL};
 

@@ -2,6 +2,8 @@
 #include "peer/dial.h"
 
 #include "net/addr.h"
+#include "net/proxy.h"
+#include "net/socks.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -42,6 +44,26 @@ static void stop_attempt(struct ws_dial *d, struct ws_attempt *a)
     ws_stream_close(&a->sock.stream);
 }
 
+/* The stream that will ask the proxy for the target. */
+static int make_tunnel(struct ws_dial *d, const struct ws_dial_conf *conf)
+{
+    const struct ws_uri *proxy = conf->proxy;
+    char where[WS_HOST_HEADER_SIZE];
+    struct ws_tunnel t;
+
+    ws_prelude_authority(where, sizeof where, proxy->host, proxy->port);
+    t.host = conf->host;
+    t.port = conf->port;
+    t.user = proxy->user;
+    t.password = proxy->password;
+    t.proxy = where;
+    d->port = proxy->port;
+    d->by_proxy = 1;
+    if (proxy->scheme == WS_URI_SOCKS5)
+        return ws_socks_new(&d->tunnel, NULL, d->peers->mem, &t);
+    return ws_proxy_new(&d->tunnel, NULL, d->peers->mem, &t);
+}
+
 /* Keeps nothing but what was handed over before. */
 static void end_dial(struct ws_dial *d)
 {
@@ -51,6 +73,8 @@ static void end_dial(struct ws_dial *d)
     if (d->looking)
         ws_lookup_cancel(&p->resolver, &d->lookup);
     ws_loop_disarm(p->loop, &d->timer);
+    if (d->tunnel != NULL)
+        ws_stream_close(d->tunnel);
     for (i = 0; i < d->next; i++)
         stop_attempt(d, &d->attempts[i]);
     d->session->dial = NULL;
@@ -65,21 +89,22 @@ void ws_dial_cancel(struct ws_dial *d)
 
 /* -- outcomes -- */
 
+static const char *whose(const struct ws_dial *d)
+{
+    return d->by_proxy ? " (proxy)" : "";
+}
+
 static void failed(struct ws_dial *d)
 {
     struct ws_session *s = d->session;
-    char where[128], text[256];
+    char where[128], text[256], digits[16] = "";
     int port = 0;
 
     ws_addr_format(&d->addrs[d->last], where, sizeof where, &port);
     if (port > 0)
-        snprintf(text, sizeof text,
-                 strchr(where, ':') != NULL ? "connect [%s]:%d: %s"
-                                            : "connect %s:%d: %s",
-                 where, port, ws_errno_text(d->last_errno));
-    else
-        snprintf(text, sizeof text, "connect %s: %s", where,
-                 ws_errno_text(d->last_errno));
+        snprintf(digits, sizeof digits, ":%d", port);
+    snprintf(text, sizeof text, "connect %s%s%s: %s", where, digits, whose(d),
+             ws_errno_text(d->last_errno));
     ws_session_fail(s, WS_ERR_SYSTEM, ws_errno_word(d->last_errno), text);
     end_dial(d);
 }
@@ -89,15 +114,21 @@ static void connected(struct ws_dial *d, struct ws_attempt *a)
 {
     struct ws_session *s = d->session;
     int fd = a->sock.fd, no_delay = d->no_delay && d->port > 0;
+    struct ws_stream *tunnel = d->tunnel;
 
     ws_loop_unwatch(d->peers->loop, &a->io);
     a->sock.fd = -1;
+    d->tunnel = NULL;
     end_dial(d);
     if (ws_loop_watch(s->peers->loop, &s->io, fd, WS_IO_READ) != WS_OK)
         ws_conn_lost(&s->conn, WS_ERR_NOMEM);
     ws_sock_adopt(&s->sock, fd);
     if (no_delay)
         ws_sock_nodelay(&s->sock, 1);
+    if (tunnel != NULL) {
+        ws_prelude_stand(tunnel, s->top);
+        ws_session_stack(s, tunnel);
+    }
     ws_session_touch(s);
 }
 
@@ -152,7 +183,7 @@ static void lookup_failed(struct ws_dial *d, const char *word, const char *why)
 {
     char text[384];
 
-    snprintf(text, sizeof text, "resolve %s: %s", d->host, why);
+    snprintf(text, sizeof text, "resolve %s%s: %s", d->host, whose(d), why);
     ws_session_fail(d->session, WS_ERR_SYSTEM, word, text);
     end_dial(d);
 }
@@ -225,28 +256,39 @@ static int look_up(struct ws_dial *d, const char *host)
     return WS_OK;
 }
 
-int ws_dial_open(struct ws_session *s, const struct ws_dial_conf *conf)
+/* The addresses to try, or a look-up of them. */
+static int begin(struct ws_dial *d, const struct ws_dial_conf *conf)
 {
-    struct ws_dial *d = new_dial(s, conf);
+    const char *host = d->by_proxy ? conf->proxy->host : conf->host;
     int err;
 
-    if (d == NULL)
-        return WS_ERR_NOMEM;
-    s->dial = d;
-    s->opening = 1;
     if (conf->path != NULL) {
         d->port = 0;
         err = ws_addr_unix(&d->addrs[0], conf->path);
     } else {
-        err = ws_addr_parse(&d->addrs[0], conf->host, conf->port);
+        err = ws_addr_parse(&d->addrs[0], host, d->port);
     }
     if (err == WS_OK) {
         d->naddrs = 1;
         start_next(d);
         return WS_OK;
     }
-    if (conf->path == NULL)
-        err = look_up(d, conf->host);
+    return conf->path == NULL ? look_up(d, host) : err;
+}
+
+int ws_dial_open(struct ws_session *s, const struct ws_dial_conf *conf)
+{
+    struct ws_dial *d = new_dial(s, conf);
+    int err = WS_OK;
+
+    if (d == NULL)
+        return WS_ERR_NOMEM;
+    s->dial = d;
+    s->opening = 1;
+    if (conf->proxy != NULL && conf->path == NULL)
+        err = make_tunnel(d, conf);
+    if (err == WS_OK)
+        err = begin(d, conf);
     if (err != WS_OK)
         end_dial(d);
     return err;

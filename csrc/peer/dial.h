@@ -2,14 +2,16 @@
 **
 ** Looks the host up, then races its addresses (RFC 8305): the next one starts
 ** when the one before failed or 250 ms have passed, and the first that
-** connects wins.  The session's own handshake clock runs over all of it.  A
-** dial lives from ws_dial_open to the end of the race and is no burden to an
-** open connection.
+** connects wins.  With a proxy all this is about the proxy, which is then asked
+** for a tunnel to the target, whose name it looks up.  The session's own
+** handshake clock runs over all of it.  A dial lives from ws_dial_open to the
+** end of the race and is no burden to an open connection.
 */
 #ifndef WS_PEER_DIAL_H
 #define WS_PEER_DIAL_H
 
 #include "peer/session.h"
+#include "wire/uri.h"
 
 enum {
     WS_DIAL_ADDRS_MAX = 16, /* addresses tried of one name */
@@ -23,6 +25,7 @@ struct ws_dial_conf {
     const char *path;           /* a unix socket instead of host and port */
     const struct ws_addr *from; /* local address, or NULL; copied */
     int no_delay;               /* TCP_NODELAY */
+    const struct ws_uri *proxy; /* to go through, see wire/proxy.h; or NULL */
 };
 
 struct ws_attempt {
@@ -44,14 +47,16 @@ struct ws_dial {
     unsigned running;      /* attempts under way */
     char host[256];        /* for the error's words */
     int port;
-    int last_errno; /* of the last attempt that failed */
-    unsigned last;  /* and which it was */
-    uint8_t no_delay, has_from, looking;
+    struct ws_stream *tunnel; /* through the proxy, to be put on; or NULL */
+    int last_errno;           /* of the last attempt that failed */
+    unsigned last;            /* and which it was */
+    uint8_t no_delay, has_from, looking, by_proxy;
 };
 
 /* Starts connecting s.  WS_OK: it goes on in the background, also when it
 ** failed at once, which s then tells by its events.  WS_ERR_NOMEM,
-** WS_ERR_ARGUMENT (unix path too long): nothing was started. */
+** WS_ERR_ARGUMENT (unix path too long), WS_ERR_FIELD (what the proxy would
+** have to be told may not be sent): nothing was started. */
 int ws_dial_open(struct ws_session *s, const struct ws_dial_conf *conf);
 
 /* Ends the race without a winner and frees the dial. */

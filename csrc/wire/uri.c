@@ -18,7 +18,8 @@ struct draft {
     struct ws_buf buf;  /* the strings, one behind the other */
     size_t at[STRINGS]; /* where they begin */
     int has[STRINGS];
-    int err; /* first error, or WS_OK */
+    int proxy; /* 1: the URL of a proxy */
+    int err;   /* first error, or WS_OK */
     const char *why;
 };
 
@@ -141,16 +142,20 @@ static void clean(struct ws_span *s, struct ws_slice raw)
     }
 }
 
+enum { FOR_TARGET = 1, FOR_PROXY = 2 };
+
 static const struct scheme {
     const char *name, *text; /* as given, as written */
-    int port, secure;
+    int port, secure, use;
 } schemes[] = {
     /* in the order of enum ws_uri_scheme */
-    {"ws", "ws://", 80, 0},
-    {"wss", "wss://", 443, 1},
-    {"http", "ws://", 80, 0},
-    {"https", "wss://", 443, 1},
-    {"ws+unix", "ws+unix:", 0, 0}};
+    {"ws", "ws://", 80, 0, FOR_TARGET},
+    {"wss", "wss://", 443, 1, FOR_TARGET},
+    {"http", "ws://", 80, 0, FOR_TARGET | FOR_PROXY},
+    {"https", "wss://", 443, 1, FOR_TARGET | FOR_PROXY},
+    {"ws+unix", "ws+unix:", 0, 0, FOR_TARGET},
+    {"socks5", "socks5:", 1080, 0, FOR_PROXY},
+    {"socks5h", "socks5:", 1080, 0, FOR_PROXY}};
 
 static int read_scheme(struct draft *d, struct ws_uri *u, struct ws_span *s)
 {
@@ -162,13 +167,16 @@ static int read_scheme(struct draft *d, struct ws_uri *u, struct ws_span *s)
     name = slice(take(s, n));
     take(s, 1);
     for (i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
-        if (ws_slice_same(name, ws_slice_str(schemes[i].name))) {
-            u->scheme = (enum ws_uri_scheme)i;
-            u->secure = schemes[i].secure;
-            return WS_OK;
-        }
+        if (!ws_slice_same(name, ws_slice_str(schemes[i].name)) ||
+            (schemes[i].use & (d->proxy ? FOR_PROXY : FOR_TARGET)) == 0)
+            continue;
+        u->scheme = (enum ws_uri_scheme)(i > WS_URI_SOCKS5 ? WS_URI_SOCKS5 : i);
+        u->secure = schemes[i].secure;
+        return WS_OK;
     }
-    return fail(d, "the scheme is none of ws, wss, http, https, ws+unix");
+    return fail(d, d->proxy
+                       ? "the scheme is none of http, https, socks5, socks5h"
+                       : "the scheme is none of ws, wss, http, https, ws+unix");
 }
 
 /* -- path and query -- */
@@ -402,8 +410,8 @@ static int settle(struct draft *d, struct ws_uri *u)
     return WS_OK;
 }
 
-int ws_uri_parse(struct ws_uri *u, struct ws_mem *mem, struct ws_slice s,
-                 const char **why)
+static int parse_as(struct ws_uri *u, struct ws_mem *mem, struct ws_slice s,
+                    const char **why, int proxy)
 {
     struct draft d;
     struct ws_span copy;
@@ -415,6 +423,7 @@ int ws_uri_parse(struct ws_uri *u, struct ws_mem *mem, struct ws_slice s,
     memset(u, 0, sizeof *u);
     memset(&d, 0, sizeof d);
     d.mem = mem;
+    d.proxy = proxy;
     *why = "the URL is too long";
     if (s.n > WS_URI_MAX)
         return WS_ERR_URI;
@@ -432,6 +441,18 @@ int ws_uri_parse(struct ws_uri *u, struct ws_mem *mem, struct ws_slice s,
         memset(u, 0, sizeof *u);
     *why = d.why;
     return err;
+}
+
+int ws_uri_parse(struct ws_uri *u, struct ws_mem *mem, struct ws_slice s,
+                 const char **why)
+{
+    return parse_as(u, mem, s, why, 0);
+}
+
+int ws_uri_parse_proxy(struct ws_uri *u, struct ws_mem *mem, struct ws_slice s,
+                       const char **why)
+{
+    return parse_as(u, mem, s, why, 1);
 }
 
 void ws_uri_free(struct ws_uri *u, struct ws_mem *mem)

@@ -34,7 +34,8 @@ enum ws_uri_scheme {
     WS_URI_WSS,
     WS_URI_HTTP,
     WS_URI_HTTPS,
-    WS_URI_UNIX
+    WS_URI_UNIX,
+    WS_URI_SOCKS5 /* of a proxy only */
 };
 
 /* A parsed URL; strings end with NUL and contain none, and belong to it. */
@@ -62,6 +63,11 @@ struct ws_uri {
 ** may be NULL), WS_ERR_NOMEM. */
 int ws_uri_parse(struct ws_uri *u, struct ws_mem *mem, struct ws_slice s,
                  const char **why);
+
+/* The same for a proxy's URL: http, https, socks5 or socks5h.  For
+** ws_proxy_parse, which wants more of it. */
+int ws_uri_parse_proxy(struct ws_uri *u, struct ws_mem *mem, struct ws_slice s,
+                       const char **why);
 
 /* Gives back the strings and empties u; twice is fine. */
 void ws_uri_free(struct ws_uri *u, struct ws_mem *mem);

@@ -198,6 +198,7 @@ function Socket:stats() end
 ---@field auth {[1]: string, [2]: string?}? user and password, sent as Basic credentials
 ---@field localAddress string? the address to connect from
 ---@field maxRedirects integer? redirects that are followed: 0
+---@field proxy string|false|nil a proxy's URL; false: none; nil: what the environment says
 
 -- What a server calls.
 ---@alias wsock.OnConnection nil|fun(socket: wsock.Socket, request: wsock.Request)

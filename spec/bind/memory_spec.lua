@@ -139,6 +139,14 @@ local lives = {
     for _ = 1, 10 do step() end
     server:off("upgrade")
   ]],
+  proxies = [[
+    local where = ("u:p@127.0.0.1:%d"):format(select(2, server:address()))
+    for i, proxy in ipairs { "http://" .. where, "socks5://" .. where } do
+      clients[i] = wsock.WebSocket("ws://h:1/", nil, { loop = loop, proxy = proxy })
+      clients[i].onerror = function(e) return e.message .. e.code end
+    end
+    for _ = 1, 8 do step() end
+  ]],
   listeners = [[
     local socket = wsock.WebSocket(url, "p", { loop = loop })
     clients[1] = socket

@@ -3,6 +3,7 @@
 ** An address is the bytes of a ws_addr as a string.
 */
 #include "probe_sys.h"
+#include "probe_tunnel.h"
 
 #include "net/resolve.h"
 #include "net/sock.h"
@@ -516,6 +517,7 @@ int ws_probe_net(lua_State *L)
     luaL_setfuncs(L, functions, 0);
     open_errno(L);
     open_eai(L);
+    probe_open_tunnel(L);
     lua_newtable(L);
     probe_open_sys(L);
     probe_open_faults(L);

@@ -11,6 +11,7 @@
 #include "wire/host.h"
 #include "wire/idna.h"
 #include "wire/location.h"
+#include "wire/proxy.h"
 #include "wire/target.h"
 #include "wire/uri.h"
 
@@ -321,6 +322,77 @@ static int uri(lua_State *L)
     return 2;
 }
 
+/* proxy(mem, url) -> kind, host, port, user, password; or nil, the error and
+** why */
+static int proxy(lua_State *L)
+{
+    struct ws_mem *mem = probe_mem(L, 1);
+    struct ws_span s = copy_of(L, probe_slice(L, 2));
+    const char *why = NULL;
+    struct ws_uri u;
+    int rc = ws_proxy_parse(&u, mem, ws_slice_of(s.p, s.n), &why);
+
+    if (rc != WS_OK) {
+        probe_result(L, rc);
+        lua_pushstring(L, rc == WS_ERR_URI ? why : NULL);
+        return 3;
+    }
+    lua_pushstring(L, u.scheme == WS_URI_HTTP    ? "http"
+                      : u.scheme == WS_URI_HTTPS ? "https"
+                                                 : "socks5");
+    lua_pushstring(L, u.host);
+    lua_pushinteger(L, u.port);
+    lua_pushstring(L, u.user);
+    lua_pushstring(L, u.password);
+    ws_uri_free(&u, mem);
+    return 5;
+}
+
+/* bypass(list, host, port) -> boolean */
+static int bypass(lua_State *L)
+{
+    lua_pushboolean(L, ws_proxy_bypass(luaL_checkstring(L, 1),
+                                       luaL_checkstring(L, 2),
+                                       (int)luaL_checkinteger(L, 3)));
+    return 1;
+}
+
+/* What choose's getenv reads: names and values in turn, then NULL. */
+static const char *variables[64];
+
+static char *variable(const char *name)
+{
+    size_t i;
+    for (i = 0; variables[i] != NULL; i += 2) {
+        if (strcmp(variables[i], name) == 0)
+            return (char *)(uintptr_t)variables[i + 1];
+    }
+    return NULL;
+}
+
+/* choose(url, {name = value}) -> value, name; or nil */
+static int choose(lua_State *L)
+{
+    struct ws_mem mem;
+    struct ws_uri u;
+    const char *value, *name = NULL;
+    size_t n = 0;
+
+    ws_mem_init(&mem, NULL, NULL);
+    for (lua_pushnil(L); lua_next(L, 2) != 0; lua_pop(L, 1)) {
+        variables[n++] = luaL_checkstring(L, -2);
+        variables[n++] = luaL_checkstring(L, -1);
+    }
+    variables[n] = NULL;
+    luaL_argcheck(L, ws_uri_parse(&u, &mem, probe_slice(L, 1), NULL) == WS_OK,
+                  1, "no URL");
+    value = ws_proxy_choose(variable, &u, &name);
+    ws_uri_free(&u, &mem);
+    lua_pushstring(L, value);
+    lua_pushstring(L, value == NULL ? NULL : name);
+    return value == NULL ? 1 : 2;
+}
+
 /* location(mem, from, ref) -> url, same origin; or nil, the error and why */
 static int location(lua_State *L)
 {
@@ -398,6 +470,9 @@ int ws_probe_wire(lua_State *L)
         {"percent", percent},
         {"uri", uri},
         {"location", location},
+        {"proxy", proxy},
+        {"bypass", bypass},
+        {"choose", choose},
         {"basic", basic},
         {"basic_read", basic_read},
         {NULL, NULL},
