@@ -54,6 +54,7 @@ enum ws_listen {
     WS_ON_PING,
     WS_ON_PONG,
     WS_ON_DRAIN,
+    WS_ON_CHUNK,
     WS_ON_CONNECTION, /* from here on a server's only */
     WS_ON_REQUEST,
     WS_ON_UPGRADE,

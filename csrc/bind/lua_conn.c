@@ -99,15 +99,37 @@ void ws_push_lconn_head(lua_State *L, const struct ws_lconn *p)
 static const char *event_name(int type)
 {
     static const char *const names[] = {
-        "",     "upgrade", "request", "open",  "message", "message",
+        "",     "upgrade", "request", "open",  "message", "message", "chunk",
         "ping", "pong",    "drain",   "error", "close",   "frame",
     };
     return names[type];
 }
 
+/* With streaming every message comes as chunks, whole ones as one. */
+static int is_chunk(const struct ws_lconn *p, const struct ws_event *ev)
+{
+    return ev->type == WS_EV_CHUNK ||
+           (p->conf.message.streaming &&
+            (ev->type == WS_EV_TEXT || ev->type == WS_EV_BINARY));
+}
+
+static int push_chunk(lua_State *L, const struct ws_event *ev)
+{
+    int part = ev->type == WS_EV_CHUNK;
+    int text = part ? ev->op == WS_OP_TEXT : ev->type == WS_EV_TEXT;
+
+    lua_pushstring(L, event_name(WS_EV_CHUNK));
+    push_slice(L, ev->data);
+    lua_pushstring(L, text ? "text" : "binary");
+    lua_pushboolean(L, part ? ev->fin : 1);
+    return 4;
+}
+
 int ws_push_lconn_event(lua_State *L, const struct ws_lconn *p,
                         const struct ws_event *ev)
 {
+    if (is_chunk(p, ev))
+        return push_chunk(L, ev);
     lua_pushstring(L, event_name(ev->type));
     switch ((enum ws_event_type)ev->type) {
     case WS_EV_UPGRADE:

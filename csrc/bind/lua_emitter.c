@@ -19,13 +19,14 @@ enum { E_FN = 1, E_KIND = 2, E_ONCE = 3, E_REMOVED = 4 };
 enum { PLAIN, EVENT, ATTRIBUTE }; /* how it is called, where it came from */
 
 static const char *const names[] = {
-    "open",      "message", "close",      "error",   "ping",
-    "pong",      "drain",   "connection", "request", "upgrade",
-    "listening", "closed",  "refused",    NULL};
+    "open",    "message",   "close",  "error",      "ping",
+    "pong",    "drain",     "chunk",  "connection", "request",
+    "upgrade", "listening", "closed", "refused",    NULL};
 
 /* For a hint: what a socket has of them. */
-static const char *const of_sockets[] = {"open", "message", "close", "error",
-                                         "ping", "pong",    "drain", NULL};
+static const char *const of_sockets[] = {"open",  "message", "close",
+                                         "error", "ping",    "pong",
+                                         "drain", "chunk",   NULL};
 
 int ws_event_number(const char *name, int on, int server)
 {
@@ -247,6 +248,7 @@ int ws_emitter_on(lua_State *L, const struct ws_emitter *t, int once)
     int event = check_event(L, t);
 
     ws_check_callable(L, 3, "listener");
+    ws_pull_check(L, t, event);
     add(L, t, event, PLAIN, once);
     lua_settop(L, 1);
     return 1;
@@ -272,12 +274,11 @@ int ws_emitter_add(lua_State *L, const struct ws_emitter *t)
         once = lua_toboolean(L, -1);
     }
     lua_settop(L, 3);
-    if (lua_isnil(L, 3))
-        return 0; /* as null in browsers (W-60) */
-    if (!lua_istable(L, 3))
+    if (!lua_isnil(L, 3) && !lua_istable(L, 3))
         ws_check_callable(L, 3, "listener");
-    if (event == 0)
-        return 0; /* an unknown type is fine, and never fired */
+    if (lua_isnil(L, 3) || event == 0) /* as null in browsers (W-60); an */
+        return 0;                      /* unknown type is never fired */
+    ws_pull_check(L, t, event);
     open_list(L, t, event);
     if (find(L, LIST, 3, EVENT) == 0)
         add(L, t, event, EVENT, once);
@@ -331,8 +332,10 @@ void ws_emitter_set(lua_State *L, const struct ws_emitter *t, int event)
 {
     int at;
 
-    if (!lua_isnil(L, 3))
+    if (!lua_isnil(L, 3)) {
         ws_check_callable(L, 3, lua_tostring(L, 2));
+        ws_pull_check(L, t, event);
+    }
     open_list(L, t, event);
     at = find(L, LIST, 0, ATTRIBUTE);
     if (!lua_isnil(L, 3)) {
@@ -357,7 +360,8 @@ static void push_event(lua_State *L, const struct ws_firing *f, int args)
         {"message", "code", "status"},
         {"data", NULL},
         {"data", NULL},
-        {NULL}};
+        {NULL},
+        {"data", "kind", "final"}};
     int i;
 
     lua_createtable(L, 0, 7);
@@ -420,10 +424,9 @@ static int call_plain(lua_State *L, const struct ws_firing *f, int args)
 ** raises is a handler's error (W-65). */
 static int call_object(lua_State *L)
 {
-    if (luaL_getmetafield(L, 1, "__call") == LUA_TNIL) {
-        if (lua_getfield(L, 1, "handleEvent") == LUA_TNIL)
-            return luaL_error(L, "the listener has no handleEvent");
-    }
+    if (luaL_getmetafield(L, 1, "__call") == LUA_TNIL &&
+        lua_getfield(L, 1, "handleEvent") == LUA_TNIL)
+        return luaL_error(L, "the listener has no handleEvent");
     lua_insert(L, 1);
     lua_call(L, 2, 0);
     return 0;

@@ -19,6 +19,8 @@ struct ws_emitter {
     uint16_t *mask; /* kept in step */
     int server;     /* 1: a server, all of whose listeners take plain
                        arguments */
+    int streaming;  /* 1: chunk comes and message never does; else the
+                       other way round */
 };
 
 /* on, once, off, addEventListener, removeEventListener; object at 1. */

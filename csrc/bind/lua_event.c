@@ -117,18 +117,44 @@ static int deliver_fast(lua_State *L, struct ws_lsocket *k, int idx,
     return 1;
 }
 
+static int listens(const struct ws_lsocket *k, int event)
+{
+    unsigned mask = k->mask | (k->server != NULL ? k->server->mask : 0u);
+    return (mask >> event & 1) != 0;
+}
+
+/* Streaming: a part of a message, or a whole one that came as one part. */
+static void on_chunk(lua_State *L, struct ws_lsocket *k, int idx,
+                     const struct ws_event *ev)
+{
+    int part = ev->type == WS_EV_CHUNK, pulls = (k->mask & WS_PULLS) != 0;
+    int text = part ? ev->op == WS_OP_TEXT : ev->type == WS_EV_TEXT;
+
+    if (!pulls && !listens(k, WS_ON_CHUNK))
+        return;
+    ws_push_binary(L, ev->data, text || pulls ? WS_AS_STRING : k->binary_type);
+    lua_pushvalue(L, text ? WS_IX_TEXT : WS_IX_BINARY);
+    lua_pushboolean(L, part ? ev->fin : 1);
+    if (pulls)
+        ws_pull_message(L, k, idx);
+    else
+        deliver(L, k, idx, WS_ON_CHUNK, 3);
+}
+
 static void on_message(lua_State *L, struct ws_lsocket *k, int idx,
                        const struct ws_event *ev)
 {
+    if (k->s.conn.conf->message.streaming) {
+        on_chunk(L, k, idx, ev);
+        return;
+    }
     if ((k->mask & WS_PULLS) != 0) {
         push_slice(L, ev->data);
         lua_pushvalue(L, ev->type == WS_EV_TEXT ? WS_IX_TEXT : WS_IX_BINARY);
         ws_pull_message(L, k, idx);
         return;
     }
-    if (((k->mask | (k->server != NULL ? k->server->mask : 0)) >>
-             WS_ON_MESSAGE &
-         1) == 0)
+    if (!listens(k, WS_ON_MESSAGE))
         return; /* nobody listens: no string is made */
     ws_push_binary(L, ev->data,
                    ev->type == WS_EV_TEXT ? WS_AS_STRING : k->binary_type);
@@ -179,6 +205,9 @@ static void on_event(lua_State *L, struct ws_lsocket *k, int idx,
     case WS_EV_TEXT:
     case WS_EV_BINARY:
         on_message(L, k, idx, ev);
+        break;
+    case WS_EV_CHUNK:
+        on_chunk(L, k, idx, ev);
         break;
     case WS_EV_UPGRADE:
         ws_server_upgrade(L, k, idx);
@@ -234,7 +263,8 @@ static void unpin(lua_State *L, struct ws_lsocket *k)
 static void deliver_queue(lua_State *L, struct ws_lsocket *k, int idx)
 {
     while (k->queued > 0 && ws_pull_pushes(k)) {
-        deliver(L, k, idx, WS_ON_MESSAGE, ws_pull_take(L, k, idx));
+        int event = ws_pull_width(k) == 3 ? WS_ON_CHUNK : WS_ON_MESSAGE;
+        deliver(L, k, idx, event, ws_pull_take(L, k, idx));
         lua_settop(L, idx);
     }
 }

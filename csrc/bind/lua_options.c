@@ -42,6 +42,7 @@ static const char *const client_names[] = {"headers",
                                            "highWaterMark",
                                            "lowWaterMark",
                                            "receiveQueue",
+                                           "streaming",
                                            "handshakeTimeout",
                                            "closeTimeout",
                                            "pingInterval",
@@ -66,6 +67,7 @@ static const char *const server_names[] = {"headers",
                                            "highWaterMark",
                                            "lowWaterMark",
                                            "receiveQueue",
+                                           "streaming",
                                            "handshakeTimeout",
                                            "closeTimeout",
                                            "pingInterval",
@@ -96,6 +98,7 @@ static const char *const server_names[] = {"headers",
                                            "onping",
                                            "onpong",
                                            "ondrain",
+                                           "onchunk",
                                            "onrequest",
                                            "onupgrade",
                                            "onlistening",
@@ -124,11 +127,15 @@ static lua_Integer limit(lua_State *L, int idx, const char *name,
 static void read_limits(lua_State *L, int idx, struct ws_conf *conf)
 {
     int server = conf->role == WS_SERVER;
+    int streaming = ws_get_boolean(L, idx, "streaming", 0);
     lua_Integer n;
 
-    conf->message.payload_max = (uint64_t)limit(
-        L, idx, "maxPayload", server ? SERVER_PAYLOAD : CLIENT_PAYLOAD);
-    n = limit(L, idx, "maxFragments", FRAGMENTS);
+    conf->message.payload_max = (uint64_t)limit(L, idx, "maxPayload",
+                                                streaming ? 0
+                                                : server  ? SERVER_PAYLOAD
+                                                          : CLIENT_PAYLOAD);
+    n = limit(L, idx, "maxFragments", streaming ? 0 : FRAGMENTS);
+    conf->message.streaming = streaming != 0;
     conf->message.fragments_max = n > 0x7FFFFFFF ? 0x7FFFFFFF : (unsigned)n;
     conf->head.size_max =
         (size_t)ws_get_integer(L, idx, "maxHeaderSize",
@@ -152,9 +159,12 @@ static void read_limits(lua_State *L, int idx, struct ws_conf *conf)
                       "'highWaterMark'");
 }
 
-/* Frame mode shows frames as they are, so none may be compressed. */
+/* Frame mode shows frames as they are, so none may be compressed, or be put
+** together in part. */
 static void drop_pmd(lua_State *L, int idx, struct ws_conf *conf)
 {
+    if (conf->message.streaming)
+        luaL_error(L, "options 'frames' and 'streaming' exclude one another");
     if (ws_get_field(L, idx, "perMessageDeflate", LUA_TNONE) &&
         lua_toboolean(L, -1))
         luaL_error(L, "options 'frames' and 'perMessageDeflate' exclude one "

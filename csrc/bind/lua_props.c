@@ -251,7 +251,8 @@ static int socket_index(lua_State *L)
         return 0;
     event = ws_event_number(lua_tostring(L, 2), 1, 0);
     if (event != 0) {
-        struct ws_emitter t = {1, &k->mask, 0};
+        struct ws_emitter t = {1, &k->mask, 0,
+                               k->s.conn.conf->message.streaming};
         ws_emitter_get(L, &t, event);
         return 1;
     }
@@ -259,8 +260,8 @@ static int socket_index(lua_State *L)
 }
 
 static const char *const settable[] = {
-    "data",    "binaryType", "onopen", "onmessage", "onerror",
-    "onclose", "onping",     "onpong", "ondrain",   NULL};
+    "data",   "binaryType", "onopen",  "onmessage", "onerror", "onclose",
+    "onping", "onpong",     "ondrain", "onchunk",   NULL};
 
 /* W-28: it counts when a message is delivered. */
 static int set_binary_type(lua_State *L, struct ws_lsocket *k)
@@ -281,7 +282,8 @@ static int socket_newindex(lua_State *L)
 
     lua_settop(L, 3);
     if (event != 0) {
-        struct ws_emitter t = {1, &k->mask, 0};
+        struct ws_emitter t = {1, &k->mask, 0,
+                               k->s.conn.conf->message.streaming};
         ws_emitter_set(L, &t, event);
         ws_pull_settle(k);
         return 0;

@@ -104,13 +104,14 @@ static void check_options(lua_State *L, int idx, enum ws_role role)
         "maxPayload", "maxFragments", "maxHeaderSize", "maxBuffered",
         "highWaterMark", "lowWaterMark", "pingInterval", "pingTimeout",
         "sendTimeout", "handshakeTimeout", "closeTimeout", "autoPong", "now",
-        "perMessageDeflate", "frames", "maxBody", "responseTimeout", NULL};
+        "streaming", "perMessageDeflate", "frames", "maxBody",
+        "responseTimeout", NULL};
     static const char *const client_names[] = {
         "maxPayload", "maxFragments", "maxHeaderSize", "maxBuffered",
         "highWaterMark", "lowWaterMark", "pingInterval", "pingTimeout",
         "sendTimeout", "handshakeTimeout", "closeTimeout", "autoPong", "now",
-        "perMessageDeflate", "frames", "headers", "origin", "protocols",
-        "auth", NULL};
+        "streaming", "perMessageDeflate", "frames", "headers", "origin",
+        "protocols", "auth", NULL};
     /* clang-format on */
 
     if (lua_isnil(L, idx))
@@ -271,6 +272,7 @@ static int advance(struct ws_lconn *p)
 **   "request", request     server: plain HTTP; answer by respond
 **   "open"
 **   "message", data, kind
+**   "chunk", data, kind, final   in its place with the option streaming
 **   "ping", data   "pong", data
 **   "drain"
 **   "frame", data, kind, final [, code]   with the option frames

@@ -52,17 +52,24 @@ static int push_closed(lua_State *L, const struct ws_lsocket *k)
 
 /* -- the ring -- */
 
-/* Full is also what would cost more memory than output may. */
+/* Full is also what would cost more memory than output may; parts of messages
+** are there to cost less: one more than this. */
+enum { PARTS_BYTES = 65536 };
+
+static size_t bytes_max(const struct ws_lsocket *k)
+{
+    const struct ws_conf *conf = k->s.conn.conf;
+    return conf->message.streaming ? PARTS_BYTES : conf->high_water;
+}
+
 static int is_full(const struct ws_lsocket *k)
 {
-    return k->queued >= k->queue_max ||
-           k->queued_bytes > k->s.conn.conf->high_water;
+    return k->queued >= k->queue_max || k->queued_bytes > bytes_max(k);
 }
 
 static int is_low(const struct ws_lsocket *k)
 {
-    return k->queued <= k->queue_max / 2 &&
-           k->queued_bytes <= k->s.conn.conf->high_water / 2;
+    return k->queued <= k->queue_max / 2 && k->queued_bytes <= bytes_max(k) / 2;
 }
 
 static void push_queue(lua_State *L, int idx)
@@ -77,16 +84,17 @@ static void push_queue(lua_State *L, int idx)
     lua_remove(L, -2);
 }
 
-/* Keeps data and kind, the two values at the top. */
+/* Keeps the message at the top. */
 static void keep(lua_State *L, struct ws_lsocket *k, int idx)
 {
+    int width = ws_pull_width(k), i;
     lua_Integer at = (k->queue_first + k->queued) % k->queue_max;
-    size_t n = lua_rawlen(L, -2);
+    size_t n = lua_rawlen(L, -width);
 
     push_queue(L, idx);
-    lua_insert(L, -3);
-    lua_rawseti(L, -3, 2 * at + 2);
-    lua_rawseti(L, -2, 2 * at + 1);
+    lua_insert(L, -width - 1);
+    for (i = width; i >= 1; i--)
+        lua_rawseti(L, -i - 1, at * width + i);
     lua_pop(L, 1);
     k->queued++;
     k->queued_bytes += n;
@@ -94,10 +102,11 @@ static void keep(lua_State *L, struct ws_lsocket *k, int idx)
         ws_conn_hold(&k->s.conn, 1);
 }
 
-/* Data and kind at the top become what is answered: data what binaryType asks
+/* The message at the top becomes what is answered: data what binaryType asks
 ** for, a packed frame its parts.  How many values. */
 static int convert(lua_State *L, const struct ws_lsocket *k)
 {
+    int width = ws_pull_width(k);
     struct ws_slice s;
     lua_Integer packed;
 
@@ -107,26 +116,27 @@ static int convert(lua_State *L, const struct ws_lsocket *k)
         return 1 + ws_push_frame(L, packed);
     }
     if (WS_LIKELY(k->binary_type == WS_AS_STRING) ||
-        lua_tostring(L, -1)[0] != 'b')
-        return 2;
-    s = ws_slice_of(lua_tostring(L, -2), lua_rawlen(L, -2));
+        lua_tostring(L, 1 - width)[0] != 'b')
+        return width;
+    s = ws_slice_of(lua_tostring(L, -width), lua_rawlen(L, -width));
     ws_push_binary(L, s, k->binary_type);
-    lua_replace(L, -3);
-    return 2;
+    lua_replace(L, -width - 1);
+    return width;
 }
 
 int ws_pull_take(lua_State *L, struct ws_lsocket *k, int idx)
 {
-    lua_Integer at = k->queue_first;
+    int width = ws_pull_width(k), i, queue = lua_gettop(L) + 1;
+    lua_Integer at = (lua_Integer)k->queue_first * width;
 
     push_queue(L, idx);
-    lua_rawgeti(L, -1, 2 * at + 1);
-    lua_rawgeti(L, -2, 2 * at + 2);
+    for (i = 1; i <= width; i++)
+        lua_rawgeti(L, queue, at + i);
     lua_pushnil(L);
-    lua_rawseti(L, -4, 2 * at + 1);
-    lua_remove(L, -3);
+    lua_rawseti(L, queue, at + 1);
+    lua_remove(L, queue);
     k->queued--;
-    k->queued_bytes -= lua_rawlen(L, -2);
+    k->queued_bytes -= lua_rawlen(L, -width);
     k->queue_first = (k->queue_first + 1) % k->queue_max;
     if (k->s.conn.held && is_low(k)) {
         ws_conn_hold(&k->s.conn, 0);
@@ -146,9 +156,17 @@ void ws_pull_message(lua_State *L, struct ws_lsocket *k, int idx)
     }
 }
 
+void ws_pull_check(lua_State *L, const struct ws_emitter *t, int event)
+{
+    if (event == (t->streaming ? WS_ON_MESSAGE : WS_ON_CHUNK))
+        luaL_error(L, t->streaming ? "with the option streaming messages come "
+                                     "as 'chunk'"
+                                   : "'chunk' comes with the option streaming");
+}
+
 void ws_pull_listens(const struct ws_emitter *t, int event)
 {
-    if (event == WS_ON_MESSAGE && !t->server)
+    if ((event == WS_ON_MESSAGE || event == WS_ON_CHUNK) && !t->server)
         *t->mask &= (uint16_t)~WS_PULLS;
 }
 
@@ -177,16 +195,40 @@ static int message_ready(lua_State *L)
 static const struct ws_wait receiving = {"receive", WS_FOR_MESSAGE,
                                          message_ready, waiters, push_loop};
 
+static struct ws_lsocket *pull(lua_State *L, int streaming)
+{
+    struct ws_lsocket *k = self(L);
+
+    if (streaming && ws_pull_width(k) == 2)
+        luaL_error(L, "receiveChunk needs the option streaming");
+    if (!streaming && ws_pull_width(k) == 3)
+        luaL_error(L, "with the option streaming messages come in parts, by "
+                      "receiveChunk");
+    k->mask |= WS_PULLS;
+    return k;
+}
+
 /* socket:receive([timeout]) -> data, kind
 **     | nil, message, "TIMEOUT" | nil, message, "CLOSED", code, reason */
 int ws_socket_receive(lua_State *L)
 {
-    struct ws_lsocket *k = self(L);
     int64_t ms = ws_check_timeout(L, 2, "receive: timeout");
 
-    k->mask |= WS_PULLS;
+    pull(L, 0);
     lua_settop(L, 1);
     return ws_wait(L, &receiving, ms);
+}
+
+/* socket:receiveChunk([timeout]) -> data, kind, final | as receive */
+int ws_socket_receive_chunk(lua_State *L)
+{
+    static const struct ws_wait chunk = {"receiveChunk", WS_FOR_MESSAGE,
+                                         message_ready, waiters, push_loop};
+    int64_t ms = ws_check_timeout(L, 2, "receiveChunk: timeout");
+
+    pull(L, 1);
+    lua_settop(L, 1);
+    return ws_wait(L, &chunk, ms);
 }
 
 /* The iterator, which is given the last message too. */
@@ -200,7 +242,7 @@ static int next_message(lua_State *L)
 /* socket:messages() -> iterator of data, kind; ends with the connection */
 int ws_socket_messages(lua_State *L)
 {
-    self(L)->mask |= WS_PULLS;
+    pull(L, 0);
     lua_settop(L, 1);
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_pushcclosure(L, next_message, 1);

@@ -10,17 +10,27 @@
 
 #include "bind/lua_socket.h"
 
-/* In a turn: hands the message at the top, data and kind, to a task that
-** waits for one, or keeps it.  In frame mode the kind is ws_frame_pack's.  The
-** socket is at idx. */
+/* How many values a message is: data and kind; with streaming, where it is a
+** chunk, also whether it is the last. */
+static inline int ws_pull_width(const struct ws_lsocket *k)
+{
+    return k->s.conn.conf->message.streaming ? 3 : 2;
+}
+
+/* In a turn: hands the message at the top to a task that waits for one, or
+** keeps it.  In frame mode the kind is ws_frame_pack's.  The socket is at idx.
+*/
 void ws_pull_message(lua_State *L, struct ws_lsocket *k, int idx);
 
-/* Pushes data and kind of the first message that waits, one has to; of a frame
-** what receive answers.  How many values. */
+/* Pushes the first message that waits, one has to; of a frame what receive
+** answers.  How many values. */
 int ws_pull_take(lua_State *L, struct ws_lsocket *k, int idx);
 
-/* A listener for `event` was added: one of a socket's own for messages makes
-** it push again. */
+/* Raises when the event never comes: message with streaming, chunk without. */
+void ws_pull_check(lua_State *L, const struct ws_emitter *t, int event);
+
+/* A listener for `event` was added: one of a socket's own for messages or
+** chunks makes it push again. */
 void ws_pull_listens(const struct ws_emitter *t, int event);
 
 /* Whether what waits is for listeners: frames never are. */
@@ -34,8 +44,10 @@ void ws_pull_opened(struct ws_lsocket *k);
 void ws_pull_drained(struct ws_lsocket *k);
 void ws_pull_ended(struct ws_lsocket *k);
 
-/* socket:receive, messages and drain; the metatable is their upvalue. */
+/* socket:receive, receiveChunk, messages and drain; the metatable is their
+** upvalue. */
 int ws_socket_receive(lua_State *L);
+int ws_socket_receive_chunk(lua_State *L);
 int ws_socket_messages(lua_State *L);
 int ws_socket_drain(lua_State *L);
 

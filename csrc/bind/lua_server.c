@@ -366,10 +366,13 @@ static int server_address(lua_State *L)
 
 static struct ws_emitter emitter_of(lua_State *L)
 {
+    struct ws_lserver *sv = ws_check_server(L, 1);
     struct ws_emitter t;
+
     t.idx = 1;
-    t.mask = &ws_check_server(L, 1)->mask;
+    t.mask = &sv->mask;
     t.server = 1;
+    t.streaming = sv->conf.message.streaming;
     return t;
 }
 
@@ -439,7 +442,7 @@ static int server_index(lua_State *L)
     } else if (strcmp(key, "clientCount") == 0) {
         lua_pushinteger(L, (lua_Integer)sv->nclients);
     } else {
-        struct ws_emitter t = {1, &sv->mask, 1};
+        struct ws_emitter t = {1, &sv->mask, 1, sv->conf.message.streaming};
         event = ws_event_number(key, 1, 1);
         if (event <= WS_ON_OPEN)
             return 0;
@@ -452,8 +455,8 @@ static int server_newindex(lua_State *L)
 {
     static const char *const names[] = {
         "onconnection", "onmessage", "onclose",   "onerror",   "onping",
-        "onpong",       "ondrain",   "onrequest", "onupgrade", "onlistening",
-        "onclosed",     "onrefused", NULL};
+        "onpong",       "ondrain",   "onchunk",   "onrequest", "onupgrade",
+        "onlistening",  "onclosed",  "onrefused", NULL};
     const char *key;
 
     ws_check_server(L, 1);

@@ -56,6 +56,23 @@ static void touch(struct ws_lsocket *k)
 
 /* -- sending -- */
 
+/* Whether the kind at idx is binary; nil means text, but for a Blob and an
+** ArrayBuffer before it. */
+static int is_binary(lua_State *L, int idx)
+{
+    size_t n;
+    const char *s = lua_tolstring(L, idx, &n);
+
+    if (s == NULL && lua_isnoneornil(L, idx))
+        return ws_data_is_binary(L, idx - 1);
+    if (s != NULL && n == 6 && memcmp(s, "binary", 6) == 0)
+        return 1;
+    if (s != NULL && n == 4 && memcmp(s, "text", 4) == 0)
+        return 0;
+    return luaL_error(L, "kind must be \"text\" or \"binary\", got %s",
+                      luaL_tolstring(L, idx, NULL));
+}
+
 /* Whether the bytes at idx stay what they are: those of an ArrayBuffer may
 ** change before they are sent. */
 static int is_fixed(lua_State *L, int idx)
@@ -65,8 +82,8 @@ static int is_fixed(lua_State *L, int idx)
 }
 
 /* Queues the string or Blob at 2 by reference, anchored in the loop's pins. */
-static int send_pinned(lua_State *L, struct ws_lsocket *k,
-                       const struct ws_sending *m)
+static int send_pinned(lua_State *L, struct ws_lsocket *k, int op,
+                       struct ws_slice data, unsigned flags)
 {
     int pin, err;
 
@@ -74,63 +91,82 @@ static int send_pinned(lua_State *L, struct ws_lsocket *k,
     lua_getiuservalue(L, -1, WS_UV_PINS);
     lua_pushvalue(L, 2);
     pin = luaL_ref(L, -2);
-    err = ws_conn_send_pinned(&k->s.conn, m->op, m->data, m->flags, pin);
+    err = ws_conn_send_pinned(&k->s.conn, (enum ws_opcode)op, data, flags, pin);
     if (err != WS_OK)
         luaL_unref(L, -1, pin);
     return err;
 }
 
-/* By reference where that saves a copy and nothing changes the bytes: a
-** server's frames are not masked. */
-static int send_it(lua_State *L, struct ws_lsocket *k,
-                   const struct ws_sending *m)
+static int send_error(lua_State *L, int err)
 {
-    struct ws_conn *c = &k->s.conn;
-
-    if (m->data.n >= PIN_MIN && k->server != NULL && c->state == WS_OPEN &&
-        !ws_conn_packs(c, m->data.n, m->flags) && is_fixed(L, 2))
-        return send_pinned(L, k, m);
-    return ws_conn_send(c, m->op, m->data, m->flags);
+    if (err == WS_ERR_UTF8)
+        return luaL_error(L, "data is not valid UTF-8; send it as \"binary\"");
+    if (err == WS_ERR_NOMEM)
+        return luaL_error(L, "out of memory");
+    return ws_push_error(L, err);
 }
 
 /* socket:send(data [, kind [, options]]) -> true | nil, message, code */
 static int socket_send(lua_State *L)
 {
     struct ws_lsocket *k = self(L);
-    struct ws_sending m;
-    int err;
+    struct ws_slice data;
+    unsigned flags;
+    int op, err;
 
-    ws_check_sending(L, 2, &k->s.conn, &m);
-    err = send_it(L, k, &m);
+    if (k->s.conn.state == WS_CONNECTING)
+        return luaL_error(L, "InvalidStateError: the socket is still "
+                             "connecting");
+    data = ws_check_data(L, 2);
+    op = is_binary(L, 3) ? WS_OP_BINARY : WS_OP_TEXT;
+    flags = ws_check_flags(L, 4);
+    if (data.n >= PIN_MIN && k->server != NULL && k->s.conn.state == WS_OPEN &&
+        !ws_conn_packs(&k->s.conn, data.n, flags) && is_fixed(L, 2))
+        err = send_pinned(L, k, op, data, flags);
+    else
+        err = ws_conn_send(&k->s.conn, (enum ws_opcode)op, data, flags);
     if (WS_UNLIKELY(err != WS_OK)) {
         if (err == WS_ERR_STATE)
-            ws_session_count(&k->s, m.data.n, 0);
-        return ws_push_sent(L, err);
+            ws_session_count(&k->s, data.n, 0);
+        return send_error(L, err);
     }
-    ws_session_count(&k->s, m.data.n, 1);
+    ws_session_count(&k->s, data.n, 1);
     touch(k);
     lua_pushboolean(L, 1);
     return 1;
 }
 
-static int send_control(lua_State *L, enum ws_opcode op)
+static int send_control(lua_State *L, enum ws_opcode op, const char *name)
 {
     struct ws_lsocket *k = self(L);
-    int n = ws_send_control(L, 2, &k->s.conn, op);
+    struct ws_slice data = ws_slice_of(NULL, 0);
+    int err;
 
+    if (k->s.conn.state == WS_CONNECTING)
+        return luaL_error(L, "InvalidStateError: the socket is still "
+                             "connecting");
+    if (!lua_isnoneornil(L, 2))
+        data = ws_check_data(L, 2);
+    err = ws_conn_control(&k->s.conn, op, data);
+    if (err == WS_ERR_ARGUMENT)
+        return luaL_error(L, "%s: data is %I bytes, at most 125 fit", name,
+                          (lua_Integer)data.n);
+    if (err != WS_OK)
+        return send_error(L, err);
     touch(k);
-    return n;
+    lua_pushboolean(L, 1);
+    return 1;
 }
 
 /* socket:ping([data]), socket:pong([data]) -> true | nil, message, code */
 static int socket_ping(lua_State *L)
 {
-    return send_control(L, WS_OP_PING);
+    return send_control(L, WS_OP_PING, "ping");
 }
 
 static int socket_pong(lua_State *L)
 {
-    return send_control(L, WS_OP_PONG);
+    return send_control(L, WS_OP_PONG, "pong");
 }
 
 /* socket:sendFrame(data, kind [, final]) -> as send; with the option frames */
@@ -145,14 +181,47 @@ static int socket_send_frame(lua_State *L)
 
 /* -- closing -- */
 
+static int close_code(lua_State *L, int idx)
+{
+    int exact;
+    lua_Integer code;
+
+    if (lua_isnoneornil(L, idx))
+        return 0;
+    code = lua_tointegerx(L, idx, &exact);
+    if (!exact || lua_type(L, idx) != LUA_TNUMBER || code < 1 || code > 65535)
+        return luaL_error(L, "InvalidAccessError: the close code must be an "
+                             "integer, 1000 or 3000 to 4999");
+    return (int)code;
+}
+
+static int close_error(lua_State *L, int err, int code, int server)
+{
+    if (err == WS_ERR_CODE)
+        return luaL_error(
+            L, "InvalidAccessError: close code %d is not %s", code,
+            server ? "one that may be sent" : "1000 or 3000 to 4999");
+    if (err == WS_ERR_REASON)
+        return luaL_error(L, "SyntaxError: the close reason is longer than "
+                             "123 bytes");
+    return luaL_error(L, "SyntaxError: the close reason is not valid UTF-8");
+}
+
 /* socket:close([code [, reason]]) -> true */
 static int socket_close(lua_State *L)
 {
     struct ws_lsocket *k = self(L);
-    int n = ws_close_with(L, 2, &k->s.conn);
+    struct ws_slice reason = ws_slice_of(NULL, 0);
+    int code = close_code(L, 2), err;
 
+    if (!lua_isnoneornil(L, 3))
+        reason = ws_check_slice(L, 3, "reason");
+    err = ws_conn_close(&k->s.conn, code, reason);
+    if (err != WS_OK)
+        return close_error(L, err, code, k->server != NULL);
     touch(k);
-    return n;
+    lua_pushboolean(L, 1);
+    return 1;
 }
 
 /* socket:terminate() -> true */
@@ -244,6 +313,7 @@ static struct ws_emitter emitter_of(struct ws_lsocket *k)
     t.idx = 1;
     t.mask = &k->mask;
     t.server = 0;
+    t.streaming = k->s.conn.conf->message.streaming;
     return t;
 }
 
@@ -292,6 +362,7 @@ static const luaL_Reg methods[] = {
     {"pause", socket_pause},
     {"resume", socket_resume},
     {"receive", ws_socket_receive},
+    {"receiveChunk", ws_socket_receive_chunk},
     {"messages", ws_socket_messages},
     {"drain", ws_socket_drain},
     {"on", socket_on},

@@ -9,21 +9,22 @@ static void check_connected(lua_State *L, const struct ws_conn *c)
 
 /* -- sending -- */
 
-/* The kind at idx; nil means text, but for a Blob and an ArrayBuffer before
-** it. */
+/* The kind at idx, behind the data. */
 static enum ws_opcode check_kind(lua_State *L, int idx)
 {
-    size_t n;
-    const char *s = lua_tolstring(L, idx, &n);
+    const char *s;
 
-    if (s == NULL && lua_isnoneornil(L, idx))
+    if (lua_isnoneornil(L, idx))
         return ws_data_is_binary(L, idx - 1) ? WS_OP_BINARY : WS_OP_TEXT;
-    if (s != NULL && n == 6 && memcmp(s, "binary", 6) == 0)
-        return WS_OP_BINARY;
-    if (s == NULL || n != 4 || memcmp(s, "text", 4) != 0)
+    if (lua_type(L, idx) != LUA_TSTRING)
         luaL_error(L, "kind must be \"text\" or \"binary\", got %s",
-                   luaL_tolstring(L, idx, NULL));
-    return WS_OP_TEXT;
+                   luaL_typename(L, idx));
+    s = lua_tostring(L, idx);
+    if (strcmp(s, "text") == 0)
+        return WS_OP_TEXT;
+    if (strcmp(s, "binary") != 0)
+        luaL_error(L, "kind must be \"text\" or \"binary\", got '%s'", s);
+    return WS_OP_BINARY;
 }
 
 unsigned ws_check_flags(lua_State *L, int idx)
@@ -165,9 +166,8 @@ int ws_close_with(lua_State *L, int idx, struct ws_conn *c)
     if (err == WS_ERR_CODE)
         return luaL_error(L, "InvalidAccessError: close code %s is not %s",
                           luaL_tolstring(L, idx, NULL),
-                          c->conf != NULL && c->conf->role == WS_SERVER
-                              ? "one that may be sent"
-                              : "1000 or 3000 to 4999");
+                          c->conf->role == WS_SERVER ? "one that may be sent"
+                                                     : "1000 or 3000 to 4999");
     if (err == WS_ERR_REASON)
         return luaL_error(L, "SyntaxError: the close reason is longer than "
                              "123 bytes");

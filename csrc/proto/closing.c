@@ -13,8 +13,11 @@ static struct ws_slice nothing(void)
 ** is still read as frames. */
 static void forget_input(struct ws_conn *c)
 {
+    if (c->lent)
+        c->stale = 1;
     if (!c->stale && c->stage != WS_IN_BODY)
         ws_conn_drop_message(c);
+    c->more = 0;
 }
 
 void ws_conn_begin_closing(struct ws_conn *c)

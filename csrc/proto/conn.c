@@ -178,6 +178,8 @@ static int last_event(struct ws_conn *c, struct ws_event *ev)
 
 int ws_conn_next(struct ws_conn *c, struct ws_event *ev)
 {
+    if (c->more && c->event.type == WS_EV_NONE)
+        ws_conn_next_chunk(c);
     if (c->event.type != WS_EV_NONE) {
         *ev = c->event;
         c->event.type = WS_EV_NONE;
@@ -209,8 +211,9 @@ void ws_conn_hold(struct ws_conn *c, int held)
 
 int ws_conn_drains(struct ws_conn *c)
 {
-    if (c->chain.size <= c->conf->low_water)
-        return 1;
+    if (c->chain.size <= c->conf->low_water &&
+        ws_conn_buffered(c) <= c->conf->low_water)
+        return 1; /* compressed, the one is much less than the other */
     c->asked = 1;
     return 0;
 }
@@ -241,7 +244,8 @@ unsigned ws_conn_want(const struct ws_conn *c)
 {
     unsigned want = 0;
 
-    if (c->event.type != WS_EV_NONE || c->drain || owes_last(c))
+    if (c->event.type != WS_EV_NONE || c->drain || owes_last(c) ||
+        (c->more && ws_conn_reads(c)))
         want |= WS_WANT_EVENT;
     if (c->gone)
         return want;

@@ -168,8 +168,9 @@ int ws_conn_send_frame(struct ws_conn *c, enum ws_opcode op, int fin,
 void ws_conn_pause(struct ws_conn *c, int paused);
 void ws_conn_hold(struct ws_conn *c, int held);
 
-/* 1 when output is at or under low_water; else DRAIN will come when it is,
-** also if it never was above high_water. */
+/* 1 when output, and the payload in it, is at or under low_water; else DRAIN
+** will come when output is, also if it never was above high_water: look
+** again. */
 int ws_conn_drains(struct ws_conn *c);
 
 /* Server, after UPGRADE: 101.  extra may be NULL; pmd is instead of the

@@ -161,7 +161,11 @@ static void feed_data(struct ws_conn *c, struct ws_span *in)
 
 static void feed_message(struct ws_conn *c, struct ws_span *in)
 {
-    if (c->message->packed)
+    if (c->message->in_parts && c->message->packed)
+        ws_conn_feed_packed_chunk(c, in);
+    else if (c->message->in_parts)
+        ws_conn_feed_chunk(c, in);
+    else if (c->message->packed)
         ws_conn_feed_packed(c, in);
     else
         feed_data(c, in);
@@ -358,9 +362,9 @@ static void feed_stage(struct ws_conn *c, struct ws_span *in)
     }
 }
 
-/* The last event's view is no longer needed. */
-static void release(struct ws_conn *c)
+void ws_conn_release(struct ws_conn *c)
 {
+    c->lent = 0;
     if (c->stale) {
         ws_conn_drop_message(c);
         c->stale = 0;
@@ -371,9 +375,9 @@ void ws_conn_feed(struct ws_conn *c, struct ws_span *in)
 {
     size_t had = in->n;
 
-    if (c->event.type != WS_EV_NONE || had == 0)
+    if (c->event.type != WS_EV_NONE || had == 0 || c->more)
         return;
-    release(c);
+    ws_conn_release(c);
     c->last_rx_ms = c->now_ms;
     c->pong_due_ms = -1; /* any byte is a sign of life */
     while (in->n > 0 && c->event.type == WS_EV_NONE && ws_conn_reads(c))
@@ -383,10 +387,10 @@ void ws_conn_feed(struct ws_conn *c, struct ws_span *in)
 
 int ws_conn_room(struct ws_conn *c, struct ws_span *room)
 {
-    release(c);
+    ws_conn_release(c);
     if (c->stage != WS_IN_PAYLOAD || c->left < ROOM_MIN || c->close_sent ||
         c->event.type != WS_EV_NONE || (c->frame.op & 0x8) != 0 ||
-        c->message->packed)
+        c->message->packed || c->message->in_parts)
         return WS_MORE;
     if (ws_message_room(c->message, c->conf->mem, c->left, 0, room) != WS_OK)
         return WS_MORE; /* feed meets the same error, and reports it */

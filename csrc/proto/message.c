@@ -10,10 +10,11 @@ void ws_message_init(struct ws_message *m)
 {
     ws_buf_init(&m->bytes, 0);
     ws_utf8_init(&m->utf8);
-    m->packed_n = 0;
+    m->count = 0;
     m->fragments = 0;
     m->op = 0;
     m->packed = 0;
+    m->in_parts = 0;
 }
 
 void ws_message_free(struct ws_message *m, struct ws_mem *mem)
@@ -23,14 +24,16 @@ void ws_message_free(struct ws_message *m, struct ws_mem *mem)
 }
 
 /* The first frame of a message: whatever is left of the one before goes. */
-static void open_message(struct ws_message *m, const struct ws_frame *f)
+static void open_message(struct ws_message *m, const struct ws_frame *f,
+                         int in_parts)
 {
     ws_buf_skip(&m->bytes, ws_buf_size(&m->bytes));
     ws_utf8_init(&m->utf8);
-    m->packed_n = 0;
+    m->count = 0;
     m->fragments = 0;
     m->op = f->op;
     m->packed = f->rsv1;
+    m->in_parts = in_parts != 0;
 }
 
 /* The buffer may grow to the length of a frame that is its whole message, and
@@ -47,15 +50,17 @@ static void limit_buffer(struct ws_message *m, const struct ws_frame *f,
 
 /* Whether the frame's claim, and those before it, pass the limit.  Nothing is
 ** kept of compressed bytes, but who needs more of them than their meaning has
-** is up to no good. */
+** is up to no good; in parts only the meaning counts, see ws_message_pass. */
 static int too_big(struct ws_message *m, const struct ws_frame *f, uint64_t max)
 {
+    if (m->in_parts)
+        return !m->packed && f->len > max - m->count;
     if (!m->packed)
         return f->len > max - ws_buf_size(&m->bytes);
     max = max > UINT64_MAX / 4 ? UINT64_MAX : 2 * max + 1024;
-    if (f->len > max - m->packed_n)
+    if (f->len > max - m->count)
         return 1;
-    m->packed_n += f->len;
+    m->count += f->len;
     return 0;
 }
 
@@ -67,7 +72,7 @@ int ws_message_begin(struct ws_message *m, const struct ws_frame *f,
     if (f->op != WS_OP_CONTINUATION && m->op != 0)
         return WS_ERR_INTERLEAVED;
     if (f->op != WS_OP_CONTINUATION)
-        open_message(m, f);
+        open_message(m, f, limits->streaming);
     if (m->fragments >= limits->fragments_max)
         return WS_ERR_FRAGMENTS;
     m->fragments++;
@@ -112,6 +117,15 @@ int ws_message_space(struct ws_message *m, struct ws_mem *mem, size_t ask,
     if (err == WS_ERR_LIMIT)
         err = ws_buf_room(&m->bytes, mem, 1, room);
     return err == WS_ERR_LIMIT ? WS_MORE : err;
+}
+
+int ws_message_pass(struct ws_message *m, struct ws_slice part,
+                    const struct ws_message_limits *limits)
+{
+    if (part.n > limits->payload_max - m->count)
+        return WS_ERR_TOOBIG;
+    m->count += part.n;
+    return m->op == WS_OP_TEXT ? ws_utf8_feed(&m->utf8, part) : WS_OK;
 }
 
 int ws_message_commit(struct ws_message *m, size_t n)

@@ -6,6 +6,7 @@
 ** 16 times what really came (or 16 KiB), whatever a frame claims.  A message
 ** that arrives whole in one piece never comes here: see conn.c.  What was
 ** compressed comes here as what it means (packed.c), and the limit is for that.
+** What is handed out in parts (chunks.c) is only looked at here, and not kept.
 */
 #ifndef WS_PROTO_MESSAGE_H
 #define WS_PROTO_MESSAGE_H
@@ -17,15 +18,18 @@
 struct ws_message_limits {
     uint64_t payload_max;   /* bytes of one message */
     unsigned fragments_max; /* frames of one message, empty ones included */
+    uint8_t streaming;      /* hand messages out in parts: chunks.c */
 };
 
 struct ws_message {
     struct ws_buf bytes; /* what has arrived */
     struct ws_utf8 utf8; /* text only */
-    uint64_t packed_n;   /* compressed: payload of its frames */
+    uint64_t count;      /* in parts: bytes handed out; else, when it is
+                            compressed: payload of its frames */
     unsigned fragments;  /* frames begun */
     uint8_t op;          /* TEXT or BINARY, 0: no message is open */
     uint8_t packed;      /* 1: it is compressed */
+    uint8_t in_parts;    /* 1: it is handed out in parts */
 };
 
 void ws_message_init(struct ws_message *m);
@@ -50,6 +54,11 @@ int ws_message_room(struct ws_message *m, struct ws_mem *mem, uint64_t want,
 ** limit leaves.  WS_OK, WS_ERR_NOMEM, or WS_MORE when it leaves none. */
 int ws_message_space(struct ws_message *m, struct ws_mem *mem, size_t ask,
                      struct ws_span *room);
+
+/* A part of it is handed out.  WS_OK, WS_ERR_UTF8, or WS_ERR_TOOBIG when it
+** passes the limit. */
+int ws_message_pass(struct ws_message *m, struct ws_slice part,
+                    const struct ws_message_limits *limits);
 
 /* n unmasked bytes are in the room.  WS_OK or WS_ERR_UTF8. */
 int ws_message_commit(struct ws_message *m, size_t n);

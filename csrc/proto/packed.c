@@ -84,6 +84,60 @@ void ws_conn_feed_packed(struct ws_conn *c, struct ws_span *in)
         ws_conn_end_data(c);
 }
 
+/* What one buffer has room for; what else there is waits for ws_conn_next. */
+static int inflate_chunk(struct ws_conn *c, struct ws_span *in,
+                         struct ws_span *left)
+{
+    struct ws_slice none = ws_slice_of(NULL, 0);
+    uint8_t room[PIECE];
+    int err = c->more ? ws_pmd_inflate(c->pmd, &none, left) : WS_OK;
+
+    while (err == WS_OK && c->left > 0 && in->n > 0 && left->n > 0) {
+        struct ws_slice piece = piece_of(c, in, room);
+        size_t n = piece.n;
+
+        err = ws_pmd_inflate(c->pmd, &piece, left);
+        n -= piece.n;
+        in->p += n;
+        in->n -= n;
+        c->left -= n;
+        c->pmd->in.packed += n;
+    }
+    if (err == WS_OK && left->n == 0)
+        return WS_MORE;
+    if (err == WS_OK && c->left == 0 && c->frame.fin)
+        err = ws_pmd_inflate_end(c->pmd, left);
+    return err;
+}
+
+void ws_conn_feed_packed_chunk(struct ws_conn *c, struct ws_span *in)
+{
+    struct ws_buf *b = &c->message->bytes;
+    struct ws_span room, left;
+    int err;
+
+    ws_conn_release(c);
+    ws_buf_limit(b, WS_CHUNK_MAX);
+    ws_buf_skip(b, ws_buf_size(b));
+    err = ws_buf_room(b, c->conf->mem, WS_CHUNK_MAX, &room);
+    if (err != WS_OK) {
+        ws_conn_fail(c, WS_ERR_NOMEM);
+        return;
+    }
+    left = room;
+    err = inflate_chunk(c, in, &left);
+    if (err < 0) {
+        ws_conn_fail(c, err);
+        return;
+    }
+    /* with bytes of the frame left to feed, those will bring it */
+    c->more = err == WS_MORE && (c->left == 0 || in->n == 0);
+    ws_buf_commit(b, room.n - left.n);
+    c->pmd->in.plain += room.n - left.n;
+    c->lent = 1;
+    ws_conn_hand_out(c, ws_buf_peek(b));
+}
+
 /* -- out -- */
 
 int ws_conn_put_packed(struct ws_conn *c, struct ws_frame *f,

@@ -46,16 +46,35 @@ int ws_conn_put_control(struct ws_conn *c, enum ws_opcode op,
 /* The pong that waited, if the output is low enough now. */
 void ws_conn_put_pong(struct ws_conn *c);
 
+/* The last event's view is no longer needed. */
+void ws_conn_release(struct ws_conn *c);
+
 /* A ping came. */
 void ws_conn_answer_ping(struct ws_conn *c, struct ws_slice payload);
 
 /* The last byte of a frame of data was taken. */
 void ws_conn_end_data(struct ws_conn *c);
 
+/* -- chunks.c: only with streaming -- */
+
+/* The most a part of a message has. */
+enum { WS_CHUNK_MAX = 65536 };
+
+/* The part of feed that is a plain message's. */
+void ws_conn_feed_chunk(struct ws_conn *c, struct ws_span *in);
+
+/* The part of the message that comes next, which ends with the frame unless
+** bytes of that are `left`, or there is `more` to decompress. */
+void ws_conn_hand_out(struct ws_conn *c, struct ws_slice data);
+
+/* What there is to decompress of bytes that were fed, if input is wanted. */
+void ws_conn_next_chunk(struct ws_conn *c);
+
 /* -- packed.c: only with pmd -- */
 
-/* The part of feed that is a compressed message's. */
+/* The part of feed that is a compressed message's; with streaming. */
 void ws_conn_feed_packed(struct ws_conn *c, struct ws_span *in);
+void ws_conn_feed_packed_chunk(struct ws_conn *c, struct ws_span *in);
 
 /* As ws_conn_put_frame, compressed.  A whole message that would not get
 ** smaller goes as it is. */

@@ -53,7 +53,9 @@ enum ws_event_type {
     WS_EV_OPEN,    /* the handshake is done */
     WS_EV_TEXT,    /* data = the message */
     WS_EV_BINARY,
-    WS_EV_PING, /* data = its payload; the pong is already queued */
+    WS_EV_CHUNK, /* streaming: data = a part of one that did not come whole,
+                    op = WS_OP_TEXT or BINARY, fin */
+    WS_EV_PING,  /* data = its payload; the pong is already queued */
     WS_EV_PONG,
     WS_EV_DRAIN, /* output fell to low_water after being over high_water */
     WS_EV_FAULT, /* code = WS_ERR_*; always followed by CLOSE, but in frame
@@ -70,7 +72,7 @@ struct ws_event {
     int code;
     uint8_t type; /* enum ws_event_type */
     uint8_t clean;
-    uint8_t op, fin; /* of a FRAME */
+    uint8_t op, fin; /* of a FRAME, and of a CHUNK, whose message it ends */
 };
 
 /* What the connection needs from its owner; a set of bits. */
@@ -164,6 +166,8 @@ struct ws_conn {
     uint8_t plain : 1;       /* this was a plain request */
     uint8_t opened : 1;      /* it was open once: what `side` is */
     uint8_t stale : 1;       /* message was delivered: free it at next call */
+    uint8_t lent : 1;        /* an event shows a part of it */
+    uint8_t more : 1;        /* there is more to decompress of what was fed */
 };
 
 #endif

@@ -2,7 +2,7 @@
 
 -- lua/wsock/meta.lua -- the types of everything public, for editors (LuaCATS);
 -- those of Blob and ArrayBuffer are in meta_bytes.lua, of waiting in
--- meta_straight.lua, of what is written in Lua in meta_helpers.lua.
+-- meta_straight.lua, of events in meta_events.lua, of what is written in Lua in meta_helpers.lua.
 --
 -- luacheck: no max comment line length
 -- Never loaded at run time.  README.md has the same names with what they mean;
@@ -95,6 +95,7 @@ function wsock.loop(options) end
 ---@field onping nil|fun(event: wsock.PingEvent)
 ---@field onpong nil|fun(event: wsock.PingEvent)
 ---@field ondrain nil|fun(event: wsock.Event)
+---@field onchunk nil|fun(event: wsock.ChunkEvent) with the option streaming
 ---@field once fun(self: wsock.Socket, name: string, listener: fun(...)): wsock.Socket as on, for one event
 ---@field off fun(self: wsock.Socket, name: string, listener?: fun(...)): wsock.Socket none: all of on and once
 ---@field pong fun(self: wsock.Socket, data?: string|number): true?, string?, string? as ping
@@ -128,8 +129,8 @@ function Socket:pause() end
 
 --- Listens with plain arguments: open(), message(data, kind), close(code,
 --- reason, wasClean), error(message, code, status), ping(data), pong(data),
---- drain().
----@param name "open"|"message"|"close"|"error"|"ping"|"pong"|"drain"
+--- drain(), chunk(data, kind, final).
+---@param name "open"|"message"|"close"|"error"|"ping"|"pong"|"drain"|"chunk"
 ---@param listener fun(...)
 ---@return wsock.Socket
 function Socket:on(name, listener) end
@@ -149,27 +150,6 @@ function Socket:stats() end
 -- buffered and sinceReceived (seconds): of sockets only
 ---@alias wsock.Stats {bytesIn: integer, bytesOut: integer, framesIn: integer, framesOut: integer, messagesIn: integer, messagesOut: integer, compressedIn: integer, uncompressedIn: integer, compressedOut: integer, uncompressedOut: integer, buffered?: integer, sinceReceived?: number}
 
--- ---- events -----------------------------------------------------------------
-
----@class wsock.Event
----@field type string
----@field target wsock.Socket
----@field currentTarget wsock.Socket
----@field data any message, ping and pong: a string; message: see binaryType
----@field kind wsock.Kind? message
----@field origin string? message
----@field message string? error
----@field status integer? error: of a refused handshake
----@field code any error: a word; close: a number
----@field reason string? close
----@field wasClean boolean? close
-
--- Event by event.
----@alias wsock.MessageEvent {target: wsock.Socket, type: string, data: wsock.Received, kind: wsock.Kind, origin: string?}
----@alias wsock.ErrorEvent {target: wsock.Socket, type: string, message: string, code: string, status: integer?}
----@alias wsock.CloseEvent {target: wsock.Socket, type: string, code: integer, reason: string, wasClean: boolean}
----@alias wsock.PingEvent {target: wsock.Socket, type: string, data: string}
-
 -- ---- options ----------------------------------------------------------------
 
 ---@class wsock.Options
@@ -180,6 +160,7 @@ function Socket:stats() end
 ---@field highWaterMark integer? output bytes above which drain is owed: 1 MiB
 ---@field lowWaterMark integer? and at or under which it is given: 256 KiB
 ---@field receiveQueue integer? messages that may wait for receive: 16
+---@field streaming boolean? messages come in parts: false
 ---@field handshakeTimeout number? seconds: 10
 ---@field closeTimeout number? seconds: 5
 ---@field pingInterval number? seconds: 30
@@ -203,6 +184,7 @@ function Socket:stats() end
 -- What a server calls.
 ---@alias wsock.OnConnection nil|fun(socket: wsock.Socket, request: wsock.Request)
 ---@alias wsock.OnMessage nil|fun(socket: wsock.Socket, data: wsock.Received, kind: wsock.Kind)
+---@alias wsock.OnChunk nil|fun(socket: wsock.Socket, data: wsock.Received, kind: wsock.Kind, final: boolean)
 ---@alias wsock.OnClose nil|fun(socket: wsock.Socket, code: integer, reason: string, wasClean: boolean)
 ---@alias wsock.OnError nil|fun(socket: wsock.Socket, message: string, code: string)
 ---@alias wsock.OnData nil|fun(socket: wsock.Socket, data: string)
@@ -234,6 +216,7 @@ function Socket:stats() end
 ---@field onping wsock.OnData
 ---@field onpong wsock.OnData
 ---@field ondrain wsock.OnSocket
+---@field onchunk wsock.OnChunk
 ---@field onrequest wsock.OnRequest
 ---@field onupgrade wsock.OnUpgrade
 ---@field onlistening wsock.OnNothing
@@ -257,6 +240,7 @@ function Socket:stats() end
 ---@field onping wsock.OnData
 ---@field onpong wsock.OnData
 ---@field ondrain wsock.OnSocket
+---@field onchunk wsock.OnChunk
 ---@field onrequest wsock.OnRequest
 ---@field onupgrade wsock.OnUpgrade
 ---@field onlistening wsock.OnNothing
@@ -447,7 +431,8 @@ function Protocol:feed(bytes) end
 ---@return string bytes for the transport; taken for sent
 function Protocol:output(max) end
 
---- "upgrade", request; "request", request; "open"; "message", data, kind;
+--- "upgrade", request; "request", request; "open"; "message", data, kind, or
+--- with streaming "chunk", data, kind, final;
 --- "ping", data; "pong", data; "drain"; "error", message, code; "close", code,
 --- reason, wasClean.
 ---@return string? name nil: nothing for now

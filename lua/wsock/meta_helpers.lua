@@ -58,6 +58,7 @@ function Router:options(options) end
 ---@field binaryType "string"|"blob"|"arraybuffer"|nil of the sockets
 ---@field onconnection wsock.OnConnection
 ---@field onmessage wsock.OnMessage
+---@field onchunk wsock.OnChunk with the server's option streaming
 ---@field onclose wsock.OnClose
 ---@field onerror wsock.OnError
 ---@field onping wsock.OnData

@@ -34,6 +34,14 @@ local Socket = {}
 ---@return integer? closeCode, string? reason
 function Socket:receive(timeout) end
 
+--- With the option streaming: the next part of a message.
+---@param timeout? number seconds
+---@return wsock.Data? data nil: none came
+---@return string kind or a message
+---@return boolean|string final or "TIMEOUT" or "CLOSED"
+---@return integer? closeCode, string? reason
+function Socket:receiveChunk(timeout) end
+
 --- For `for data, kind in socket:messages() do`; ends with the connection.
 ---@return fun(socket: wsock.Socket): wsock.Data?, string
 ---@return wsock.Socket

@@ -15,7 +15,7 @@ Router.__index = Router
 Router.__name = "wsock.router"
 
 -- The handlers a WebSocket route may have: each is called as a server's.
-local events = { "connection", "message", "close", "error", "ping", "pong", "drain" }
+local events = { "connection", "message", "chunk", "close", "error", "ping", "pong", "drain" }
 
 -- ---- paths and patterns -----------------------------------------------------------
 
@@ -262,8 +262,9 @@ for _, event in ipairs(events) do route_options["on" .. event] = "function" end
 
 --- Adds a WebSocket.
 -- @tparam string pattern as for `route`
--- @tparam table options the handlers `onconnection`, `onmessage`, `onclose`, `onerror`, `onping`, `onpong` and
--- `ondrain`, each as a server's; `protocols` and `verify`, as those of wsock.listen, asked after the server's own;
+-- @tparam table options the handlers `onconnection`, `onmessage` (with the server's option `streaming`: `onchunk`),
+-- `onclose`, `onerror`, `onping`, `onpong` and `ondrain`, each as a server's; `protocols` and `verify`, as those of
+-- wsock.listen, asked after the server's own;
 -- `headers` of the 101; `binaryType` of the sockets
 -- @treturn Router itself
 function Router:ws(pattern, options)
@@ -285,6 +286,7 @@ function Router:options(options)
     onupgrade = function(request) return on_upgrade(self, request) end,
   }
   for _, event in ipairs(events) do all["on" .. event] = dispatcher(self, event) end
+  all[options.streaming and "onmessage" or "onchunk"] = nil -- which never comes
   for name, value in pairs(options) do
     if all[name] or name == "protocols" then
       error(("option '%s': with a router its routes say this"):format(name), 2)

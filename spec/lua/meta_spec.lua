@@ -13,10 +13,17 @@ local function read(path)
   return file:read "a"
 end
 
+-- The types, all files of them.
+local types = {}
+for path in assert(io.popen("cd '" .. root .. "' && ls lua/wsock/meta*.lua")):lines() do
+  types[#types + 1] = read(path)
+end
+types = table.concat(types, "\n")
+
 -- Names and types of a class's own fields.
 local function fields_of(class)
   local list, inside = {}, false
-  for line in read "lua/wsock/meta.lua":gmatch "[^\n]+" do
+  for line in types:gmatch "[^\n]+" do
     local opened = line:match "^%-%-%-@class ([%w_.]+)"
     if opened then inside = opened == class end
     local name, what = line:match "^%-%-%-@field ([%w_]+) (.*)"
@@ -29,7 +36,7 @@ end
 -- Names of an alias's fields.
 local function alias_fields(alias)
   local list = {}
-  local text = read "lua/wsock/meta.lua":match("%-%-%-@alias " .. alias:gsub("%p", "%%%0") .. " [^{\n]*(%b{})")
+  local text = types:match("%-%-%-@alias " .. alias:gsub("%p", "%%%0") .. " [^{\n]*(%b{})")
   for name in text:gmatch "([%w_]+)%??:" do list[name] = true end
   return list
 end
@@ -102,7 +109,7 @@ function T:test_options_of_protocol_objects()
     lu.assertEquals(pcall(wsock.protocol.client, "ws://a/", { [name] = value }), name ~= "maxBody", name)
   end
   for name in pairs(fields_of "wsock.Options") do
-    local flag = name == "autoPong" or name == "perMessageDeflate" or name == "frames"
+    local flag = name == "autoPong" or name == "perMessageDeflate" or name == "frames" or name == "streaming"
     local value = flag or name:find "Size$" and 1024 or 1
     local client_only, neither = name == "headers",
       name == "loop" or name == "noDelay" or name == "receiveQueue"

@@ -60,6 +60,7 @@ static void read_conf(lua_State *L, struct ws_conf *conf)
     conf->role = ws_slice_is(probe_option(L, 2, "role"), "client") ? WS_CLIENT
                                                                    : WS_SERVER;
     conf->message.payload_max = (uint64_t)number(L, "payload_max", 1 << 20);
+    conf->message.streaming = (uint8_t)number(L, "streaming", 0);
     conf->message.fragments_max = (unsigned)number(L, "fragments_max", 4096);
     conf->head = limits;
     conf->head.size_max = (size_t)number(L, "size_max", WS_HEAD_SIZE_MAX);
@@ -231,14 +232,19 @@ static int push_slice(lua_State *L, struct ws_slice s)
 static int conn_next(lua_State *L)
 {
     static const char *const names[] = {
-        "none", "upgrade", "request", "open",  "text",  "binary",   "ping",
-        "pong", "drain",   "fault",   "close", "frame", "redirect",
+        "none", "upgrade", "request", "open",  "text",  "binary", "chunk",
+        "ping", "pong",    "drain",   "fault", "close", "frame",  "redirect",
     };
     struct ws_event ev;
     if (ws_conn_next(&check(L)->c, &ev) != WS_OK)
         return 0;
     lua_pushstring(L, names[ev.type]);
     switch (ev.type) {
+    case WS_EV_CHUNK: /* data, kind, final */
+        push_slice(L, ev.data);
+        lua_pushstring(L, ev.op == WS_OP_TEXT ? "text" : "binary");
+        lua_pushboolean(L, ev.fin);
+        return 4;
     case WS_EV_FAULT:
         lua_pushstring(L, ws_err_name(ev.code));
         return 2;

@@ -125,7 +125,7 @@ static int world_watchers(lua_State *L)
 /* -- a turn -- */
 
 static const char *const event_names[] = {
-    "none", "upgrade", "request", "open",  "text",  "binary",
+    "none", "upgrade", "request", "open",  "text",  "binary", "chunk",
     "ping", "pong",    "drain",   "fault", "close", "frame"};
 
 /* Appends {id, name, data or error or code, reason, clean} to the list. */
