@@ -447,4 +447,20 @@ function T:test_every_allocation_may_fail()
   lu.assertTrue(n > 10, n)
 end
 
+-- A compressor goes when it was not used between two pings, and with the end.
+function T.test_a_compressor_goes()
+  for _, at in ipairs { "pings", "end" } do
+    local peer = conn.server({ pmd = {}, ping_ms = 1000 })
+      :feed(conn.request "Sec-WebSocket-Extensions: permessage-deflate")
+    peer:take()
+    local before = peer.mem:state().used
+    peer.raw:send(("x"):rep(1000), "text")
+    peer:take()
+    lu.assertTrue(peer.mem:state().used > before + 100 * 1024)
+    if at == "end" then peer.raw:terminate() end
+    if at == "end" then peer:drop() else peer:pass(1000):pass(1000):take() end
+    lu.assertTrue(peer.mem:state().used < before + 40 * 1024)
+  end
+end
+
 return T

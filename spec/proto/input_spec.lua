@@ -507,4 +507,17 @@ function T:test_counts()
     { #input, 4, 2 })
 end
 
+-- The rest of a compressed message is no frame a transport may write into.
+function T.test_a_compressed_message_is_not_read_directly()
+  local peer, mask = conn.server { pmd = {} }, "\x37\xfa\x21\x3d"
+  peer:feed(conn.request "Sec-WebSocket-Extensions: permessage-deflate")
+  peer:heard()
+  local frame = bytes.frame { op = 1, rsv = 4, mask = mask, length = 100000, payload = "" }
+  peer:feed(frame)
+  lu.assertNil(peer.raw:direct "x")
+  peer:feed(bytes.mask(bytes.unhex "f248cdc9c90700", mask))
+  lu.assertNil(peer.raw:direct "x")
+  lu.assertEquals({ peer:heard(), peer:state().fault, peer:state().pmd[2] }, { "", "OK", 5 })
+end
+
 return T

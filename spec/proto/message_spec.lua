@@ -295,4 +295,34 @@ function T:test_no_memory()
   end)
 end
 
+-- What is decompressed: the limit is for what is meant, twice that and 1 KiB for
+-- what is sent, in all fragments.
+function T:test_compressed_messages()
+  local m = probe.proto.message(self.mem, 100, 5)
+  lu.assertTrue(m:begin(1, 1224, true, true))
+  m:free()
+  lu.assertEquals({ m:begin(1, 1225, true, true) }, { nil, "TOOBIG" })
+  m:free()
+  lu.assertTrue(m:begin(1, 1000, false, true))
+  lu.assertTrue(m:begin(0, 224, false))
+  lu.assertEquals({ m:begin(0, 1, false) }, { nil, "TOOBIG" })
+  m:free()
+  lu.assertTrue(probe.proto.message(self.mem, -1, 5):begin(2, math.maxinteger, true, true))
+end
+
+function T:test_space_for_what_is_meant()
+  local m = probe.proto.message(self.mem, 100, 5)
+  lu.assertTrue(m:begin(2, 10, true, true))
+  lu.assertTrue(m:space(40) >= 40)
+  m:put(("x"):rep(90))
+  lu.assertEquals(m:space(40), 10) -- as many as the limit leaves
+  m:put(("x"):rep(10))
+  lu.assertEquals({ m:space(1) }, { nil, "MORE" })
+  lu.assertEquals(#m:finish(), 100)
+  m:free()
+  self.mem:fail(1)
+  lu.assertTrue(m:begin(2, 10, true, true))
+  lu.assertEquals({ m:space(40) }, { nil, "NOMEM" })
+end
+
 return T

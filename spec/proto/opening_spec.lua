@@ -642,4 +642,83 @@ function T:test_no_memory()
   end)
 end
 
+-- ---- permessage-deflate: PM-01, PM-04, PM-07, PM-08, PM-09 --------------------------------
+
+local PMD = "Sec-WebSocket-Extensions: permessage-deflate"
+
+function T.test_a_client_offers_compression()
+  local client = conn.client { pmd = { client_window = 255, server_alone = true } }
+  lu.assertStrContains(client:take(), "\r\n" .. PMD .. "; server_no_context_takeover; client_max_window_bits\r\n")
+  client:feed(conn.response(PMD .. "; server_no_context_takeover"))
+  lu.assertEquals({ client:heard(), client:state().extensions },
+    { "open", "permessage-deflate; server_no_context_takeover" })
+  lu.assertNotNil(client:state().pmd)
+  client = conn.client { pmd = {} }
+  client:take()
+  client:feed(conn.response())
+  lu.assertEquals({ client:heard(), client:state().extensions, client:state().pmd }, { "open", "" })
+  for more, fault in pairs {
+    ["; foo"] = "DEFLATE_PARAM", ["; client_max_window_bits=9"] = "DEFLATE_ANSWER",
+    [", permessage-deflate"] = "EXTENSION_ANSWER",
+  } do
+    client = conn.client { pmd = {} }
+    client:take()
+    client:feed(conn.response(PMD .. more))
+    lu.assertEquals({ client:state().fault, client:heard() }, { fault, "" }, more)
+  end
+  client = conn.client()
+  client:take()
+  lu.assertEquals(client:feed(conn.response(PMD)):state().fault, "EXTENSION_ANSWER")
+end
+
+function T.test_a_server_chooses_compression()
+  local server = conn.server { pmd = { server_window = 10 } }
+  server:feed(conn.request("Sec-WebSocket-Extensions: foo, permessage-deflate; bar", PMD .. "; client_max_window_bits"))
+  local extensions = "permessage-deflate; server_max_window_bits=10"
+  lu.assertStrContains(server:take(), "\r\nSec-WebSocket-Extensions: " .. extensions .. "\r\n")
+  lu.assertEquals({ server:heard(), server:state().extensions }, { "upgrade | open", extensions })
+  for _, lines in ipairs { {}, { "Sec-WebSocket-Extensions: deflate-frame" }, { PMD .. "; foo" } } do
+    server = conn.server({ pmd = {} }):feed(conn.request(table.unpack(lines)))
+    lu.assertNil(server:take():find("Extensions", 1, true))
+    lu.assertEquals({ server:heard(), server:state().extensions, server:state().pmd }, { "upgrade | open", "" })
+  end
+  server = conn.server():feed(conn.request(PMD)) -- is not set to
+  lu.assertEquals({ server:heard(), server:state().extensions }, { "upgrade | open", "" })
+end
+
+-- What a server is set to may differ from request to request; one that fails
+-- leaves nothing agreed on.
+function T.test_compression_for_one_request()
+  local server = conn.peer { role = "server" }
+  server:feed(conn.request(PMD, "Sec-WebSocket-Protocol: a"))
+  lu.assertEquals({ server.raw:accept("b", nil, {}) }, { nil, "PROTOCOLS" })
+  lu.assertEquals({ server.raw:accept("a", { { "Host", "x" } }, {}) }, { nil, "FIELD" })
+  lu.assertEquals({ server:state().extensions, server:state().pmd }, { "" })
+  lu.assertTrue(server.raw:accept("a", nil, { client_alone = true }))
+  lu.assertEquals(server:state().extensions, "permessage-deflate; client_no_context_takeover")
+end
+
+function T.test_compression_without_memory()
+  for n = 1, 12 do
+    local server = conn.peer { role = "server" }
+    server:feed(conn.request(PMD))
+    server.mem:fail(n)
+    local ok, code = server.raw:accept(nil, nil, {})
+    server.mem:fail(0)
+    if not ok then
+      lu.assertEquals({ code, server:state().extensions }, { "NOMEM", "" })
+      lu.assertTrue(server.raw:accept(nil, nil, {}))
+    end
+    lu.assertEquals(server:state().extensions, "permessage-deflate")
+    server:free()
+    local client = conn.client { pmd = {} }
+    client:take()
+    client.mem:fail(n)
+    client:feed(conn.response(PMD))
+    client.mem:fail(0)
+    lu.assertTrue(client:state().fault == "NOMEM" or client:heard() == "open")
+    client:free()
+  end
+end
+
 return T

@@ -518,4 +518,47 @@ function T:test_no_memory()
   end
 end
 
+-- ---- compressed: see packed_spec ------------------------------------------------------
+
+local function compressing(role)
+  local peer = role == "client" and conn.client { pmd = {} }
+    or conn.server({ pmd = {} }):feed(conn.request "Sec-WebSocket-Extensions: permessage-deflate")
+  peer:take()
+  if role == "client" then peer:feed(conn.response "Sec-WebSocket-Extensions: permessage-deflate") end
+  peer:heard()
+  peer:take()
+  return peer
+end
+
+-- W-24: what waits is what was given, however small it has become
+function T.test_buffered_counts_what_was_given()
+  for _, role in ipairs(conn.ROLES) do
+    local peer = compressing(role)
+    peer.held = true
+    local s = ("ab"):rep(1000)
+    peer.raw:send(s, "text")
+    peer.raw:send(s, "text", false, true)
+    lu.assertEquals(peer:state().buffered, 2 * #s)
+    local last = 2 * #s
+    for _ = 1, #peer.raw:peek() do
+      peer.raw:sent(1)
+      lu.assertTrue(peer:state().buffered <= last)
+      last = peer:state().buffered
+    end
+    lu.assertEquals(last, 0)
+    peer.raw:control("", "ping")
+    peer.raw:sent(1)
+    lu.assertEquals(peer:state().buffered, 0)
+  end
+end
+
+function T.test_a_shared_frame_that_is_compressed()
+  local peer = compressing "server"
+  local frame = bytes.frame { op = 1, rsv = 4, payload = bytes.unhex "f248cdc9c90700" }
+  lu.assertTrue(peer.raw:share(frame, 5))
+  lu.assertEquals(peer:state().buffered, 5)
+  bytes.equals(peer:take(), frame)
+  lu.assertEquals(peer:state().pmd, { 0, 0, #frame, 5 })
+end
+
 return T

@@ -124,6 +124,14 @@ function T:test_forgetting()
   alone:forget() -- has nothing to forget
 end
 
+-- Nor is it the peer's window when something else was sent.
+function T:test_what_was_shared()
+  local client = self:pair {}
+  bytes.equals(pack(client, "Hello"), hex "f248cdc9c90700")
+  lu.assertEquals({ client:shared(7, 1000) }, { 7, 1000 })
+  bytes.equals(pack(client, "Hello"), hex "f248cdc9c90700")
+end
+
 -- Compressed once, read by whoever has the window.
 function T:test_packing_for_many()
   local s = ("to everyone, "):rep(100)

@@ -450,4 +450,10 @@ function T:test_same_host()
   lu.assertFalse(same("a", "http://a", "GET http://b/ HTTP/1.1"))
 end
 
+function T:test_accepting_with_extensions()
+  bytes.equals(proto.welcome_accept(conn.KEY, "", nil, self.mem, "permessage-deflate"), conn.head {
+    "HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade",
+    "Sec-WebSocket-Accept: " .. conn.ACCEPT, "Sec-WebSocket-Extensions: permessage-deflate" })
+end
+
 return T

@@ -349,6 +349,16 @@ static int pmd_age(lua_State *L)
     return 0;
 }
 
+/* :shared(bytes, plain bytes) -> counters of what was sent */
+static int pmd_shared(lua_State *L)
+{
+    struct ws_pmd *p = check_pmd(L);
+    ws_pmd_shared(p, probe_size(L, 2), probe_size(L, 3));
+    lua_pushinteger(L, (lua_Integer)p->out.packed);
+    lua_pushinteger(L, (lua_Integer)p->out.plain);
+    return 2;
+}
+
 static int pmd_forget(lua_State *L)
 {
     ws_pmd_forget(check_pmd(L));
@@ -395,10 +405,15 @@ void probe_open_pmd(lua_State *L)
     static const luaL_Reg pool_methods[] = {
         {"free", pool_free}, {"pack", pool_pack}, {NULL, NULL}};
     static const luaL_Reg pmd_methods[] = {
-        {"free", pmd_free},       {"rest", pmd_rest},
-        {"text", pmd_text},       {"deflate", pmd_deflate},
-        {"inflate", pmd_inflate}, {"forget", pmd_forget},
-        {"age", pmd_age},         {NULL, NULL},
+        {"free", pmd_free},
+        {"rest", pmd_rest},
+        {"text", pmd_text},
+        {"deflate", pmd_deflate},
+        {"inflate", pmd_inflate},
+        {"forget", pmd_forget},
+        {"shared", pmd_shared},
+        {"age", pmd_age},
+        {NULL, NULL},
     };
     probe_class(L, POOL, pool_methods, pool_free);
     probe_class(L, PMD, pmd_methods, NULL);

@@ -315,7 +315,7 @@ static int message_new(lua_State *L)
     return 1;
 }
 
-/* :begin(op, length, fin) */
+/* :begin(op, length, fin, compressed) */
 static int message_begin(lua_State *L)
 {
     struct tested_message *t = check_message(L);
@@ -324,6 +324,7 @@ static int message_begin(lua_State *L)
     f.op = (uint8_t)luaL_checkinteger(L, 2);
     f.len = (uint64_t)luaL_checkinteger(L, 3);
     f.fin = (uint8_t)lua_toboolean(L, 4);
+    f.rsv1 = (uint8_t)lua_toboolean(L, 5);
     return probe_result(L, ws_message_begin(&t->m, &f, &t->limits));
 }
 
@@ -334,6 +335,19 @@ static int message_room(lua_State *L)
     struct ws_span room;
     int err = ws_message_room(&t->m, t->mem, (uint64_t)luaL_checkinteger(L, 2),
                               (size_t)luaL_optinteger(L, 3, 0), &room);
+    if (err != WS_OK)
+        return probe_result(L, err);
+    memset(room.p, 0xEE, room.n);
+    lua_pushinteger(L, (lua_Integer)room.n);
+    return 1;
+}
+
+/* :space(ask) -> bytes, or nil, code */
+static int message_space(lua_State *L)
+{
+    struct tested_message *t = check_message(L);
+    struct ws_span room;
+    int err = ws_message_space(&t->m, t->mem, probe_size(L, 2), &room);
     if (err != WS_OK)
         return probe_result(L, err);
     memset(room.p, 0xEE, room.n);
@@ -384,8 +398,13 @@ static int message_free(lua_State *L)
 }
 
 static const luaL_Reg message_methods[] = {
-    {"begin", message_begin},   {"room", message_room}, {"put", message_put},
-    {"finish", message_finish}, {"free", message_free}, {NULL, NULL},
+    {"begin", message_begin},
+    {"room", message_room},
+    {"space", message_space},
+    {"put", message_put},
+    {"finish", message_finish},
+    {"free", message_free},
+    {NULL, NULL},
 };
 
 /* -- the table -- */
