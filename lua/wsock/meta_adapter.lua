@@ -45,6 +45,8 @@ function Adapter.tick() end
 ---@field onmessage nil|fun(socket: wsock.AdapterSocket, data: string, kind: wsock.Kind)
 ---@field onclose nil|fun(socket: wsock.AdapterSocket, code: integer, reason: string, wasClean: boolean)
 ---@field onerror nil|fun(socket: wsock.AdapterSocket, message: string, code: string)
+---@field onchunk nil|fun(socket: wsock.AdapterSocket, data: string, kind: wsock.Kind, final: boolean)
+---@field receiveChunk fun(self: wsock.AdapterSocket, timeout?: number): string?, string?, boolean|string|nil
 ---@field onframe nil|fun(socket: wsock.AdapterSocket, data: string, kind: wsock.FrameKind, final: boolean, code?: integer)
 ---@field sendFrame fun(self: wsock.AdapterSocket, data: string, kind: wsock.FrameKind, final?: boolean): true?, string?, string?
 ---@field onping nil|fun(socket: wsock.AdapterSocket, data: string)

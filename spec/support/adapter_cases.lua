@@ -193,6 +193,24 @@ return function(under)
     lu.assertEquals({ word, code }, { "CLOSED", 1006 })
   end
 
+  function T:test_messages_in_parts()
+    local socket, record = connect(self, { streaming = true }, { perMessageDeflate = true })
+    local block, size, parts = ("0123456789"):rep(300000), 0, 0
+    record.socket:send(block, "binary")
+    record.socket:send "whole"
+    run(function()
+      local data, kind, final
+      repeat
+        data, kind, final = socket:receiveChunk(5)
+        lu.assertEquals(kind, "binary")
+        size, parts = size + #data, parts + 1
+      until final
+      lu.assertEquals({ socket:receiveChunk(5) }, { "whole", "text", true })
+    end)
+    lu.assertEquals(size, #block)
+    lu.assertTrue(parts > 10, parts)
+  end
+
   -- The URL is what the far end is told, no more.
   function T:test_a_stream_that_is_there_already()
     local _, port, record = peer.echo { origins = "*" }

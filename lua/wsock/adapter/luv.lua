@@ -3,8 +3,9 @@
 -- A socket's handlers are its `on…` fields: `onopen(socket)`,
 -- `onmessage(socket, data, kind)`, `onclose(socket, code, reason, wasClean)`,
 -- `onerror(socket, message, code)`, `onping(socket, data)`, `onpong(socket,
--- data)`, `ondrain(socket)`, and with the option `frames` `onframe(socket, data,
--- kind, final, code)`; they are taken from the options and may be set later.
+-- data)`, `ondrain(socket)`, with the option `streaming` `onchunk(socket, data,
+-- kind, final)`, with `frames` `onframe(socket, data, kind, final, code)`; they
+-- are taken from the options and may be set later.
 -- @module wsock.adapter.luv
 
 local uv = require "luv"
@@ -13,8 +14,8 @@ local shared = require "wsock.adapter.shared"
 local M = {}
 
 local HANDLERS = shared.names {
-  "onopen", "onmessage", "onclose", "onerror", "onping", "onpong", "ondrain", "onconnection", "onframe",
-  "stream",
+  "onopen", "onmessage", "onclose", "onerror", "onping", "onpong", "ondrain", "onconnection", "onchunk",
+  "onframe", "stream",
 }
 
 local function now() return uv.hrtime() / 1e9 end

@@ -22,7 +22,6 @@ local own = {
 -- The protocol object's options: all but the adapter's own and those named.
 local function options_of(options, now, also)
   local rest = { now = now }
-  if options and options.streaming then error("option 'streaming': adapters do not stream", 4) end
   for key, value in pairs(options or {}) do
     if not also[key] then rest[key] = value end
   end

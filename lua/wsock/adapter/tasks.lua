@@ -38,14 +38,15 @@ function on.request(self)
   self.conn:respond(500)
 end
 
--- A message is data and kind; a frame also final, and perhaps a close code.
+-- A message is data and kind, a part of one also final, and so is a frame, with
+-- a close code if it has one.
 function on.message(self, data, kind, final, code)
   self.last = self.last + 1
   self.queue[self.last] = { data, kind, final, code }
   if self.last - self.first + 1 >= self.most then self.conn:pause() end
 end
 
-on.frame = on.message
+on.chunk, on.frame = on.message, on.message
 
 function on.drain(self) self.room:signal() end
 
@@ -183,6 +184,10 @@ function Socket:receive(timeout)
   end
   return table.unpack(message)
 end
+
+--- With the option `streaming` the next part of a message: data, kind, final;
+-- else as receive.
+Socket.receiveChunk = Socket.receive
 
 --- Iterates over the messages: data, kind.
 function Socket:messages()

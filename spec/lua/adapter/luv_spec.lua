@@ -127,6 +127,18 @@ function T:test_handlers_may_be_set_later()
   lu.assertEquals(got, { true, "x" })
 end
 
+function T:test_messages_in_parts()
+  local size, parts, whole = 0, 0, nil
+  local _, _, far = self:connect { streaming = true, onchunk = function(_, data, kind, final)
+    size, parts = size + #data, parts + 1
+    whole = final and kind
+  end }
+  far.socket:send(("x"):rep(1000000), "binary")
+  wait(function() return whole end)
+  lu.assertEquals({ whole, size }, { "binary", 1000000 })
+  lu.assertTrue(parts > 2, parts)
+end
+
 function T:test_a_stream_that_is_there_already()
   local _, port, far = peer.echo()
   local options, record = recorder()
