@@ -67,6 +67,9 @@ enum ws_listen {
 /* A bit of ws_lsocket.mask, and an index in an own table: see lua_pull.h. */
 enum { WS_PULLS = 1 << 15, WS_OWN_QUEUE = WS_ON_COUNT };
 
+/* The bits by which a message may not go straight to its server's function. */
+enum { WS_DETOURS = 1 << WS_ON_SLOW | 1 << WS_ON_MESSAGE | WS_PULLS };
+
 struct ws_lloop {
     struct ws_mem mem;
     struct ws_loop loop;

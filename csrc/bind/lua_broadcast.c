@@ -1,4 +1,5 @@
-/* bind/lua_broadcast.c -- one message to all clients of a server.
+/* bind/lua_broadcast.c -- one message to many sockets: all clients of a
+** server, or those of a table.
 **
 ** The frame is encoded once into a block that all receivers' queues refer to,
 ** and compressed once for all who agreed on the same: on its own, so that the
@@ -21,8 +22,10 @@ struct form {
     struct ws_slice frame; /* in the block */
 };
 
+/* Blocks are of one loop's memory, which may not outlive it: the forms are
+** for sockets of sv's loop, and made anew for those of another. */
 struct message {
-    struct ws_lserver *sv;
+    struct ws_lserver *sv; /* whose blocks are used; NULL: none yet */
     struct ws_slice data;
     int op, compress, failed;
     int nforms;
@@ -107,40 +110,62 @@ static const struct form *form_of(struct message *m, struct ws_deflate_conf c)
     return form;
 }
 
-static void give(struct ws_lserver *sv, struct ws_lsocket *k, struct message *m)
-{
-    static const struct ws_deflate_conf plain = {0, 0, 0};
-    struct ws_conn *conn = &k->s.conn;
-    const struct form *form =
-        form_of(m, m->compress ? ws_conn_share_conf(conn, m->data.n) : plain);
-    int err;
-
-    if (form == NULL) {
-        m->failed = 1;
-        return;
-    }
-    err = ws_conn_share(conn, form->block, form->frame, m->data.n);
-    if (err == WS_OK) {
-        ws_session_count(&k->s, m->data.n, 1);
-        ws_session_touch(&k->s);
-        m->reached++;
-        return;
-    }
-    if (conn->state != WS_OPEN)
-        return; /* it is leaving: nobody was left out */
-    m->skipped++;
-    if (err == WS_ERR_BUFFER && sv->slow_close) {
-        ws_conn_end(conn, WS_STATUS_TRY_AGAIN_LATER, "too slow");
-        ws_session_touch(&k->s);
-    }
-}
-
 static void drop_forms(struct message *m)
 {
     int i;
 
     for (i = 0; i < m->nforms; i++)
         ws_block_drop(m->forms[i].block);
+    m->nforms = 0;
+}
+
+/* To a server's socket: the frame by reference. */
+static int share(struct ws_lsocket *k, struct message *m)
+{
+    static const struct ws_deflate_conf plain = {0, 0, 0};
+    struct ws_conn *conn = &k->s.conn;
+    const struct form *form;
+
+    if (m->sv == NULL || m->sv->loop != k->loop) {
+        drop_forms(m);
+        m->sv = k->server;
+    }
+    form =
+        form_of(m, m->compress ? ws_conn_share_conf(conn, m->data.n) : plain);
+    if (form == NULL) {
+        m->failed = 1;
+        return WS_ERR_NOMEM;
+    }
+    return ws_conn_share(conn, form->block, form->frame, m->data.n);
+}
+
+/* To a client's socket: a frame of its own, with its own mask. */
+static int send_own(struct ws_lsocket *k, const struct message *m)
+{
+    if (k->s.conn.sending_op != 0)
+        return WS_ERR_STATE; /* inside a message of its own */
+    return ws_conn_send(&k->s.conn, (enum ws_opcode)m->op, m->data,
+                        m->compress ? 0 : WS_SEND_PLAIN);
+}
+
+static void give(struct ws_lsocket *k, struct message *m)
+{
+    int err;
+
+    if (k->s.conn.state != WS_OPEN)
+        return; /* it is leaving: nobody is left out */
+    err = k->server != NULL ? share(k, m) : send_own(k, m);
+    if (err == WS_OK) {
+        ws_session_count(&k->s, m->data.n, 1);
+        ws_session_touch(&k->s);
+        m->reached++;
+        return;
+    }
+    m->skipped++;
+    if (err == WS_ERR_BUFFER && k->server != NULL && k->server->slow_close) {
+        ws_conn_end(&k->s.conn, WS_STATUS_TRY_AGAIN_LATER, "too slow");
+        ws_session_touch(&k->s);
+    }
 }
 
 static void give_all(struct ws_lserver *sv, struct message *m,
@@ -152,18 +177,56 @@ static void give_all(struct ws_lserver *sv, struct message *m,
          l = ws_link_next(&sv->clients, l)) {
         struct ws_lsocket *k = ws_container(l, struct ws_lsocket, peers);
         if (k != except)
-            give(sv, k, m);
+            give(k, m);
     }
 }
 
 /* To those in the list at the top. */
-static void give_listed(lua_State *L, struct ws_lserver *sv, struct message *m)
+static void give_listed(lua_State *L, struct message *m)
 {
     lua_Integer i, n = (lua_Integer)lua_rawlen(L, -1);
 
     for (i = 1; i <= n; i++) {
         lua_rawgeti(L, -1, i);
-        give(sv, lua_touserdata(L, -1), m);
+        give(lua_touserdata(L, -1), m);
+        lua_pop(L, 1);
+    }
+}
+
+/* Where the socket of an entry of a table of sockets is, key and value at the
+** top: a set has them as keys, a list as values. */
+static int entry(lua_State *L)
+{
+    return lua_type(L, -2) == LUA_TUSERDATA ? -2 : -1;
+}
+
+/* Raises unless the table at 1 has only sockets in it. */
+static void check_table(lua_State *L)
+{
+    int mt = lua_gettop(L) + 1;
+
+    luaL_getmetatable(L, WS_SOCKET_NAME);
+    lua_pushnil(L);
+    while (lua_next(L, 1) != 0) {
+        if (ws_test_userdata(L, entry(L), mt) == NULL)
+            luaL_error(L,
+                       "sockets must be a set or a list of sockets, got a %s "
+                       "in it",
+                       luaL_typename(L, entry(L)));
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
+/* To those in the table at 1, which was checked. */
+static void give_table(lua_State *L, struct message *m,
+                       const struct ws_lsocket *except)
+{
+    lua_pushnil(L);
+    while (lua_next(L, 1) != 0) {
+        struct ws_lsocket *k = lua_touserdata(L, entry(L));
+        if (k != except)
+            give(k, m);
         lua_pop(L, 1);
     }
 }
@@ -227,45 +290,84 @@ static int check_kind(lua_State *L, int idx)
                                                         : WS_OP_BINARY;
 }
 
+/* Stack: whom, data, kind, options; then except and filter. */
+enum { WHOM = 1, DATA, KIND, OPTIONS, EXCEPT, FILTER };
+
+/* Reads data, kind and options; pushes except and filter.  The socket that
+** gets none, or NULL. */
+static const struct ws_lsocket *read_message(lua_State *L, struct message *m,
+                                             const char *const *names)
+{
+    const struct ws_lsocket *except = NULL;
+    int options;
+
+    memset(m, 0, sizeof *m);
+    m->data = ws_check_data(L, DATA);
+    m->op = check_kind(L, KIND);
+    lua_settop(L, OPTIONS);
+    options = lua_isnil(L, OPTIONS) ? 0 : OPTIONS;
+    if (options != 0) {
+        luaL_checktype(L, OPTIONS, LUA_TTABLE);
+        ws_check_keys(L, OPTIONS, "option of broadcast", names);
+    }
+    m->compress = ws_get_boolean(L, options, "compress", 1);
+    if (ws_get_field(L, options, "except", LUA_TUSERDATA))
+        except = ws_check_socket(L, EXCEPT);
+    if (ws_get_field(L, options, "filter", LUA_TNONE))
+        ws_check_callable(L, FILTER, "option 'filter'");
+    return except;
+}
+
+static void check_text(lua_State *L, const struct message *m)
+{
+    if (m->op == WS_OP_TEXT && !ws_utf8_valid(m->data))
+        luaL_error(L, "data is not valid UTF-8; send it as \"binary\"");
+}
+
+/* Pushes how many sockets were reached, and how many had no room. */
+static int push_counts(lua_State *L, struct message *m)
+{
+    drop_forms(m);
+    if (m->failed)
+        return luaL_error(L, "out of memory");
+    lua_pushinteger(L, m->reached);
+    lua_pushinteger(L, m->skipped);
+    return 2;
+}
+
 /* server:broadcast(data [, kind [, options]]) -> sockets reached, and sockets
 ** skipped because too much waits for them already */
 int ws_server_broadcast(lua_State *L)
 {
     static const char *const names[] = {"except", "filter", "compress", NULL};
-    struct ws_lserver *sv = ws_check_server(L, 1);
-    struct ws_slice data = ws_check_data(L, 2);
-    struct ws_lsocket *except = NULL;
-    int options, filtered;
+    struct ws_lserver *sv = ws_check_server(L, WHOM);
     struct message m;
+    const struct ws_lsocket *except = read_message(L, &m, names);
+    int filtered = !lua_isnil(L, FILTER);
 
-    memset(&m, 0, sizeof m);
-    m.sv = sv;
-    m.data = data;
-    m.op = check_kind(L, 3);
-    lua_settop(L, 4);
-    options = lua_isnil(L, 4) ? 0 : 4;
-    if (options != 0) {
-        luaL_checktype(L, 4, LUA_TTABLE);
-        ws_check_keys(L, 4, "option of broadcast", names);
-    }
-    if (ws_get_field(L, options, "except", LUA_TUSERDATA)) /* 5 */
-        except = ws_check_socket(L, 5);
-    filtered = ws_get_field(L, options, "filter", LUA_TNONE); /* 6 */
     if (filtered)
-        ws_check_callable(L, 6, "option 'filter'");
-    if (filtered)
-        push_filtered(L, sv, except, 6); /* 7; may change an ArrayBuffer */
-    m.compress = ws_get_boolean(L, options, "compress", 1);
-    if (m.op == WS_OP_TEXT && !ws_utf8_valid(data))
-        return luaL_error(L, "data is not valid UTF-8; send it as \"binary\"");
+        push_filtered(L, sv, except, FILTER); /* may change an ArrayBuffer */
+    check_text(L, &m);
     if (sv->open && filtered)
-        give_listed(L, sv, &m);
+        give_listed(L, &m);
     else if (sv->open)
         give_all(sv, &m, except);
-    drop_forms(&m);
-    if (m.failed)
-        return luaL_error(L, "out of memory");
-    lua_pushinteger(L, m.reached);
-    lua_pushinteger(L, m.skipped);
-    return 2;
+    return push_counts(L, &m);
+}
+
+/* wsock.broadcast(sockets, data [, kind [, options]]) -> as above */
+int ws_broadcast(lua_State *L)
+{
+    static const char *const names[] = {"except", "compress", NULL};
+    const struct ws_lsocket *except;
+    struct message m;
+
+    if (!lua_istable(L, WHOM))
+        luaL_error(L, "sockets must be a set or a list of sockets, got %s",
+                   luaL_typename(L, WHOM));
+    except = read_message(L, &m, names);
+    check_table(L); /* nothing is sent before all of it was looked at */
+    check_text(L, &m);
+    give_table(L, &m, except);
+    return push_counts(L, &m);
 }

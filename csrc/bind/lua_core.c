@@ -5,7 +5,7 @@
 */
 #include "bind/lua_options.h"
 #include "bind/lua_bytes.h"
-#include "bind/lua_request.h"
+#include "bind/lua_server.h"
 #include "bind/lua_task.h"
 #include "bind/lua_timer.h"
 
@@ -43,9 +43,12 @@ int luaopen_wsock_core(lua_State *L)
     ws_open_upgrade(L);
     ws_open_socket(L);
     ws_open_server(L);
+    lua_pushcfunction(L, ws_broadcast);
+    lua_setfield(L, -2, "broadcast");
     ws_open_bytes(L);
     ws_open_options(L);
     ws_open_file(L);
+    ws_open_limits(L);
     ws_open_codec(L);
     lua_getfield(L, -1, "equal");
     lua_setfield(L, -3, "constantTimeEquals");

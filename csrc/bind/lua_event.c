@@ -102,7 +102,8 @@ static void find_server_own(lua_State *L, const struct ws_lsocket *k, int idx)
 static int deliver_fast(lua_State *L, struct ws_lsocket *k, int idx,
                         const struct ws_event *ev)
 {
-    if (k->mask != 0 || k->server == NULL || k->loop->own_of != k->server ||
+    if ((k->mask & WS_DETOURS) != 0 || k->server == NULL ||
+        k->loop->own_of != k->server ||
         (ev->type != WS_EV_TEXT && ev->type != WS_EV_BINARY))
         return 0;
     if (lua_rawgeti(L, WS_IX_OWN, WS_ON_MESSAGE) != LUA_TFUNCTION) {

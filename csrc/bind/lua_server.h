@@ -29,6 +29,18 @@ void ws_push_clients(lua_State *L);
 /* server:broadcast(data [, kind [, options]]), lua_broadcast.c. */
 int ws_server_broadcast(lua_State *L);
 
+/* wsock.broadcast(sockets, data [, kind [, options]]), lua_broadcast.c. */
+int ws_broadcast(lua_State *L);
+
+/* -- lua_limits.c -- */
+
+/* Gives the socket at idx, which is not open yet, limits of its own: those in
+** the table at limits, else its server's.  Raises for what is no limit. */
+void ws_set_limits(lua_State *L, struct ws_lsocket *k, int idx, int limits);
+
+/* Adds checkLimits to the table at the top: the same check, for routers. */
+void ws_open_limits(lua_State *L);
+
 /* -- lua_upgrade.c -- */
 
 /* Answers k's request with a plain text; nothing if it was answered. */

@@ -280,10 +280,11 @@ static struct ws_lsocket *check_request(lua_State *L, int upgrade)
     return k;
 }
 
-/* request:accept{protocol =, headers =} -> socket | nil, message, code */
+/* request:accept{protocol =, headers =, limits =} -> socket | nil, message,
+** code */
 static int request_accept(lua_State *L)
 {
-    static const char *const names[] = {"protocol", "headers", NULL};
+    static const char *const names[] = {"protocol", "headers", "limits", NULL};
     struct ws_field fields[WS_HEAD_LINES_MAX];
     struct accepting a;
     struct ws_lsocket *k;
@@ -310,6 +311,8 @@ static int request_accept(lua_State *L)
                             "too many connections, or the server is "
                             "closing",
                             "HANDSHAKE");
+    if (ws_get_field(L, lua_isnil(L, 2) ? 0 : 2, "limits", LUA_TTABLE))
+        ws_set_limits(L, k, 3, 6);
     a.pmd = k->server->conf.pmd;
     a.protocol = 4;
     a.headers = 5;

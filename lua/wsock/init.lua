@@ -9,13 +9,13 @@ local M = { connect = straight.connect }
 for _, name in ipairs {
   "WebSocket", "listen", "loop", "run", "step", "stop", "now", "after", "every", "watch", "signal",
   "spawn", "sleep", "setTimeout", "setInterval", "clearTimeout", "clearInterval", "protocol", "closeCodes",
-  "constantTimeEquals", "blob", "arraybuffer", "_VERSION",
+  "constantTimeEquals", "broadcast", "blob", "arraybuffer", "_VERSION",
 } do
   M[name] = core[name]
 end
 
 -- What is written in Lua is loaded when it is first used.
-for _, name in ipairs { "router", "static" } do
+for _, name in ipairs { "router", "static", "hub", "reconnecting" } do
   M[name] = function(...) return require("wsock." .. name).new(...) end
 end
 

@@ -292,7 +292,7 @@ local Request = {}
 function Request:basicAuth() end
 
 --- In onupgrade or later: answers 101.
----@param options? {protocol?: string, headers?: wsock.HeaderFields}
+---@param options? {protocol?: string, headers?: wsock.HeaderFields, limits?: wsock.SocketLimits}
 ---@return wsock.Socket? socket, string? message, string? code "CLOSED": answered already, or gone
 function Request:accept(options) end
 

@@ -1,6 +1,6 @@
 ---@meta wsock
 
--- lua/wsock/meta_helpers.lua -- the types of what is written in Lua: router, static; see meta.lua.
+-- lua/wsock/meta_helpers.lua -- the types of what is written in Lua: router, static, hub, reconnecting; see meta.lua.
 
 ---@class wsock
 local wsock = {}
@@ -51,6 +51,8 @@ function Router:ws(pattern, options) end
 ---@return wsock.ServerOptions
 function Router:options(options) end
 
+---@alias wsock.SocketLimits wsock.RouteOptions from maxPayload on
+
 ---@class wsock.RouteOptions
 ---@field protocols string[]|(fun(offered: string[], request: wsock.Request): string?)|nil
 ---@field verify nil|fun(request: wsock.Request): boolean?, integer?, wsock.HeaderFields?, string?
@@ -64,5 +66,157 @@ function Router:options(options) end
 ---@field onping wsock.OnData
 ---@field onpong wsock.OnData
 ---@field ondrain wsock.OnSocket
+---@field maxPayload integer?
+---@field maxFragments integer?
+---@field maxBuffered integer?
+---@field highWaterMark integer?
+---@field lowWaterMark integer?
+---@field closeTimeout number?
+---@field pingInterval number?
+---@field pingTimeout number?
+---@field sendTimeout number?
+---@field autoPong boolean?
+
+-- ---- rooms ------------------------------------------------------------------
+
+--- To the open sockets of a set or a list.
+---@param sockets table<wsock.Socket, any>|wsock.Socket[]
+---@param data wsock.Data
+---@param kind? wsock.Kind
+---@param options? {except?: wsock.Socket, compress?: boolean}
+---@return integer reached
+---@return integer skipped too much waits for them
+function wsock.broadcast(sockets, data, kind, options) end
+
+--- Rooms.
+---@param options? wsock.HubOptions
+---@return wsock.Hub
+function wsock.hub(options) end
+
+---@class wsock.HubOptions
+---@field onjoin nil|fun(socket: wsock.Socket, room: string, count: integer)
+---@field onleave nil|fun(socket: wsock.Socket, room: string, count: integer)
+---@field maxRooms integer? 100,000
+---@field maxRoomsPerSocket integer? 1,000
+
+---@class wsock.Hub
+local Hub = {}
+
+---@param socket wsock.Socket
+---@param room string
+---@return true? joined, string? message, string? code "CLOSED" or "LIMIT"
+function Hub:join(socket, room) end
+
+---@param socket wsock.Socket
+---@param room? string all unless told
+---@return boolean was_in
+function Hub:leave(socket, room) end
+
+---@param room string
+---@param data wsock.Data
+---@param kind? wsock.Kind
+---@param options? {except?: wsock.Socket, compress?: boolean}
+---@return integer reached
+---@return integer skipped
+function Hub:publish(room, data, kind, options) end
+
+---@param room? string
+---@return integer sockets
+function Hub:count(room) end
+
+---@param socket wsock.Socket
+---@param room string
+---@return boolean
+function Hub:has(socket, room) end
+
+---@param socket? wsock.Socket
+---@return string[] names sorted
+function Hub:rooms(socket) end
+
+---@param room string
+---@return wsock.Socket[]
+function Hub:sockets(room) end
+
+-- ---- coming back ------------------------------------------------------------
+
+--- A client that connects again when its connection is lost.
+---@param url string
+---@param options? wsock.ClientOptions|wsock.ReconnectingOptions
+---@return wsock.Reconnecting
+function wsock.reconnecting(url, options) end
+
+---@class wsock.ReconnectingOptions
+---@field delay number? seconds, ceiling of the first wait: 1
+---@field maxDelay number? seconds, ceiling of all: 30
+---@field maxAttempts integer? failures in a row: no limit
+---@field maxQueue integer? messages that may wait: 1,000
+---@field giveUpCodes integer[]|(fun(code: integer, reason: string): boolean?)|nil
+
+---@class wsock.Reconnecting
+---@field CONNECTING 0
+---@field OPEN 1
+---@field CLOSING 2
+---@field CLOSED 3
+---@field readyState 0|1|2|3
+---@field url string
+---@field protocol string
+---@field extensions string
+---@field bufferedAmount integer
+---@field queueLength integer messages
+---@field attempts integer failures in a row
+---@field socket wsock.Socket of now, or the last one
+---@field binaryType "string"|"blob"|"arraybuffer"
+---@field data any
+---@field onopen nil|fun(event: table)
+---@field onmessage nil|fun(event: table)
+---@field onerror nil|fun(event: table)
+---@field onclose nil|fun(event: table)
+---@field onping nil|fun(event: table)
+---@field onpong nil|fun(event: table)
+---@field ondrain nil|fun(event: table)
+---@field onreconnecting nil|fun(event: table)
+---@field onreconnected nil|fun(event: table)
+local Reconnecting = {}
+
+---@param data wsock.Data
+---@param kind? wsock.Kind
+---@return true? sent, string? message, string? code "BUFFER" or "CLOSED"
+function Reconnecting:send(data, kind) end
+
+---@param code? integer
+---@param reason? string
+---@return true
+function Reconnecting:close(code, reason) end
+
+---@return true
+function Reconnecting:terminate() end
+
+---@param data? string|number
+---@return true? sent, string? message, string? code
+function Reconnecting:ping(data) end
+
+---@param name string
+---@param listener fun(...)
+---@return wsock.Reconnecting
+function Reconnecting:on(name, listener) end
+
+---@param name string
+---@param listener fun(...)
+---@return wsock.Reconnecting
+function Reconnecting:once(name, listener) end
+
+---@param name string
+---@param listener? fun(...)
+---@return wsock.Reconnecting
+function Reconnecting:off(name, listener) end
+
+---@param type string
+---@param listener function|table|nil
+---@param options? {once?: boolean}
+function Reconnecting:addEventListener(type, listener, options) end
+
+---@param type string
+---@param listener function|table|nil
+function Reconnecting:removeEventListener(type, listener) end
 
 return wsock

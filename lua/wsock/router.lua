@@ -6,6 +6,7 @@
 -- @module wsock.router
 
 local check = require "wsock.check"
+local core = require "wsock.core"
 local paths = require "wsock.path"
 
 local M = {}
@@ -167,7 +168,9 @@ local function on_upgrade(self, request)
     if not ok and status == nil then status, headers, body = 403, text, "forbidden\n" end
     if not ok then return request:reject(status, headers, body) end
   end
-  local socket = request:accept { protocol = choose(route.protocols, request), headers = route.headers }
+  local socket = request:accept {
+    protocol = choose(route.protocols, request), headers = route.headers, limits = route.limits,
+  }
   if socket then
     self.routes[socket] = route
     if route.binaryType then socket.binaryType = route.binaryType end
@@ -255,21 +258,37 @@ function Router:patch(pattern, handler) return add(self, "PATCH", pattern, handl
 -- @treturn Router itself
 function Router:delete(pattern, handler) return add(self, "DELETE", pattern, handler) end
 
+-- Limits a route's sockets may have of their own.
+local limits = {
+  "maxPayload", "maxFragments", "maxBuffered", "highWaterMark", "lowWaterMark", "closeTimeout", "pingInterval",
+  "pingTimeout", "sendTimeout", "autoPong",
+}
+
 local route_options = {
   protocols = "list or function", verify = "function", headers = "table", binaryType = "string",
 }
 for _, event in ipairs(events) do route_options["on" .. event] = "function" end
+for _, name in ipairs(limits) do route_options[name] = name == "autoPong" and "boolean" or "number" end
 
 --- Adds a WebSocket.
 -- @tparam string pattern as for `route`
 -- @tparam table options the handlers `onconnection`, `onmessage` (with the server's option `streaming`: `onchunk`),
 -- `onclose`, `onerror`, `onping`, `onpong` and `ondrain`, each as a server's; `protocols` and `verify`, as those of
--- wsock.listen, asked after the server's own;
--- `headers` of the 101; `binaryType` of the sockets
+-- wsock.listen, asked after the server's own; `headers` of the 101; `binaryType` of the sockets; and their limits and
+-- times where they are not the server's: `maxPayload`, `maxFragments`, `maxBuffered`, `highWaterMark`,
+-- `lowWaterMark`, `closeTimeout`, `pingInterval`, `pingTimeout`, `sendTimeout`, `autoPong`
 -- @treturn Router itself
 function Router:ws(pattern, options)
   local route = {}
   for name, value in pairs(check.options(options, "a WebSocket route", route_options)) do route[name] = value end
+  for _, name in ipairs(limits) do
+    if route[name] ~= nil then
+      route.limits = route.limits or {}
+      route.limits[name] = route[name]
+    end
+  end
+  local ok, message = pcall(core.checkLimits, route.limits or {})
+  if not ok then error(message, 2) end
   local node = node_for(self, pattern)
   if node.socket then error(("%s has its WebSocket already"):format(pattern), 2) end
   node.socket = route

@@ -357,4 +357,91 @@ function T:test_after_the_end()
   peers[1]:take_close()
 end
 
+-- ---- wsock.broadcast: to the sockets of a table ------------------------------------------
+
+function T:test_to_a_set_and_to_a_list()
+  local _, peers, sockets = gather(self.rig, 3)
+  lu.assertEquals({ wsock.broadcast({ [sockets[1]] = true, [sockets[2]] = false }, "set") }, { 2, 0 })
+  lu.assertEquals({ wsock.broadcast({ sockets[2], sockets[3], x = sockets[2] }, "\xff", "binary") }, { 3, 0 })
+  lu.assertEquals({ wsock.broadcast(sockets, wsock.arraybuffer "ab", nil, { except = sockets[2] }) }, { 2, 0 })
+  lu.assertEquals({ wsock.broadcast({}, "nobody") }, { 0, 0 })
+  heard(peers[1], bytes.OP.text, "set")
+  heard(peers[1], bytes.OP.binary, "ab")
+  heard(peers[2], bytes.OP.text, "set")
+  heard(peers[2], bytes.OP.binary, "\xff")
+  heard(peers[2], bytes.OP.binary, "\xff")
+  heard(peers[3], bytes.OP.binary, "\xff")
+  heard(peers[3], bytes.OP.binary, "ab")
+  for _, peer in ipairs(peers) do heard_nothing(peer) end
+end
+
+-- Of other servers, of other loops, of clients: each gets what it needs.
+function T:test_sockets_of_all_kinds()
+  local _, peers, sockets = gather(self.rig, 2)
+  local _, more_peers, more = gather(self.rig, 2)
+  local rig = self.rig:keep(rigs.new())
+  local _, far_peers, far = gather(rig, 1)
+  local client, _, peer = self.rig:opened()
+  local all = { sockets[1], far[1], more[1], client, sockets[2], more[2] }
+  for _, data in ipairs { "short", ("long"):rep(50000) } do
+    lu.assertEquals({ wsock.broadcast(all, data) }, { 6, 0 })
+    for _, p in ipairs { peers[1], peers[2], more_peers[1], more_peers[2], far_peers[1] } do
+      heard(p, bytes.OP.text, data)
+    end
+    local frame = peer:take()
+    lu.assertEquals({ frame.op, frame.masked }, { bytes.OP.text, true })
+    bytes.equals(frame.payload, data)
+  end
+end
+
+function T:test_only_open_ones_of_a_table()
+  local _, peers, sockets = gather(self.rig, 2)
+  local connecting = self.rig:client(self.rig:raw_server().url)
+  sockets[2]:close()
+  lu.assertEquals({ wsock.broadcast({ connecting, sockets[1], sockets[2] }, "x") }, { 1, 0 })
+  heard(peers[1], bytes.OP.text, "x")
+  lu.assertEquals({ wsock.broadcast({ connecting, sockets[2] }, "x") }, { 0, 0 })
+end
+
+-- Who is in the middle of a message of his own misses it, and so does who is too slow.
+function T:test_who_has_no_room_in_a_table()
+  local _, _, sockets = gather(self.rig, 2, { maxBuffered = 1000 })
+  local client, _, peer = self.rig:opened { maxBuffered = 1000 }
+  local all = { sockets[1], sockets[2], client }
+  sockets[1]:send("part", "text", { final = false })
+  client:send("part", "text", { final = false })
+  lu.assertEquals({ wsock.broadcast(all, "x") }, { 1, 2 })
+  client:send "end"
+  lu.assertEquals({ wsock.broadcast(all, ("x"):rep(2000)) }, { 0, 3 })
+  lu.assertEquals({ wsock.broadcast(all, "y") }, { 2, 1 })
+  lu.assertEquals({ peer:take().payload, peer:take().payload, peer:take().payload }, { "part", "end", "y" })
+end
+
+function T:test_tables_that_are_none()
+  local _, peers, sockets = gather(self.rig, 1)
+  for _, bad in ipairs { 1, "x", true, sockets[1] } do
+    lu.assertErrorMsgContains("sockets must be a set or a list", wsock.broadcast, bad, "x")
+  end
+  for _, bad in ipairs { { 1 }, { x = true }, { sockets[1], {} }, { [io.stdout] = true }, { sockets[1], "x" } } do
+    lu.assertErrorMsgContains("in it", wsock.broadcast, bad, "x")
+  end
+  for _, row in ipairs { { "not valid UTF-8", "\xff" }, { "data must be", {} },
+    { "invalid option 'blob'", "x", "blob" }, { "did you mean 'except'?", "x", nil, { excpt = 1 } },
+    { "unknown option", "x", nil, { filter = print } }, { "boolean", "x", nil, { compress = 1 } },
+    { "table expected", "x", nil, 1 } } do
+    lu.assertErrorMsgContains(row[1], wsock.broadcast, sockets, row[2], row[3], row[4])
+  end
+  heard_nothing(peers[1]) -- nothing went out before the fault was found
+end
+
+-- One copy for all, as long as somebody has it to send.
+function T:test_one_copy_for_a_table()
+  local _, _, sockets = gather(self.rig, 20, { maxBuffered = 64 << 20 })
+  local data = ("x"):rep(8 << 20)
+  local function resident() return io.open "/proc/self/statm":read("n", "n") end
+  local before = select(2, resident())
+  lu.assertEquals(wsock.broadcast(sockets, data), 20)
+  lu.assertTrue(select(2, resident()) - before < 8192) -- pages: 32 MiB, where twenty copies are 160
+end
+
 return T

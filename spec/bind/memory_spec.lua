@@ -22,6 +22,7 @@ server = assert(wsock.listen { port = 0, loop = loop, closeTimeout = 0.02, proto
 url = ("ws://127.0.0.1:%d/x?y"):format(select(2, server:address()))
 for _ = 1, 3 do step() end
 
+NEEDS
 local body = function()
   LIFE
 end
@@ -52,15 +53,21 @@ loop:close()
 return "fine"
 ]]
 
+-- What a life needs is loaded before memory runs out, or most failures would be
+-- those of reading its source.
+
 -- Plays a life with every allocation failing in turn; `times` in a row do, so
 -- that Lua's own second try after a collection fails as well.
 local function exhaust(life, times, step)
+  local needs = life:match "^%s*%-%- needs ([%w ]+)" or ""
   local text = script:gsub("LIFE", function() return life end)
+    :gsub("NEEDS", (needs:gsub("%w+", 'require "wsock.%0"')))
   local result, info = probe.state(text)
   lu.assertEquals(result, "fine")
   lu.assertEquals({ info.failed, info.bytes, info.wrong }, { 0, 0, 0 })
   local calls = info.calls
   lu.assertTrue(calls > 10, calls)
+  step = step * math.ceil(calls / 500) -- a long life by samples; where they begin is chance
   local n = math.random(step)
   while n <= calls do
     result, info = probe.state(text, n, times)
@@ -146,6 +153,25 @@ local lives = {
       clients[i].onerror = function(e) return e.message .. e.code end
     end
     for _ = 1, 8 do step() end
+  ]],
+  rooms = [[ -- needs router hub static
+    local hub = wsock.hub { onjoin = nothing, onleave = nothing }
+    local router, other = wsock.router(), nil
+    clients[1] = { terminate = function() if other then other:close(1001, "", 0) end end }
+    other = assert(wsock.listen { port = 0, loop = loop, closeTimeout = 0.02, router = router })
+    router:get("/", wsock.static "."):ws("/:room", { protocols = { "p" }, headers = { A = "b" },
+      onconnection = function(socket, request) hub:join(socket, request.params.room) end,
+      onmessage = function(socket, data)
+        hub:publish("x", data)
+        wsock.broadcast(hub:sockets "x", wsock.blob(data))
+        hub:leave(socket, "x")
+      end })
+    url = ("ws://127.0.0.1:%d/"):format(select(2, other:address()))
+    clients[2] = wsock.WebSocket(url .. "x", "p", { loop = loop })
+    clients[3] = wsock.WebSocket(url, "p", { loop = loop })
+    for _ = 1, 6 do step() end
+    if clients[2].readyState == 1 then clients[2]:send(("x"):rep(5000)) end
+    for _ = 1, 6 do step() end
   ]],
   listeners = [[
     local socket = wsock.WebSocket(url, "p", { loop = loop })

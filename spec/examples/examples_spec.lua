@@ -307,4 +307,48 @@ function T:test_a_server_written_for_openresty()
   child:expect("closed: 3000", 10, peer.pump)
 end
 
+-- ---- rooms ------------------------------------------------------------------------------
+
+function T:test_rooms()
+  local _, url = start "rooms.lua"
+  local http = url:gsub("^ws", "http")
+  local records, sockets = {}, {}
+  for i, room in ipairs { "blue", "blue", "red%20one" } do
+    sockets[i], records[i] = peer.connect(url .. room)
+    records[i]:wait "here"
+  end
+  lu.assertEquals({ get(http .. "blue") }, { "200", "2 here\n" })
+  lu.assertEquals({ get((http:gsub("/$", ""))) }, { "200", "blue\nred one\n" })
+  sockets[1]:send "hello"
+  sockets[1]:send("\xff", "binary")
+  records[2]:wait "^binary ff"
+  sockets[2]:terminate()
+  peer.wait(function() return #records[1] == 4 end, "the number of those who are left")
+  lu.assertEquals(records[1], { "open", "text 1 here", "text 2 here", "text 1 here" })
+  lu.assertEquals({ records[2][2], records[2][3] }, { "text 2 here", "text hello" })
+  lu.assertEquals(records[3], { "open", "text 1 here" })
+  lu.assertEquals({ get(http .. "nobody") }, { "200", "0 here\n" })
+  lu.assertEquals((get(http .. "blue", "--data", "x")), "405")
+end
+
+-- ---- ticker -----------------------------------------------------------------------------
+
+function T:test_the_ticker_goes_away_and_comes_back()
+  local port = tostring(process.free_port())
+  local function serve()
+    local server = peer.start_lua { here .. "ticker/server.lua", port, "0.05" }
+    server:expect("listening on", 10, peer.pump)
+    return server
+  end
+  local client = peer.start_lua { here .. "ticker/client.lua", ("ws://127.0.0.1:%s/"):format(port) }
+  client:expect("refused\naway; try 1 in", 10, peer.pump) -- it is not there yet
+  local server = serve()
+  client:expect("connected\ntick %d+%s+text\n", 10, peer.pump)
+  server:kill "KILL"
+  client:expect("error: [^\n]+\naway; try 1 in [%d.]+ s\n", 10, peer.pump)
+  serve()
+  client:expect("connected\nback after %d+\ntick %d+%s+text\n", 10, peer.pump)
+  lu.assertNil(client:code())
+end
+
 return T

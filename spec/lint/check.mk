@@ -47,4 +47,4 @@ doc:
 	$(NEED) build doc
 	@rm -rf build/doc.lua && mkdir -p build && cp -r lua build/doc.lua
 	@rm build/doc.lua/wsock/meta*.lua
-	ldoc -p wsock -t "wsock reference" -f markdown -d build/doc build/doc.lua
+	ldoc --fatalwarnings -p wsock -t "wsock reference" -f markdown -d build/doc build/doc.lua

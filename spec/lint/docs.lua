@@ -119,7 +119,7 @@ local function specimens(wsock)
   local all = {
     socket = socket, server = server, timer = timer, loop = wsock.loop(),
     protocol = wsock.protocol and wsock.protocol.server {},
-    blob = wsock.blob "", arraybuffer = wsock.arraybuffer "", router = wsock.router(),
+    blob = wsock.blob "", arraybuffer = wsock.arraybuffer "", router = wsock.router(), hub = wsock.hub(),
     task = wsock.spawn(function() end),
   }
   return all, function()

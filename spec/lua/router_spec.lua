@@ -115,7 +115,9 @@ function T:test_registering()
   contains("did you mean 'onmessage'?", router.ws, router, "/c", { onmesage = print })
   contains("'onmessage' must be a function", router.ws, router, "/c", { onmessage = 1 })
   contains("'protocols' must be a list", router.ws, router, "/c", { protocols = "x" })
-  contains("unknown option of a WebSocket route 'maxPayload'", router.ws, router, "/c", { maxPayload = 1 })
+  contains("unknown option of a WebSocket route 'maxBody'", router.ws, router, "/c", { maxBody = 1 })
+  contains("'maxPayload' must be an integer", router.ws, router, "/c", { maxPayload = -1 })
+  contains("'maxPayload' must be a number", router.ws, router, "/c", { maxPayload = "1" })
   contains("unknown option of router 'notFond'; did you mean 'notFound'?", wsock.router, { notFond = print })
   lu.assertEquals(tostring(wsock.router():get("/a", print):get("/:b", print)), "wsock.router (2 patterns)")
 end
@@ -315,6 +317,22 @@ function T:test_gates_of_a_route()
   local socket = self:dial "/open"
   lu.assertEquals(socket.response.headers["x-room"], "blue")
   for far in pairs(self.server.clients) do lu.assertEquals(far.binaryType, "blob") end
+end
+
+function T:test_limits_of_a_route()
+  local function echo(socket, data) socket:send(data) end
+  self.router:ws("/small", { maxPayload = 5, onmessage = echo }):ws("/large", { maxPayload = 50, onmessage = echo })
+    :ws("/", { onmessage = echo })
+  self:serve { maxPayload = 10 }
+  for path, most in pairs { ["/small"] = 5, ["/large"] = 50, ["/"] = 10 } do
+    local socket, record = self:dial(path)
+    socket:send(("x"):rep(most))
+    self.rig:events(record, 2)
+    socket:send(("x"):rep(most + 1))
+    self.rig:closed(record)
+    lu.assertEquals({ record[2], record[#record] },
+      { "text:" .. ("x"):rep(most), "close:1009:message is larger than maxPayload:true" })
+  end
 end
 
 -- The server's own gates come first, for every route.

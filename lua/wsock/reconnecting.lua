@@ -1,0 +1,359 @@
+--- A client's socket that comes back.
+--
+-- When its connection is lost, or cannot be had, it waits and tries again: a random time up to a ceiling that doubles
+-- with each try (full jitter), so that the clients of a server that was restarted do not all come at once. What is sent
+-- meanwhile waits in a queue. What was on its way when the connection was lost is lost: no peer says what it got.
+-- @module wsock.reconnecting
+
+local check = require "wsock.check"
+local core = require "wsock.core"
+local events = require "wsock.events"
+
+local M = {}
+
+--- Numbers from 0 up to 1: what waits are multiplied by. Specs put a function of their own here.
+M.random = math.random
+
+-- Answers to a handshake that may be others the next time, though 4xx: too slow, too early, too many requests.
+local passing = { [408] = true, [425] = true, [429] = true }
+
+-- Close codes by which a peer says that coming back is no use.
+local GIVE_UP = { 1000, 1003, 1008, 1009, 1010 }
+
+local own_options = {
+  delay = "seconds", maxDelay = "seconds", maxAttempts = "count", maxQueue = "count", giveUpCodes = "list or function",
+}
+
+-- Events with the names of their arguments.
+local fields = {
+  open = {}, message = { "data", "kind" }, error = { "message", "code", "status" },
+  close = { "code", "reason", "wasClean" }, ping = { "data" }, pong = { "data" }, drain = {},
+  reconnecting = { "delay", "attempt", "code", "reason" }, reconnected = { "attempts" },
+}
+
+local CONNECTING, OPEN, CLOSING, CLOSED = 0, 1, 2, 3
+
+local STATE = {} -- the key of what is nobody's business
+
+-- ---- the queue --------------------------------------------------------------------------
+
+-- What send is given, as it waits: raises now for what could not be sent then.
+local function message_of(data, kind)
+  local blob = core.blob(data) -- a copy of an ArrayBuffer
+  local binary = type(data) == "userdata"
+  if kind ~= nil and kind ~= "text" and kind ~= "binary" then
+    error(("kind must be \"text\" or \"binary\", got %s"):format(tostring(kind)), 3)
+  end
+  kind = kind or (binary and "binary" or "text")
+  local text = not binary and blob:text()
+  if kind == "text" and not utf8.len(text or blob:text()) then
+    error("data is not valid UTF-8; send it as \"binary\"", 3)
+  end
+  return { data = text or blob, kind = kind, size = blob.size }
+end
+
+local function enqueue(s, message)
+  if s.last - s.first + 1 >= s.max_queue then return nil, "send: maxQueue would be passed", "BUFFER" end
+  if s.queued + message.size > s.max_buffered then return nil, "send: maxBuffered would be passed", "BUFFER" end
+  s.last = s.last + 1
+  s.queue[s.last] = message
+  s.queued = s.queued + message.size
+  return true
+end
+
+-- Sends what waits, as far as the socket takes it; the rest goes at its drain.
+local function flush(s)
+  while s.first <= s.last and s.socket.readyState == OPEN do
+    local message = s.queue[s.first]
+    if not s.socket:send(message.data, message.kind) then return end
+    s.queue[s.first] = nil
+    s.first = s.first + 1
+    s.queued = s.queued - message.size
+  end
+end
+
+-- ---- connections ------------------------------------------------------------------------
+
+local again
+
+local function finish(s, code, reason, clean)
+  s.state, s.timer = CLOSED, nil
+  s.queue, s.first, s.last, s.queued = {}, 1, 0, 0
+  s.events:fire("close", code, reason, clean)
+end
+
+-- How long to wait before try number n, at most.
+local function ceiling(s, n)
+  return math.min(s.max_delay, s.delay * 2.0 ^ math.min(n - 1, 62))
+end
+
+local function hopeless(s, code, reason)
+  local status = s.status
+  if status and status >= 400 and status < 500 and not passing[status] then return true end
+  if s.max_attempts > 0 and s.attempts >= s.max_attempts then return true end
+  if type(s.give_up) == "table" then return s.give_up[code] == true end
+  return s.give_up(code, reason) and true or false
+end
+
+-- The connection is gone, or was never there.
+local function lost(s, code, reason, clean)
+  if s.opened_at then
+    -- one that lasted longer than the wait before it starts the count anew
+    if s.loop:now() - s.opened_at >= ceiling(s, s.attempts + 1) then s.attempts = 0 end
+    s.opened_at = nil
+  end
+  if s.state >= CLOSING or hopeless(s, code, reason) then return finish(s, code, reason, clean) end
+  s.state = CONNECTING
+  s.attempts = s.attempts + 1
+  local delay = M.random() * ceiling(s, s.attempts)
+  s.timer = s.loop:after(delay, function() again(s) end)
+  s.events:fire("reconnecting", delay, s.attempts, code, reason)
+end
+
+local function opened(s)
+  s.state, s.opened_at = OPEN, s.loop:now()
+  s.events:fire "open"
+  if s.been_open and s.state == OPEN then s.events:fire("reconnected", s.attempts) end
+  s.been_open = true
+  flush(s)
+end
+
+local function listen(s, socket)
+  local fire = s.events
+  socket.binaryType = s.binary_type
+  socket:on("open", function() opened(s) end)
+  socket:on("message", function(data, kind) fire:fire("message", data, kind) end)
+  socket:on("error", function(message, code, status)
+    s.status = status
+    if s.state == OPEN then s.state = CONNECTING end
+    fire:fire("error", message, code, status)
+  end)
+  socket:on("ping", function(data) fire:fire("ping", data) end)
+  socket:on("pong", function(data) fire:fire("pong", data) end)
+  socket:on("drain", function()
+    flush(s)
+    if s.first > s.last then fire:fire "drain" end
+  end)
+  socket:on("close", function(code, reason, clean) lost(s, code, reason, clean) end)
+end
+
+-- One more connection; whether it is on its way, and why not.
+local function connect(s)
+  local ok, socket = pcall(core.WebSocket, s.url, nil, s.options)
+  if not ok then return false, socket end
+  local message
+  ok, message = pcall(listen, s, socket)
+  if not ok then -- out of memory: nobody would hear of it
+    socket:terminate()
+    return false, message
+  end
+  s.socket, s.status = socket, nil
+  return true
+end
+
+-- What was right at first may be wrong now: a table of headers, which the user has.
+function again(s)
+  s.timer = nil
+  local ok, message = connect(s)
+  if ok then return end
+  s.state = CLOSING
+  s.events:fire("error", message, "ARGUMENT")
+  finish(s, 1006, "", false)
+end
+
+-- It ends for good. Where no connection is, its close comes in a turn of its own, as a socket's does.
+local function stop(s)
+  if s.state >= CLOSING then return end
+  s.state = CLOSING
+  if s.timer then
+    s.timer:cancel()
+    s.timer = s.loop:after(0, function() finish(s, 1006, "", false) end)
+  end
+end
+
+-- ---- what users call ----------------------------------------------------------------------
+
+local Reconnecting = {}
+
+--- Sends a message, or queues it while there is no connection.
+-- @param data a string, a number, a Blob or an ArrayBuffer
+-- @tparam[opt] string kind "text" or "binary"
+-- @treturn ?boolean true; nil, message and "BUFFER" when the queue is full, "CLOSED" once it has ended
+function Reconnecting:send(data, kind)
+  local s = self[STATE]
+  if s.first > s.last and s.socket.readyState == OPEN then return s.socket:send(data, kind) end
+  local message = message_of(data, kind)
+  if s.state >= CLOSING then return nil, "send: it has ended", "CLOSED" end
+  return enqueue(s, message)
+end
+
+--- Ends it for good, with or without a connection.
+-- @tparam[opt] integer code
+-- @tparam[opt] string reason
+-- @treturn boolean true
+function Reconnecting:close(code, reason)
+  local s = self[STATE]
+  s.socket:close(code, reason) -- looks at both, whatever its state
+  stop(s)
+  return true
+end
+
+--- Ends it for good and drops the connection now.
+-- @treturn boolean true
+function Reconnecting:terminate()
+  local s = self[STATE]
+  s.socket:terminate()
+  stop(s)
+  return true
+end
+
+--- Pings the peer.
+-- @tparam[opt] string data
+-- @treturn ?boolean true; nil, message and "CLOSED" without a connection
+function Reconnecting:ping(data)
+  local socket = self[STATE].socket
+  if socket.readyState ~= OPEN then return nil, "ping: there is no connection", "CLOSED" end
+  return socket:ping(data)
+end
+
+--- Listens with plain arguments, as a socket's on.
+-- @tparam string name a socket's event, "reconnecting" or "reconnected"
+-- @tparam function listener
+-- @return itself
+function Reconnecting:on(name, listener)
+  self[STATE].events:on(name, listener)
+  return self
+end
+
+--- Listens to one event.
+-- @tparam string name
+-- @tparam function listener
+-- @return itself
+function Reconnecting:once(name, listener)
+  self[STATE].events:on(name, listener, true)
+  return self
+end
+
+--- Takes listeners away.
+-- @tparam string name
+-- @tparam[opt] function listener without it: all that on and once added
+-- @return itself
+function Reconnecting:off(name, listener)
+  self[STATE].events:off(name, listener)
+  return self
+end
+
+--- Listens as in browsers.
+-- @tparam string name
+-- @param listener
+-- @tparam[opt] table options `once`
+function Reconnecting:addEventListener(name, listener, options)
+  self[STATE].events:add(name, listener, type(options) == "table" and options.once)
+end
+
+--- Takes away what addEventListener added.
+-- @tparam string name
+-- @param listener
+function Reconnecting:removeEventListener(name, listener)
+  self[STATE].events:remove(name, listener)
+end
+
+-- ---- attributes -----------------------------------------------------------------------------
+
+local attributes = {
+  readyState = function(s) return s.state end,
+  bufferedAmount = function(s) return s.queued + (s.state == OPEN and s.socket.bufferedAmount or 0) end,
+  queueLength = function(s) return s.last - s.first + 1 end,
+  attempts = function(s) return s.attempts end,
+  socket = function(s) return s.socket end,
+  url = function(s) return s.socket.url end,
+  protocol = function(s) return s.socket.protocol end,
+  extensions = function(s) return s.socket.extensions end,
+  binaryType = function(s) return s.binary_type end,
+  data = function(s) return s.data end,
+}
+
+local constants = { CONNECTING = CONNECTING, OPEN = OPEN, CLOSING = CLOSING, CLOSED = CLOSED }
+
+local function attribute_name(key)
+  local name = type(key) == "string" and key:match "^on(.*)$"
+  return name and fields[name] and name
+end
+
+local meta = { __name = "wsock.reconnecting", __metatable = false }
+
+function meta:__index(key)
+  if Reconnecting[key] then return Reconnecting[key] end
+  local s, get = rawget(self, STATE), attributes[key]
+  if get then return get(s) end
+  local name = attribute_name(key)
+  if name then return s.events:get(name) end
+  return constants[key]
+end
+
+function meta:__newindex(key, value)
+  local s, name = rawget(self, STATE), attribute_name(key)
+  if name then
+    s.events:set(name, value)
+  elseif key == "binaryType" then
+    s.socket.binaryType = value -- raises for what is none
+    s.binary_type = value
+  elseif key == "data" then
+    s.data = value
+  else
+    error(("field '%s' cannot be set"):format(tostring(key)), 2)
+  end
+end
+
+function meta:__tostring()
+  local s = rawget(self, STATE)
+  local states = { [CONNECTING] = "connecting", [OPEN] = "open", [CLOSING] = "closing", [CLOSED] = "closed" }
+  return ("wsock.reconnecting (%s, %s)"):format(self.url, states[s.state])
+end
+
+function meta:__close() self:close() end
+
+local function set_of(codes)
+  if check.callable(codes) then return codes end
+  local set = {}
+  for _, code in ipairs(codes) do
+    if math.type(code) ~= "integer" then error("option 'giveUpCodes' must hold integers, got a " .. type(code), 3) end
+    set[code] = true
+  end
+  return set
+end
+
+--- A client that connects, and connects again.
+-- @tparam string url as for wsock.WebSocket; raises when it, or an option, cannot be right
+-- @tparam[opt] table options those of wsock.WebSocket, and: `delay` (1), seconds: the ceiling of the first wait;
+-- `maxDelay` (30): of all; `maxAttempts` (0: no limit): failures in a row; `maxQueue` (1000): messages that may wait;
+-- `giveUpCodes`: a list of close codes, or a function(code, reason), by which it does not come back (1000, 1003, 1008,
+-- 1009, 1010)
+-- @return an object like a socket
+function M.new(url, options)
+  if options ~= nil and type(options) ~= "table" then
+    error("options must be a table, got " .. type(options), 2)
+  end
+  local own, rest = {}, {}
+  for name, value in pairs(options or {}) do
+    if own_options[name] then own[name] = value else rest[name] = value end
+  end
+  own = check.options(own, "reconnecting", own_options)
+  local loop = rest.loop or core.defaultLoop()
+  local s = {
+    url = url, options = rest, loop = loop, state = CONNECTING, attempts = 0, binary_type = "string",
+    delay = own.delay or 1, max_delay = own.maxDelay or 30, max_attempts = own.maxAttempts or 0,
+    give_up = set_of(own.giveUpCodes or GIVE_UP),
+    queue = {}, first = 1, last = 0, queued = 0, max_queue = own.maxQueue or 1000,
+    max_buffered = rest.maxBuffered or 16 << 20,
+  }
+  local self = { [STATE] = s }
+  s.events = events.new(self, fields, loop, function(event)
+    if event.type == "message" then event.origin = s.socket.origin end
+  end)
+  local ok, message = connect(s)
+  if not ok then error(message, 0) end
+  return setmetatable(self, meta)
+end
+
+return M
