@@ -1,0 +1,142 @@
+-- spec/interop/forward_spec.lua -- our client through other people's proxies:
+-- squid and tinyproxy (CONNECT), microsocks (SOCKS5), each with and without a
+-- password.
+
+local lu = require "luaunit"
+local peer = require "interop.peer"
+local process = require "support.process"
+
+local T = {}
+
+-- ---- programs ------------------------------------------------------------------
+
+local function write(path, text, values)
+  local f = assert(io.open(path, "w"))
+  f:write((text:gsub("%$(%w+)", values or {})))
+  f:close()
+end
+
+local SQUID = [[
+http_port 127.0.0.1:$port
+$access
+cache deny all
+access_log none
+cache_log stdio:$folder/cache.log
+pid_filename $folder/squid.pid
+coredump_dir $folder
+shutdown_lifetime 0 seconds
+pinger_enable off
+]]
+
+local SQUID_PASSWORD = [[
+auth_param basic program /usr/lib/squid/basic_ncsa_auth $folder/users
+acl known proxy_auth REQUIRED
+http_access allow known
+http_access deny all
+]]
+
+local TINYPROXY = [[
+Port $port
+Listen 127.0.0.1
+Timeout 60
+LogLevel Error
+MaxClients 20
+Allow 127.0.0.1
+$access
+]]
+
+-- Each starts on a port, in a folder, with or without "ann:sesame".
+local start = {}
+
+function start.squid(port, folder, password)
+  local access = password and SQUID_PASSWORD:gsub("%$folder", folder) or "http_access allow all"
+  local hash = process.run { "openssl", "passwd", "-apr1", "sesame" }
+  write(folder .. "/users", "ann:" .. hash)
+  write(folder .. "/squid.conf", SQUID, { port = port, folder = folder, access = access })
+  os.execute("chmod -R a+rwX " .. folder) -- it becomes the user proxy
+  return { "squid", "-N", "-f", folder .. "/squid.conf" }
+end
+
+function start.tinyproxy(port, folder, password)
+  write(folder .. "/tiny.conf", TINYPROXY, { port = port, access = password and "BasicAuth ann sesame" or "" })
+  return { "tinyproxy", "-d", "-c", folder .. "/tiny.conf" }
+end
+
+function start.microsocks(port, _, password)
+  local command = { "microsocks", "-i", "127.0.0.1", "-p", tostring(port) }
+  if password then
+    for _, word in ipairs { "-u", "ann", "-P", "sesame" } do command[#command + 1] = word end
+  end
+  return command
+end
+
+local scheme = { squid = "http", tinyproxy = "http", microsocks = "socks5" }
+
+function T:setUp() self.folders = {} end
+
+function T:tearDown()
+  peer.cleanup()
+  for _, remove in ipairs(self.folders) do remove() end
+end
+
+function T:run(command, port)
+  local child = peer.start(command)
+  peer.wait(function()
+    if child:code() then error("it ended:\n" .. child:output()) end
+    return io.open("/proc/net/tcp"):read "a":find((":%04X 00000000:0000 0A"):format(port), 1, true)
+  end, command[1], 20)
+end
+
+-- A proxy of that kind: "127.0.0.1:port".
+function T:proxy(kind, password)
+  local port, folder, remove = process.free_port(), process.directory()
+  self.folders[#self.folders + 1] = remove
+  self:run(start[kind](port, folder, password), port)
+  return ("127.0.0.1:%d"):format(port)
+end
+
+-- ---- the tests ------------------------------------------------------------------
+
+local function echo(url, proxy)
+  local socket, record = peer.connect(url, nil, { proxy = proxy })
+  record:wait "^open"
+  socket:send "hello"
+  record:wait "^text hello"
+  socket:send(("x"):rep(200000), "binary")
+  record:wait "^binary"
+  socket:close(1000, "bye")
+  record:wait "^close 1000 bye clean"
+end
+
+local function refused(url, proxy, words)
+  local message
+  local socket, record = peer.connect(url, nil, { proxy = proxy })
+  socket:on("error", function(m) message = m end)
+  record:wait "^close 1006"
+  lu.assertTrue(record:has "^error PROXY" ~= nil, tostring(record))
+  lu.assertStrContains(message, words)
+end
+
+local function urls()
+  local _, port = peer.echo {}
+  return { ("ws://localhost:%d/"):format(port), ("ws://127.0.0.1:%d/"):format(port) }
+end
+
+for kind in pairs(scheme) do
+  T["test_" .. kind] = function(self)
+    local at = scheme[kind] .. "://" .. self:proxy(kind)
+    for _, url in ipairs(urls()) do echo(url, at) end
+    refused(("ws://127.0.0.1:%d/"):format(process.free_port()), at, scheme[kind] == "http" and ": 50" or "refused")
+  end
+
+  T["test_" .. kind .. "_with_a_password"] = function(self)
+    local where = self:proxy(kind, true)
+    local list = urls()
+    for _, url in ipairs(list) do echo(url, scheme[kind] .. "://ann:sesame@" .. where) end
+    local http = scheme[kind] == "http"
+    refused(list[1], scheme[kind] .. "://" .. where, http and "407" or "the proxy wants authentication")
+    refused(list[1], scheme[kind] .. "://ann:wrong@" .. where, http and "4" or "user or password is wrong")
+  end
+end
+
+return T
