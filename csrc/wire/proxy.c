@@ -101,9 +101,9 @@ static int read_address(struct address *a, struct ws_slice s)
         return 1;
     if (!ws_ipv6_read(s, piece))
         return 0;
-    for (i = 0; i < 8; i++) {
-        a->b[2 * i] = (uint8_t)(piece[i] >> 8);
-        a->b[2 * i + 1] = (uint8_t)piece[i];
+    for (i = 0; i < 16; i += 2) {
+        a->b[i] = (uint8_t)(piece[i / 2] >> 8);
+        a->b[i + 1] = (uint8_t)piece[i / 2];
     }
     return 1;
 }
