@@ -43,7 +43,7 @@ PROBED = $(if $(PROBE),$(OUT)/wsock/probe.so)
 # source includes its header.  Never -llua: the interpreter has the API.
 CFLAGS = -O2 -g
 LDFLAGS =
-uses   = $(if $(shell grep -ls 'include <$(1)' $(SRC) $(PROBE)),$(2))
+uses   = $(if $(shell grep -ls 'include <$(1)' $(SRC) $(HDR) $(PROBE)),$(2))
 PKGS   = $(call uses,openssl/ssl,libssl) $(call uses,openssl/,libcrypto) \
          $(call uses,zlib,zlib)
 LIBS   = $(if $(strip $(PKGS)),$(shell pkg-config --libs $(PKGS))) \

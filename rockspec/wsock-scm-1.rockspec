@@ -14,6 +14,7 @@ supported_platforms = { "unix" }
 dependencies = { "lua >= 5.4, < 5.5" }
 external_dependencies = {
   CRYPTO = { header = "openssl/evp.h", library = "crypto" },
+  OPENSSL = { header = "openssl/ssl.h", library = "ssl" },
   ZLIB = { header = "zlib.h", library = "z" },
 }
 -- The lists are written by `lua5.4 spec/lint/rockspec.lua --write`.
@@ -49,6 +50,7 @@ build = {
     ["wsock.meta_helpers"] = "lua/wsock/meta_helpers.lua",
     ["wsock.meta_resty"] = "lua/wsock/meta_resty.lua",
     ["wsock.meta_straight"] = "lua/wsock/meta_straight.lua",
+    ["wsock.meta_tls"] = "lua/wsock/meta_tls.lua",
     ["wsock.path"] = "lua/wsock/path.lua",
     ["wsock.reconnecting"] = "lua/wsock/reconnecting.lua",
     ["wsock.resty.client"] = "lua/wsock/resty/client.lua",
@@ -99,6 +101,7 @@ build = {
         "csrc/bind/lua_spawn.c",
         "csrc/bind/lua_task.c",
         "csrc/bind/lua_timer.c",
+        "csrc/bind/lua_tls.c",
         "csrc/bind/lua_turn.c",
         "csrc/bind/lua_upgrade.c",
         "csrc/bind/lua_verbs.c",
@@ -119,6 +122,11 @@ build = {
         "csrc/net/resolve.c",
         "csrc/net/sock.c",
         "csrc/net/socks.c",
+        "csrc/net/tls.c",
+        "csrc/net/tls_ctx.c",
+        "csrc/net/tls_resume.c",
+        "csrc/net/tls_words.c",
+        "csrc/net/tls_write.c",
         "csrc/peer/dial.c",
         "csrc/peer/pump.c",
         "csrc/peer/serve.c",
@@ -153,6 +161,7 @@ build = {
       },
       libraries = {
         -- libraries:
+        "ssl",
         "crypto",
         "z",
         "pthread",
@@ -160,8 +169,8 @@ build = {
         -- end
       },
       defines = { "_GNU_SOURCE" },
-      incdirs = { "csrc", "$(CRYPTO_INCDIR)", "$(ZLIB_INCDIR)" },
-      libdirs = { "$(CRYPTO_LIBDIR)", "$(ZLIB_LIBDIR)" },
+      incdirs = { "csrc", "$(CRYPTO_INCDIR)", "$(OPENSSL_INCDIR)", "$(ZLIB_INCDIR)" },
+      libdirs = { "$(CRYPTO_LIBDIR)", "$(OPENSSL_LIBDIR)", "$(ZLIB_LIBDIR)" },
     },
   },
 }

@@ -87,6 +87,7 @@ enum { WS_OK = 0, WS_MORE = 1 };
     X(SEND_TIMEOUT, "TIMEOUT", 0, 0, "nothing could be sent for sendTimeout")  \
     X(CLOSE_TIMEOUT, "TIMEOUT", 0, 0, "no close frame within closeTimeout")    \
     X(PROXY, "PROXY", 0, 0, "proxy did not make the connection")               \
+    X(TLS, "TLS", 0, 0, "TLS failed")                                          \
     X(LOST, "CLOSED", 0, 0, "connection ended without a close frame")          \
     X(ABORTED, "CLOSED", 0, 0, "connection was closed while connecting")       \
     /* the caller */                                                           \

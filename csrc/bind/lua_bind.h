@@ -7,6 +7,7 @@
 **   loop     1 live: address -> userdata of all that is at work
 **            2 the idle handler coroutine    3 onerror    4 pinned strings
 **            5 its coroutines: thread -> task, or true while it has none
+**            6 contexts of TLS clients
 **   socket   1 its server, or its loop       2 own table: listeners, cached
 **   server   1 its loop                      2 own table  3 its options
 **   timer, watcher, signal   1 its loop      2 its function
@@ -31,7 +32,8 @@
 #define WS_TASK_NAME "wsock.task"
 
 /* User values, see above. */
-enum { WS_UV_LIVE = 1, WS_UV_THREAD, WS_UV_ONERROR, WS_UV_PINS, WS_UV_TASKS };
+enum { WS_UV_LIVE = 1, WS_UV_THREAD, WS_UV_ONERROR, WS_UV_PINS };
+enum { WS_UV_TASKS = 5, WS_UV_TLS, WS_UV_LOOP_COUNT = WS_UV_TLS };
 enum { WS_UV_OWNER = 1, WS_UV_OWN = 2, WS_UV_OPTIONS = 3 };
 
 /* Tags of loop sources that are the binding's own. */
@@ -91,6 +93,7 @@ struct ws_lserver {
     struct ws_link clients; /* open sockets, by ws_lsocket.peers */
     struct ws_link opening; /* sockets before their 101 */
     struct ws_block *block; /* broadcasts of late, encoded */
+    struct ws_tls_ctx *tls; /* of who comes, or NULL: plain */
     struct ws_timer timer;  /* the end of close()'s patience */
     size_t nclients, nopening;
     size_t clients_max, opening_max;

@@ -7,6 +7,7 @@
 #include "bind/lua_client.h"
 #include "bind/lua_options.h"
 #include "bind/lua_socket.h"
+#include "bind/lua_tls.h"
 
 #include "wire/proxy.h"
 
@@ -71,6 +72,8 @@ void ws_plan_aim(struct ws_plan *p, const struct ws_uri *uri)
     p->dial.host = uri->host;
     p->dial.port = uri->port;
     p->dial.path = uri->path_unix;
+    p->dial.tls = uri->secure ? p->tls : NULL;
+    p->dial.tls_name = p->tls_name != NULL ? p->tls_name : uri->host;
 }
 
 void ws_plan_show(lua_State *L, int own, const struct ws_uri *uri)
@@ -118,6 +121,15 @@ static void read_proxy(lua_State *L, struct ws_plan *p)
     p->proxy = u;
 }
 
+/* The option is checked for any URL, a redirect may lead to wss. */
+static void read_tls(lua_State *L, struct ws_plan *p)
+{
+    if (p->uri->secure || p->redirects > 0 ||
+        ws_get_field(L, A_OPTIONS, "tls", LUA_TTABLE))
+        p->tls = ws_client_tls(L, A_LOOP, A_OPTIONS, &p->tls_name);
+    ws_plan_aim(p, p->uri);
+}
+
 /* Pushes the plan, read before anything is begun: only reading raises. */
 static struct ws_plan *push_plan(lua_State *L, const struct ws_uri *uri)
 {
@@ -131,6 +143,7 @@ static struct ws_plan *push_plan(lua_State *L, const struct ws_uri *uri)
     read_proxy(L, p);
     p->redirects = (unsigned)ws_get_integer(L, A_OPTIONS, "maxRedirects",
                                             WS_RANGE(0, 0, REDIRECTS_MAX));
+    read_tls(L, p);
     return p;
 }
 
@@ -240,11 +253,6 @@ static struct ws_lsocket *prepare(lua_State *L, struct ws_plan **p)
     struct ws_lloop *ll;
     struct ws_conf *conf;
 
-    if (uri->secure)
-        luaL_error(L,
-                   "SyntaxError: the URL '%s' is invalid: wss is "
-                   "unknown",
-                   lua_tostring(L, A_URL));
     ll = push_loop_of(L, A_OPTIONS);
     k = ws_new_socket(L, ll, A_LOOP, sizeof(struct client));
     ws_push_own(L, A_SOCKET);

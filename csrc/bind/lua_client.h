@@ -19,6 +19,8 @@ struct ws_plan {
     const struct ws_uri *uri;
     const struct ws_uri *proxy; /* of the option, or NULL */
     int no_proxy;               /* not even one of the environment */
+    struct ws_tls_ctx *tls;     /* for wss; NULL: it will not be needed */
+    const char *tls_name;       /* of the option serverName, or NULL */
     unsigned redirects;         /* that may still be followed */
 };
 

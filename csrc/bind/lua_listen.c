@@ -7,6 +7,7 @@
 #include "bind/lua_deflate.h"
 #include "bind/lua_options.h"
 #include "bind/lua_server.h"
+#include "bind/lua_tls.h"
 
 #include "wire/field.h"
 
@@ -226,6 +227,25 @@ static int listen_failed(lua_State *L, struct ws_lserver *sv,
     return 3;
 }
 
+/* server:address() -> host, port */
+int ws_server_address(lua_State *L)
+{
+    struct ws_lserver *sv = ws_check_server(L, 1);
+    char text[WS_ADDR_TEXT_MAX];
+    struct ws_addr a;
+    int port;
+
+    ws_sock_local(&sv->serve.sock, &a);
+    if (a.len == 0)
+        return 0;
+    ws_addr_format(&a, text, sizeof text, &port);
+    lua_pushstring(L, text);
+    if (port == 0)
+        return 1;
+    lua_pushinteger(L, port);
+    return 2;
+}
+
 /* -- the server -- */
 
 static struct ws_lserver *new_server(lua_State *L, struct ws_lloop *ll,
@@ -271,6 +291,7 @@ int ws_listen(lua_State *L)
     struct ws_lserver *sv;
     struct ws_lloop *ll;
     struct ws_addr a;
+    char why[WS_TLS_WHY_MAX];
     int backlog, err;
 
     memset(&a, 0, sizeof a);
@@ -292,6 +313,11 @@ int ws_listen(lua_State *L)
         (int)ws_get_integer(L, OPTIONS, "backlog", WS_RANGE(BACKLOG, 1, 65535));
     lua_settop(L, SERVER);
     take_handlers(L, OPTIONS, SERVER);
+    if (ws_get_field(L, OPTIONS, "tls", LUA_TTABLE)) {
+        err = ws_server_tls(L, ll, lua_gettop(L), &sv->tls, why);
+        if (err != WS_OK)
+            return ws_push_tls_error(L, err, why);
+    }
     err = ws_serve_open(&sv->serve, &a, backlog,
                         ws_get_boolean(L, OPTIONS, "reusePort", 0));
     if (err == WS_ERR_NOMEM)

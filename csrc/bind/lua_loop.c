@@ -21,7 +21,7 @@ struct ws_lloop *ws_check_loop(lua_State *L, int idx)
 
 static int new_loop(lua_State *L, const char *backend)
 {
-    struct ws_lloop *ll = lua_newuserdatauv(L, sizeof *ll, 5);
+    struct ws_lloop *ll = lua_newuserdatauv(L, sizeof *ll, WS_UV_LOOP_COUNT);
     void *ud;
     lua_Alloc fn = lua_getallocf(L, &ud);
     int err;

@@ -3,6 +3,7 @@
 
 #include "bind/lua_bytes.h"
 #include "bind/lua_deflate.h"
+#include "bind/lua_tls.h"
 
 void ws_push_loop_of(lua_State *L, const struct ws_lsocket *k, int idx)
 {
@@ -183,6 +184,7 @@ static const struct property properties[] = {
     {"remotePort", get_remote_port},
     {"localAddress", get_local_address},
     {"localPort", get_local_port},
+    {"tls", ws_push_tls},
 };
 
 /* -- stats -- */

@@ -62,8 +62,10 @@ static int follow(lua_State *L, struct ws_lsocket *k, int plan_idx,
     struct ws_plan *p = lua_touserdata(L, plan_idx);
     const struct ws_uri *from = p->uri;
 
-    if (!ws_location_same(from, to))
+    if (!ws_location_same(from, to)) {
         leave_behind(&p->asking);
+        p->tls_name = NULL; /* of the first host, and no other's */
+    }
     p->redirects--;
     ws_plan_aim(p, to);
     lua_getiuservalue(L, plan_idx, 1);
@@ -92,10 +94,6 @@ void ws_client_redirected(lua_State *L, struct ws_lsocket *k, int idx,
     }
     to = ws_new_url(L);
     err = ws_location_read(to, ws_url_mem(to), p->uri, ev->data, &why);
-    if (err == WS_OK && to->secure) {
-        err = WS_ERR_URI;
-        why = "wss is unknown";
-    }
     if (err == WS_ERR_URI) {
         refuse(k, ev->data, why);
         return;

@@ -4,6 +4,7 @@
 ** lua_upgrade.c.
 */
 #include "bind/lua_server.h"
+#include "bind/lua_tls.h"
 
 struct ws_lserver *ws_check_server(lua_State *L, int idx)
 {
@@ -98,6 +99,8 @@ static void welcome(lua_State *L, struct ws_lserver *sv, int idx, int fd,
     } else if (sv->no_delay && k->peer_len > 0) {
         ws_sock_nodelay(&k->s.sock, 1);
     }
+    if (sv->tls != NULL && ws_session_secure(&k->s, sv->tls, NULL) != WS_OK)
+        ws_conn_terminate(&k->s.conn);
     ws_link_append(&sv->opening, &k->peers);
     sv->nopening++;
     k->place = WS_AMONG_OPENING;
@@ -331,6 +334,8 @@ void ws_server_drop(struct ws_lserver *sv)
     sv->block = NULL;
     if (sv->loop->own_of == sv)
         sv->loop->own_of = NULL; /* another one may be made where it was */
+    ws_tls_ctx_unref(sv->tls);
+    sv->tls = NULL;
     sv->open = 0;
     sv->anchored = 0;
     sv->nclients = 0; /* its sockets went with the loop, unseen */
@@ -343,25 +348,6 @@ static int server_gc(lua_State *L)
     if (!sv->anchored)
         ws_server_drop(sv);
     return 0;
-}
-
-/* server:address() -> host, port */
-static int server_address(lua_State *L)
-{
-    struct ws_lserver *sv = ws_check_server(L, 1);
-    char text[WS_ADDR_TEXT_MAX];
-    struct ws_addr a;
-    int port;
-
-    ws_sock_local(&sv->serve.sock, &a);
-    if (a.len == 0)
-        return 0;
-    ws_addr_format(&a, text, sizeof text, &port);
-    lua_pushstring(L, text);
-    if (port == 0)
-        return 1;
-    lua_pushinteger(L, port);
-    return 2;
 }
 
 static struct ws_emitter emitter_of(lua_State *L)
@@ -468,7 +454,8 @@ static int server_newindex(lua_State *L)
 
 static const luaL_Reg methods[] = {
     {"close", server_close},
-    {"address", server_address},
+    {"address", ws_server_address},
+    {"setTLS", ws_server_set_tls},
     {"broadcast", ws_server_broadcast},
     {"on", server_on},
     {"once", server_once},

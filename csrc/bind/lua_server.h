@@ -20,8 +20,9 @@ int ws_server_set_handler(lua_State *L);
 /* A request of k's was accepted: it is a client from here on. */
 void ws_server_admit(struct ws_lsocket *k);
 
-/* wsock.listen(options), lua_listen.c. */
+/* wsock.listen(options) and server:address(), lua_listen.c. */
 int ws_listen(lua_State *L);
+int ws_server_address(lua_State *L);
 
 /* Pushes server.clients for the server at 1; lua_clients.c. */
 void ws_push_clients(lua_State *L);

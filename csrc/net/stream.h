@@ -21,7 +21,9 @@
 ** - After WS_AGAIN the want-bits say what to wait for, when it is not the
 **   usual.  They are current after each call of open, read and write.
 ** - After an error it is only asked for failure, and closed.  failure asks
-**   the one below when the error was its.
+**   the one below when the error was its.  A server's TLS that did not open is
+**   also shut down and read to the peer's end, whatever that is, so that the
+**   alert it sent is not lost to a reset.
 */
 #ifndef WS_NET_STREAM_H
 #define WS_NET_STREAM_H

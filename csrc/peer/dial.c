@@ -25,6 +25,10 @@ static struct ws_dial *new_dial(struct ws_session *s,
     d->peers = s->peers;
     d->port = conf->port;
     d->no_delay = conf->no_delay != 0;
+    if (conf->tls != NULL) {
+        d->tls = ws_tls_ctx_ref(conf->tls);
+        snprintf(d->tls_name, sizeof d->tls_name, "%s", conf->tls_name);
+    }
     ws_timer_init(&d->timer, WS_TAG_DIAL_TIMER);
     if (conf->from != NULL) {
         d->from = *conf->from;
@@ -78,7 +82,7 @@ static void end_dial(struct ws_dial *d)
     for (i = 0; i < d->next; i++)
         stop_attempt(d, &d->attempts[i]);
     d->session->dial = NULL;
-    d->session->opening = 0;
+    ws_tls_ctx_unref(d->tls);
     ws_mem_put(p->mem, d, sizeof *d);
 }
 
@@ -109,26 +113,34 @@ static void failed(struct ws_dial *d)
     end_dial(d);
 }
 
+/* What the URL and its proxy ask for is put on the socket. */
+static void stack(struct ws_session *s, struct ws_dial *d)
+{
+    if (d->tunnel != NULL) {
+        ws_prelude_stand(d->tunnel, s->top);
+        ws_session_stack(s, d->tunnel);
+        d->tunnel = NULL;
+    }
+    if (d->tls != NULL && ws_session_secure(s, d->tls, d->tls_name) != WS_OK)
+        ws_conn_lost(&s->conn, WS_ERR_NOMEM);
+}
+
 /* The winner's socket becomes the session's. */
 static void connected(struct ws_dial *d, struct ws_attempt *a)
 {
     struct ws_session *s = d->session;
-    int fd = a->sock.fd, no_delay = d->no_delay && d->port > 0;
-    struct ws_stream *tunnel = d->tunnel;
+    int fd = a->sock.fd;
 
     ws_loop_unwatch(d->peers->loop, &a->io);
     a->sock.fd = -1;
-    d->tunnel = NULL;
-    end_dial(d);
+    s->opening = 0;
     if (ws_loop_watch(s->peers->loop, &s->io, fd, WS_IO_READ) != WS_OK)
         ws_conn_lost(&s->conn, WS_ERR_NOMEM);
     ws_sock_adopt(&s->sock, fd);
-    if (no_delay)
+    if (d->no_delay && d->port > 0)
         ws_sock_nodelay(&s->sock, 1);
-    if (tunnel != NULL) {
-        ws_prelude_stand(tunnel, s->top);
-        ws_session_stack(s, tunnel);
-    }
+    stack(s, d);
+    end_dial(d);
     ws_session_touch(s);
 }
 

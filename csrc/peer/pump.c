@@ -245,7 +245,21 @@ static void settle(struct ws_session *s)
 
 /* -- streams that have to open first -- */
 
-/* Takes their opening a step further, when it may; 1: bytes flow now. */
+/* A server whose peer came to grief in TLS has told it so, by an alert: the
+** peer must be able to read that. */
+static void not_opened(struct ws_session *s, int err)
+{
+    if (err == WS_ERR_TLS && s->conn.conf->role == WS_SERVER) {
+        ws_session_note(s, "recv");
+        ws_conn_dismiss(&s->conn, err);
+        s->opening = 0;
+    } else {
+        ws_session_broke(s, err, "recv");
+    }
+}
+
+/* Takes their opening a step further, when it may; 1: bytes flow now, or are
+** at least thrown away. */
 static int establish(struct ws_session *s)
 {
     int err, granted = s->granted;
@@ -261,8 +275,8 @@ static int establish(struct ws_session *s)
     else if (err == WS_AGAIN)
         s->readable = has_more(s) != 0;
     else
-        ws_session_broke(s, err, "recv");
-    return err == WS_OK;
+        not_opened(s, err);
+    return !s->opening;
 }
 
 /* Of what could go on at once, the rest of the input waits for the loop to

@@ -244,18 +244,24 @@ void ws_session_restart(struct ws_session *s)
     s->was_shut = 0;
 }
 
-void ws_session_fail(struct ws_session *s, int err, const char *word,
-                     const char *failure)
+static void keep_words(struct ws_session *s, const char *word,
+                       const char *failure)
 {
     size_t w = strlen(word) + 1, n = strlen(failure) + 1;
 
-    if (s->failure == NULL && s->conn.fault == WS_OK) {
-        s->failure = ws_mem_get(s->peers->mem, w + n);
-        if (s->failure != NULL) {
-            memcpy(s->failure, word, w);
-            memcpy(s->failure + w, failure, n);
-        }
-    }
+    if (s->failure != NULL || s->conn.fault != WS_OK)
+        return;
+    s->failure = ws_mem_get(s->peers->mem, w + n);
+    if (s->failure == NULL)
+        return;
+    memcpy(s->failure, word, w);
+    memcpy(s->failure + w, failure, n);
+}
+
+void ws_session_fail(struct ws_session *s, int err, const char *word,
+                     const char *failure)
+{
+    keep_words(s, word, failure);
     ws_conn_lost(&s->conn, err);
     ws_session_touch(s);
 }
@@ -270,12 +276,32 @@ const char *ws_session_words(const struct ws_session *s)
     return s->failure == NULL ? NULL : s->failure + strlen(s->failure) + 1;
 }
 
-void ws_session_broke(struct ws_session *s, int err, const char *call)
+void ws_session_note(struct ws_session *s, const char *call)
 {
     char text[WS_FAILURE_MAX];
     const char *word = ws_stream_failure(s->top, call, text, sizeof text);
 
-    ws_session_fail(s, err, word, text);
+    keep_words(s, word, text);
+}
+
+void ws_session_broke(struct ws_session *s, int err, const char *call)
+{
+    ws_session_note(s, call);
+    ws_conn_lost(&s->conn, err);
+    ws_session_touch(s);
+}
+
+int ws_session_secure(struct ws_session *s, struct ws_tls_ctx *ctx,
+                      const char *name)
+{
+    struct ws_stream *top;
+    int err = ws_tls_new(&top, s->top, s->peers->mem, ctx, name);
+
+    if (err != WS_OK)
+        return err;
+    ws_session_stack(s, top);
+    s->readable = name != NULL; /* a server has nothing to say first */
+    return WS_OK;
 }
 
 void ws_session_touch(struct ws_session *s)

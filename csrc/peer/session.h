@@ -25,6 +25,7 @@
 #include "loop/loop.h"
 #include "net/resolve.h"
 #include "net/sock.h"
+#include "net/tls.h"
 #include "proto/closing.h"
 
 /* What a ws_source is for. */
@@ -141,6 +142,11 @@ void ws_session_stack(struct ws_session *s, struct ws_stream *top);
 ** clock runs on.  What the last event showed is gone. */
 void ws_session_restart(struct ws_session *s);
 
+/* Puts TLS on top; a client names whom it expects, a server NULL.  WS_OK or
+** WS_ERR_NOMEM. */
+int ws_session_secure(struct ws_session *s, struct ws_tls_ctx *ctx,
+                      const char *name);
+
 /* Reads what is there, feeds, sends: WS_OK and the next event, or WS_MORE
 ** when there is nothing more to do for now. */
 int ws_session_next(struct ws_session *s, struct ws_event *ev);
@@ -164,8 +170,10 @@ uint64_t ws_session_buffered(struct ws_session *s);
 void ws_session_fail(struct ws_session *s, int err, const char *word,
                      const char *failure);
 
-/* The same for an error of the top stream, in its own words. */
+/* The same for an error of the top stream, in its own words; note only keeps
+** them. */
 void ws_session_broke(struct ws_session *s, int err, const char *call);
+void ws_session_note(struct ws_session *s, const char *call);
 
 /* The words and the code of what failed, or NULL. */
 const char *ws_session_words(const struct ws_session *s);

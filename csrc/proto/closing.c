@@ -138,6 +138,15 @@ void ws_conn_fail(struct ws_conn *c, int err)
     go_deaf(c, 1);
 }
 
+void ws_conn_dismiss(struct ws_conn *c, int err)
+{
+    if (c->fault != WS_OK || c->gone || c->drop)
+        return;
+    c->fault = err;
+    ws_conn_begin_closing(c);
+    go_deaf(c, 1);
+}
+
 static void keep_reason(struct ws_conn *c, struct ws_slice reason)
 {
     c->reason = ws_mem_get(c->conf->mem, 1 + WS_REASON_MAX);

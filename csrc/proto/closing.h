@@ -40,4 +40,9 @@ void ws_conn_end(struct ws_conn *c, int code, const char *reason);
 ** memory, say, to go on with. */
 void ws_conn_fail(struct ws_conn *c, int err);
 
+/* Fails it with err without a word of ours: the transport has said what there
+** was to say.  Our direction ends, and the peer's end is waited for, as after
+** a Close, so that no reset destroys what was said. */
+void ws_conn_dismiss(struct ws_conn *c, int err);
+
 #endif

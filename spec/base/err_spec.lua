@@ -8,7 +8,7 @@ local T = {}
 local WORDS = {
   NOMEM = true, SYSTEM = true, RANDOM = true, LIMIT = true, PROTOCOL = true,
   TOOBIG = true, HANDSHAKE = true, TIMEOUT = true, CLOSED = true,
-  BUFFER = true, ARGUMENT = true, PROXY = true,
+  BUFFER = true, ARGUMENT = true, PROXY = true, TLS = true,
 }
 
 function T:test_columns_of_some()

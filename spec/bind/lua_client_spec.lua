@@ -203,8 +203,12 @@ function T:test_unix_socket_that_is_not_there()
   contains("SyntaxError", wsock.WebSocket, "ws+unix:/" .. ("x"):rep(200))
 end
 
-function T:test_wss_is_not_known_yet()
-  contains("SyntaxError: ", wsock.WebSocket, "wss://127.0.0.1/")
+-- The port nobody named is 443 (net/tls_spec.lua is about the rest).
+function T:test_the_port_of_wss()
+  local client = self.rig:client "wss://127.0.0.1:443/x"
+  lu.assertEquals({ client.url, client.origin }, { "wss://127.0.0.1/x", "wss://127.0.0.1" })
+  client:terminate()
+  self.rig:wait(function() return client.readyState == 3 end)
 end
 
 -- ---- handshakeTimeout: one clock over everything (I6) ------------------------------------

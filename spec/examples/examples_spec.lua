@@ -1,6 +1,7 @@
 -- spec/examples/examples_spec.lua -- the examples, run as a reader runs them.
 
 local lu = require "luaunit"
+local certs = require "support.certs"
 local clock = require "support.clock"
 local peer = require "interop.peer"
 local process = require "support.process"
@@ -349,6 +350,46 @@ function T:test_the_ticker_goes_away_and_comes_back()
   serve()
   client:expect("connected\nback after %d+\ntick %d+%s+text\n", 10, peer.pump)
   lu.assertNil(client:code())
+end
+
+-- ---- two names ---------------------------------------------------------------------
+
+-- S95: each name has its certificate; the page is told where its WebSocket is.
+local function two_names(ca_of, ...)
+  local child = peer.start_lua { here .. "two_names.lua", "0", ... }
+  local port = child:expect("https://localhost:(%d+)/", 20, peer.pump)
+  local function ask(name, ...)
+    return get("--resolve", ("%s:%s:127.0.0.1"):format(name, port), "--cacert", ca_of(name),
+      ("https://%s:%s/"):format(name, port), ...)
+  end
+  local upgrade = { "--http1.1", "--header", "Upgrade: websocket", "--header", "Connection: Upgrade", "--header",
+    "Sec-WebSocket-Version: 13", "--header", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "--max-time", "1" }
+  local status, body = ask "localhost"
+  lu.assertEquals(status, "200")
+  lu.assertStrContains(body, ("wss://ws.localhost:%s/"):format(port))
+  lu.assertEquals({ ask "ws.localhost" }, { "200", "WebSocket only\n" })
+  lu.assertEquals((ask("localhost", table.unpack(upgrade))), "404")
+  local origin = ("Origin: https://localhost:%s"):format(port)
+  lu.assertEquals((ask("ws.localhost", "--header", "Origin: https://localhost.evil:1", table.unpack(upgrade))), "403")
+  local output = peer.run { "curl", "--silent", "--noproxy", "*", "--include", "--no-buffer", "--resolve",
+    ("ws.localhost:%s:127.0.0.1"):format(port), "--cacert", ca_of "ws.localhost",
+    ("https://ws.localhost:%s/"):format(port), "--header", origin, table.unpack(upgrade) }
+  lu.assertStrContains(output, "HTTP/1.1 101")
+end
+
+function T:test_two_names_with_certificates_of_an_authority()
+  local a, b = certs.get "localhost", certs.get "ws_localhost"
+  two_names(function() return a.ca end, a.cert, a.key, b.cert, b.key)
+end
+
+function T:test_two_names_makes_certificates()
+  local child = peer.start_lua { here .. "two_names.lua", "0" }
+  local port = child:expect("https://localhost:(%d+)/", 20, peer.pump)
+  for _, name in ipairs { "localhost", "ws.localhost" } do
+    local output = peer.run { "curl", "--silent", "--noproxy", "*", "--insecure", "--verbose", "--resolve",
+      ("%s:%s:127.0.0.1"):format(name, port), ("https://%s:%s/"):format(name, port) }
+    lu.assertStrContains(output, "subject: CN=" .. name .. "\n")
+  end
 end
 
 return T

@@ -213,9 +213,10 @@ local function node_path()
 end
 
 --- Starts a peer: "node" (with ws), "chromium" (Node with playwright-core) or
---- "python" (with websockets).  It stops by :stop(), not by M.cleanup.
-function M.driver(name)
-  local command = { stdin = true, env = {} }
+--- "python" (with websockets), with env in its environment.  It stops by
+--- :stop(), not by M.cleanup.
+function M.driver(name, env)
+  local command = { stdin = true, env = env or {} }
   table.move(commands[name], 1, 2, 1, command)
   if name ~= "python" then command.env.NODE_PATH = node_path() end
   local child = process.start(command)

@@ -23,6 +23,7 @@ local function list(command)
 end
 
 local sources = list "find csrc -name '*.c'"
+local headers = list "find csrc -name '*.h'"
 local modules = list "find lua -name '*.lua' 2>/dev/null"
 
 -- lua/wsock/init.lua is module wsock, lua/wsock/x/y.lua is wsock.x.y.
@@ -34,10 +35,11 @@ end
 local function libraries()
   local all = {}
   for i, path in ipairs(sources) do all[i] = read(path) end
+  for _, path in ipairs(headers) do all[#all + 1] = read(path) end
   local text = table.concat(all, "\n")
   local libs = {}
-  if text:find "include <openssl/" then libs[#libs + 1] = "crypto" end
   if text:find "include <openssl/ssl" then libs[#libs + 1] = "ssl" end
+  if text:find "include <openssl/" then libs[#libs + 1] = "crypto" end
   if text:find "include <zlib" then libs[#libs + 1] = "z" end
   if text:find "include <pthread" then libs[#libs + 1] = "pthread" end
   if text:find "include <math" then libs[#libs + 1] = "m" end

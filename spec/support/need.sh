@@ -22,7 +22,7 @@ build     c pkg-config                     pkg-config
 build     f /usr/include/stdio.h           libc6-dev
 build     c lua5.4                         lua5.4
 build     p lua5.4                         liblua5.4-dev
-build     p libcrypto                      libssl-dev
+build     p libssl                         libssl-dev
 build     p zlib                           zlib1g-dev
 test      l luaunit                        lua-unit
 test      l socket                         lua-socket
@@ -41,10 +41,13 @@ test      c squid                          squid
 test      c tinyproxy                      tinyproxy
 test      c microsocks                     microsocks
 test      c chromium                       chromium
+test      c stunnel                        stunnel4
+test      c certutil                       libnss3-tools
 test      y websockets                     python3-websockets
 test      c tmux                           tmux
 test      c luarocks                       luarocks
 unit      c tmux                           tmux
+unit      c openssl                        openssl
 unit      l luaunit                        lua-unit
 unit      l socket                         lua-socket
 unit      l luv                            lua-luv

@@ -1,0 +1,385 @@
+/* bind/lua_tls.c -- see lua_tls.h.
+**
+** What a context is made of is read from the table once; clients with equal
+** options share one, found in the loop by a string of all that counts, and with
+** it the sessions that let them return to a host quickly.
+*/
+#include "bind/lua_tls.h"
+
+#include "bind/lua_server.h"
+
+enum { CACHED_MAX = 16 }; /* contexts a loop keeps for clients to come */
+
+struct holder {
+    struct ws_tls_ctx *ctx;
+};
+
+/* What the table says, and the bytes of its ALPN list. */
+struct reading {
+    struct ws_tls_conf conf;
+    uint8_t alpn[255];
+};
+
+/* -- reading -- */
+
+static const char *const client_names[] = {
+    "ca",     "cert",       "key",     "password", "serverName",
+    "verify", "minVersion", "ciphers", "alpn",     NULL};
+
+static const char *const server_names[] = {
+    "ca",      "cert", "key",         "password", "verify", "minVersion",
+    "ciphers", "alpn", "requestCert", "tickets",  "sni",    NULL};
+
+static const char *const sni_names[] = {"cert", "key", "password", NULL};
+
+/* The string stays in the table. */
+static const char *get_text(lua_State *L, int idx, const char *name)
+{
+    const char *s = NULL;
+    size_t n = 0;
+
+    if (ws_get_field(L, idx, name, LUA_TSTRING))
+        s = lua_tolstring(L, -1, &n);
+    if (s != NULL && (n == 0 || strlen(s) != n))
+        luaL_error(L, "option 'tls.%s' is empty or has a zero byte", name);
+    lua_pop(L, 1);
+    return s;
+}
+
+static int min_version(lua_State *L, int idx)
+{
+    const char *s = get_text(L, idx, "minVersion");
+
+    if (s == NULL || strcmp(s, "1.2") == 0)
+        return WS_TLS_V1_2;
+    if (strcmp(s, "1.3") != 0)
+        luaL_error(L,
+                   "option 'tls.minVersion' must be \"1.2\" or \"1.3\", "
+                   "got '%s'",
+                   s);
+    return WS_TLS_V1_3;
+}
+
+/* A list of names, each behind its length (RFC 7301 3.1). */
+static void read_alpn(lua_State *L, int idx, struct reading *r)
+{
+    lua_Integer i, n;
+    size_t k, at = 0;
+    const char *s;
+
+    if (!ws_get_field(L, idx, "alpn", LUA_TTABLE)) {
+        static const char usual[] = "\x08http/1.1";
+        memcpy(r->alpn, usual, sizeof usual - 1);
+        at = sizeof usual - 1;
+    } else {
+        n = luaL_len(L, -1);
+        for (i = 1; i <= n; i++) {
+            lua_geti(L, -1, i);
+            s = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &k)
+                                               : NULL;
+            if (s == NULL || k == 0 || at + 1 + k > sizeof r->alpn)
+                luaL_error(L, "option 'tls.alpn' must be a list of names, at "
+                              "most 254 bytes in all");
+            r->alpn[at++] = (uint8_t)k;
+            memcpy(r->alpn + at, s, k);
+            at += k;
+            lua_pop(L, 1);
+        }
+    }
+    lua_pop(L, 1);
+    r->conf.alpn = ws_slice_of(r->alpn, at);
+}
+
+static void read_identity(lua_State *L, int idx, struct ws_tls_conf *conf)
+{
+    conf->cert = get_text(L, idx, "cert");
+    conf->key = get_text(L, idx, "key");
+    conf->password = get_text(L, idx, "password");
+}
+
+/* Also of no table (nil): the defaults. */
+static void read_conf(lua_State *L, int idx, int server, struct reading *r)
+{
+    memset(r, 0, sizeof *r);
+    r->conf.server = server;
+    r->conf.verify = ws_get_boolean(L, idx, "verify", 1);
+    r->conf.min_version = min_version(L, idx);
+    r->conf.ca = get_text(L, idx, "ca");
+    r->conf.ciphers = get_text(L, idx, "ciphers");
+    read_identity(L, idx, &r->conf);
+    read_alpn(L, idx, r);
+}
+
+/* -- a client's context -- */
+
+static int holder_gc(lua_State *L)
+{
+    struct holder *h = lua_touserdata(L, 1);
+
+    ws_tls_ctx_unref(h->ctx);
+    h->ctx = NULL;
+    return 0;
+}
+
+static struct holder *push_holder(lua_State *L)
+{
+    struct holder *h = lua_newuserdatauv(L, sizeof *h, 0);
+
+    h->ctx = NULL;
+    if (luaL_newmetatable(L, "wsock.tls")) {
+        lua_pushcfunction(L, holder_gc);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_setmetatable(L, -2);
+    return h;
+}
+
+static void add_text(luaL_Buffer *b, const char *s)
+{
+    if (s != NULL)
+        luaL_addstring(b, s);
+    luaL_addlstring(b, "\0", s != NULL ? 1 : 0);
+    luaL_addchar(b, '\1');
+}
+
+/* Pushes what tells one context from another; no text has a zero byte. */
+static void push_key(lua_State *L, const struct reading *r)
+{
+    const struct ws_tls_conf *c = &r->conf;
+    luaL_Buffer b;
+
+    luaL_buffinit(L, &b);
+    add_text(&b, c->ca);
+    add_text(&b, c->cert);
+    add_text(&b, c->key);
+    add_text(&b, c->password);
+    add_text(&b, c->ciphers);
+    luaL_addchar(&b, c->verify ? 'v' : '-');
+    luaL_addchar(&b, c->min_version == WS_TLS_V1_3 ? '3' : '2');
+    luaL_addlstring(&b, (const char *)c->alpn.p, c->alpn.n);
+    luaL_pushresult(&b);
+}
+
+/* Pushes the loop's table of contexts; it begins anew when it is full, and
+** connections keep theirs. */
+static void push_cache(lua_State *L, int loop)
+{
+    int n = 0;
+
+    if (lua_getiuservalue(L, loop, WS_UV_TLS) == LUA_TTABLE) {
+        for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1))
+            n++;
+        if (n < CACHED_MAX)
+            return;
+    }
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, loop, WS_UV_TLS);
+}
+
+/* Pushes what holds it. */
+static struct ws_tls_ctx *find_context(lua_State *L, int loop,
+                                       const struct reading *r)
+{
+    struct ws_lloop *ll = lua_touserdata(L, loop);
+    struct holder *h;
+    char why[WS_TLS_WHY_MAX];
+    int err;
+
+    push_cache(L, loop);
+    push_key(L, r);
+    lua_pushvalue(L, -1);
+    if (lua_rawget(L, -3) == LUA_TUSERDATA) {
+        h = lua_touserdata(L, -1);
+    } else {
+        lua_pop(L, 1);
+        h = push_holder(L);
+        err = ws_tls_ctx_new(&h->ctx, &ll->mem, &r->conf, why);
+        if (err != WS_OK)
+            luaL_error(L, "option 'tls': %s",
+                       err == WS_ERR_TLS ? why : ws_err_text(err));
+        lua_pushvalue(L, -2);
+        lua_pushvalue(L, -2);
+        lua_rawset(L, -5);
+    }
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+    return h->ctx;
+}
+
+struct ws_tls_ctx *ws_client_tls(lua_State *L, int loop, int options,
+                                 const char **name)
+{
+    struct reading r;
+    int idx = lua_gettop(L) + 1;
+    struct ws_tls_ctx *ctx;
+
+    ws_get_field(L, options, "tls", LUA_TTABLE);
+    if (lua_istable(L, idx))
+        ws_check_keys(L, idx, "option of tls", client_names);
+    read_conf(L, idx, 0, &r);
+    *name = get_text(L, idx, "serverName");
+    if (*name != NULL && strlen(*name) > WS_TLS_NAME_MAX)
+        luaL_error(L, "option 'tls.serverName' is too long");
+    *name = lua_pushstring(
+        L, *name); /* the table is the caller's, and may change */
+    ctx = find_context(L, loop, &r);
+    lua_remove(L, idx);
+    return ctx;
+}
+
+/* -- a server's -- */
+
+static int add_names(lua_State *L, int idx, struct ws_tls_ctx *ctx, char *why)
+{
+    struct ws_tls_conf conf;
+    int err = WS_OK;
+
+    if (!ws_get_field(L, idx, "sni", LUA_TTABLE))
+        return WS_OK;
+    memset(&conf, 0, sizeof conf);
+    conf.server = 1;
+    for (lua_pushnil(L); err == WS_OK && lua_next(L, -2) != 0; lua_pop(L, 1)) {
+        read_identity(L, lua_gettop(L), &conf);
+        err = ws_tls_ctx_add(ctx, lua_tostring(L, -2), &conf, why);
+    }
+    return err;
+}
+
+static void check_names(lua_State *L, int idx)
+{
+    int top = lua_gettop(L);
+
+    if (!ws_get_field(L, idx, "sni", LUA_TTABLE)) {
+        lua_settop(L, top);
+        return;
+    }
+    for (lua_pushnil(L); lua_next(L, top + 1) != 0; lua_settop(L, top + 2)) {
+        struct ws_tls_conf conf;
+        size_t n = 0;
+        const char *name =
+            lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &n) : NULL;
+        if (name == NULL || n == 0 || strlen(name) != n || !lua_istable(L, -1))
+            luaL_error(L, "option 'tls.sni' must map host names to tables");
+        ws_check_keys(L, lua_gettop(L), "option of tls.sni", sni_names);
+        read_identity(L, lua_gettop(L), &conf);
+    }
+    lua_settop(L, top);
+}
+
+int ws_server_tls(lua_State *L, struct ws_lloop *ll, int idx,
+                  struct ws_tls_ctx **ctx, char *why)
+{
+    int err, top = lua_gettop(L);
+    struct holder *h = push_holder(L); /* should anything raise */
+    struct reading r;
+
+    ws_check_keys(L, idx, "option of tls", server_names);
+    read_conf(L, idx, 1, &r);
+    r.conf.request = ws_get_boolean(L, idx, "requestCert", 0);
+    r.conf.tickets = ws_get_boolean(L, idx, "tickets", 1);
+    check_names(L, idx);
+    if (r.conf.request && r.conf.verify && r.conf.ca == NULL)
+        luaL_error(L, "option 'tls.requestCert' needs 'tls.ca', or anybody "
+                      "with any certificate would do");
+    err = ws_tls_ctx_new(&h->ctx, &ll->mem, &r.conf, why);
+    if (err == WS_OK)
+        err = add_names(L, idx, h->ctx, why);
+    if (err == WS_OK) {
+        *ctx = h->ctx;
+        h->ctx = NULL;
+    }
+    lua_settop(L, top);
+    return err;
+}
+
+int ws_push_tls_error(lua_State *L, int err, const char *why)
+{
+    if (err != WS_ERR_TLS)
+        return luaL_error(L, "%s", ws_err_text(err));
+    lua_pushnil(L);
+    lua_pushfstring(L, "tls: %s", why);
+    lua_pushstring(L, ws_err_word(err));
+    return 3;
+}
+
+/* server:setTLS{...} -> true | nil, message, "TLS": of who comes from now on;
+** who is there stays as it is. */
+int ws_server_set_tls(lua_State *L)
+{
+    struct ws_lserver *sv = ws_check_server(L, 1);
+    struct ws_tls_ctx *fresh;
+    char why[WS_TLS_WHY_MAX];
+    int err;
+
+    luaL_checktype(L, 2, LUA_TTABLE);
+    if (sv->tls == NULL)
+        return luaL_error(L, "setTLS: this server speaks no TLS");
+    err = ws_server_tls(L, sv->loop, 2, &fresh, why);
+    if (err != WS_OK)
+        return ws_push_tls_error(L, err, why);
+    ws_tls_ctx_unref(sv->tls);
+    sv->tls = fresh;
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* -- socket.tls -- */
+
+static void set_text(lua_State *L, const char *key, const char *value)
+{
+    lua_pushstring(L, value);
+    lua_setfield(L, -2, key);
+}
+
+static void push_certificate(lua_State *L, struct ws_stream *s)
+{
+    struct ws_tls_cert c;
+    char name[WS_TLS_NAME_MAX + 1];
+    int i;
+
+    if (ws_tls_peer(s, &c) != WS_OK) {
+        lua_pushnil(L);
+        return;
+    }
+    lua_createtable(L, 0, 7);
+    set_text(L, "subject", c.subject);
+    set_text(L, "issuer", c.issuer);
+    set_text(L, "validFrom", c.valid_from);
+    set_text(L, "validTo", c.valid_to);
+    set_text(L, "serialNumber", c.serial);
+    set_text(L, "fingerprint256", c.fingerprint);
+    lua_newtable(L);
+    for (i = 0; ws_tls_peer_name(s, i, name, sizeof name) == WS_OK; i++) {
+        lua_pushstring(L, name);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_setfield(L, -2, "names");
+}
+
+/* What was asked for once is shown when the transport is gone, too. */
+void ws_push_tls(lua_State *L, struct ws_lsocket *k)
+{
+    struct ws_tls_info info;
+
+    if (k->s.top == NULL || ws_tls_describe(k->s.top, &info) != WS_OK) {
+        if (lua_getiuservalue(L, 1, WS_UV_OWN) == LUA_TTABLE)
+            lua_getfield(L, -1, "tls");
+        else
+            lua_pushnil(L);
+        return;
+    }
+    ws_push_own(L, 1);
+    if (lua_getfield(L, -1, "tls") == LUA_TTABLE)
+        return;
+    lua_createtable(L, 0, 4);
+    set_text(L, "version", info.version);
+    set_text(L, "cipher", info.cipher);
+    lua_pushboolean(L, info.resumed);
+    lua_setfield(L, -2, "resumed");
+    push_certificate(L, k->s.top);
+    lua_setfield(L, -2, "peerCertificate");
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -4, "tls");
+}

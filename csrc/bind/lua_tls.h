@@ -1,0 +1,30 @@
+/* bind/lua_tls.h -- the option `tls`, and what `socket.tls` shows. */
+#ifndef WS_BIND_LUA_TLS_H
+#define WS_BIND_LUA_TLS_H
+
+#include "bind/lua_bind.h"
+
+/* The context for the options table at `options` (or nil) of a client of the
+** loop at `loop`: the same for the same options.  *name: tls.serverName, or
+** NULL.  Both live as long as the values that are pushed here.  Raises for
+** what cannot be. */
+struct ws_tls_ctx *ws_client_tls(lua_State *L, int loop, int options,
+                                 const char **name);
+
+/* A new context for the table at idx, which is a server's option `tls`: WS_OK
+** and a reference that is the caller's, WS_ERR_NOMEM, or WS_ERR_TLS and why.
+** Raises for misuse. */
+int ws_server_tls(lua_State *L, struct ws_lloop *ll, int idx,
+                  struct ws_tls_ctx **ctx, char *why);
+
+/* nil, message, code for what ws_server_tls answered. */
+int ws_push_tls_error(lua_State *L, int err, const char *why);
+
+/* server:setTLS(options). */
+int ws_server_set_tls(lua_State *L);
+
+/* Pushes {version, cipher, resumed, peerCertificate} for the socket at 1, or
+** nil. */
+void ws_push_tls(lua_State *L, struct ws_lsocket *k);
+
+#endif

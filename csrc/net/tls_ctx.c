@@ -1,0 +1,478 @@
+/* net/tls_ctx.c -- see tls.h: contexts, the names of a server.
+**
+** Nothing here asks a terminal for a password, and a file is read once, when
+** the context is made.
+*/
+#include "net/tls_parts.h"
+
+#include "net/errno.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+/* Of ciphertext at a time, while it is read: 64 KiB, what records and a frame
+** add to it, and a little. */
+enum { READ_SIZE = 69632 };
+
+/* -- PEM, from text or a file -- */
+
+static int is_pem(const char *s)
+{
+    return strstr(s, "-----BEGIN") != NULL;
+}
+
+/* "cert 'x.pem'", or without the name when it is text */
+static int complain(char *why, const char *part, const char *where,
+                    const char *what)
+{
+    if (where == NULL || is_pem(where))
+        snprintf(why, WS_TLS_WHY_MAX, "%s: %s", part, what);
+    else
+        snprintf(why, WS_TLS_WHY_MAX, "%s '%.200s': %s", part, where, what);
+    return WS_ERR_TLS;
+}
+
+static BIO *open_pem(const char *s, const char *part, char *why)
+{
+    BIO *b = is_pem(s) ? BIO_new_mem_buf(s, -1) : BIO_new_file(s, "r");
+
+    if (b == NULL)
+        complain(why, part, s,
+                 is_pem(s) ? "out of memory" : ws_errno_text(errno));
+    return b;
+}
+
+/* The password of a key, and whether it was asked for. */
+struct secret {
+    const char *password;
+    int asked;
+};
+
+/* Never a question on the terminal; who: a secret, or NULL. */
+static int give_password(char *buf, int size, int writing, void *who)
+{
+    struct secret *s = who;
+    size_t n;
+
+    (void)writing;
+    if (s == NULL)
+        return -1;
+    s->asked = 1;
+    n = s->password == NULL ? 0 : strlen(s->password);
+    if (s->password == NULL || n > (size_t)size)
+        return -1;
+    memcpy(buf, s->password, n);
+    return (int)n;
+}
+
+/* -- certificate and key -- */
+
+static int use_chain(SSL_CTX *c, BIO *b)
+{
+    X509 *x = PEM_read_bio_X509_AUX(b, NULL, give_password, NULL);
+    int ok = x != NULL && SSL_CTX_use_certificate(c, x);
+
+    X509_free(x);
+    if (!ok)
+        return 0;
+    SSL_CTX_clear_chain_certs(c);
+    for (;;) {
+        x = PEM_read_bio_X509(b, NULL, give_password, NULL);
+        if (x == NULL)
+            break; /* the end, or something else, like the key */
+        if (!SSL_CTX_add0_chain_cert(c, x)) {
+            X509_free(x);
+            return 0;
+        }
+    }
+    ERR_clear_error();
+    return 1;
+}
+
+static const char *key_trouble(const struct secret *s)
+{
+    if (!s->asked)
+        return "no good private key in PEM";
+    return s->password == NULL ? "it needs a password"
+                               : "the password is wrong";
+}
+
+static int use_key(SSL_CTX *c, const struct ws_tls_conf *conf, char *why)
+{
+    const char *where = conf->key != NULL ? conf->key : conf->cert;
+    BIO *b = open_pem(where, "key", why);
+    struct secret s = {conf->password, 0};
+    EVP_PKEY *key;
+    int err = WS_OK;
+
+    if (b == NULL)
+        return WS_ERR_TLS;
+    key = PEM_read_bio_PrivateKey(b, NULL, give_password, &s);
+    BIO_free(b);
+    if (key == NULL)
+        err = complain(why, "key", where, key_trouble(&s));
+    else if (!SSL_CTX_use_PrivateKey(c, key))
+        err = complain(why, "key", where,
+                       "it does not belong to the certificate");
+    EVP_PKEY_free(key);
+    return err;
+}
+
+static int use_identity(SSL_CTX *c, const struct ws_tls_conf *conf, char *why)
+{
+    BIO *b;
+    int ok;
+
+    if (conf->cert == NULL && conf->key == NULL)
+        return conf->server ? complain(why, "cert", NULL, "it is missing")
+                            : WS_OK;
+    if (conf->cert == NULL)
+        return complain(why, "cert", NULL, "it is missing, key is there");
+    b = open_pem(conf->cert, "cert", why);
+    if (b == NULL)
+        return WS_ERR_TLS;
+    ok = use_chain(c, b);
+    BIO_free(b);
+    if (!ok)
+        return complain(why, "cert", conf->cert, "no good certificate in PEM");
+    return use_key(c, conf, why);
+}
+
+/* -- whom to trust -- */
+
+static int add_all(SSL_CTX *c, BIO *b, int server)
+{
+    X509_STORE *store = SSL_CTX_get_cert_store(c);
+    X509 *x;
+    int n = 0;
+
+    for (;;) {
+        x = PEM_read_bio_X509_AUX(b, NULL, give_password, NULL);
+        if (x == NULL)
+            break;
+        n += X509_STORE_add_cert(store, x);
+        if (server)
+            SSL_CTX_add_client_CA(c, x); /* who may show what */
+        X509_free(x);
+    }
+    ERR_clear_error();
+    return n;
+}
+
+static int trust(SSL_CTX *c, const struct ws_tls_conf *conf, char *why)
+{
+    struct stat st;
+    BIO *b;
+    int n;
+
+    if (conf->ca == NULL)
+        return SSL_CTX_set_default_verify_paths(c) ? WS_OK : WS_ERR_NOMEM;
+    /* Whoever is named is trusted, be it no root. */
+    X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(c),
+                                X509_V_FLAG_PARTIAL_CHAIN);
+    if (!is_pem(conf->ca) && stat(conf->ca, &st) == 0 && S_ISDIR(st.st_mode))
+        return SSL_CTX_load_verify_dir(c, conf->ca) ? WS_OK : WS_ERR_NOMEM;
+    b = open_pem(conf->ca, "ca", why);
+    if (b == NULL)
+        return WS_ERR_TLS;
+    n = add_all(c, b, conf->server);
+    BIO_free(b);
+    return n > 0 ? WS_OK
+                 : complain(why, "ca", conf->ca, "no certificate in PEM");
+}
+
+static int on_verify(int ok, X509_STORE_CTX *x)
+{
+    SSL *ssl =
+        X509_STORE_CTX_get_ex_data(x, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct ws_tls *t = SSL_get_app_data(ssl);
+
+    if (!t->ctx->verify)
+        return 1;
+    if (!ok)
+        ws_tls_note_verify(t, x);
+    return ok;
+}
+
+static void set_verify(SSL_CTX *c, const struct ws_tls_conf *conf)
+{
+    int mode = conf->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE;
+
+    if (conf->server && !conf->request)
+        mode = SSL_VERIFY_NONE;
+    else if (conf->server)
+        mode = SSL_VERIFY_PEER |
+               (conf->verify ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
+    SSL_CTX_set_verify(c, mode, mode == SSL_VERIFY_NONE ? NULL : on_verify);
+}
+
+/* -- names and protocols a client asks for -- */
+
+static int name_matches(const char *pattern, const char *name)
+{
+    const char *dot;
+
+    if (pattern[0] != '*')
+        return strcmp(pattern, name) == 0;
+    dot = strchr(name, '.');
+    return dot != NULL && dot != name && strcmp(pattern + 1, dot) == 0;
+}
+
+static void to_lower(char *to, const char *from)
+{
+    size_t i;
+
+    for (i = 0; i < WS_TLS_NAME_MAX && from[i] != '\0'; i++)
+        to[i] = (char)ws_lower((uint8_t)from[i]);
+    if (i > 1 && to[i - 1] == '.')
+        i--;
+    to[i] = '\0';
+}
+
+/* An exact name goes before a pattern; who asks for a name nobody has gets
+** the first certificate (RFC 6066 3 allows both). */
+static int on_name(SSL *ssl, int *alert, void *arg)
+{
+    struct ws_tls_ctx *ctx = arg;
+    const char *asked = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    char name[WS_TLS_NAME_MAX + 1];
+    SSL_CTX *found = NULL;
+    struct ws_link *l;
+
+    (void)alert;
+    if (asked == NULL)
+        return SSL_TLSEXT_ERR_NOACK;
+    to_lower(name, asked);
+    for (l = ws_link_first(&ctx->names); l != NULL;
+         l = ws_link_next(&ctx->names, l)) {
+        struct ws_tls_name *n = ws_container(l, struct ws_tls_name, link);
+        if (name_matches(n->text, name) && (found == NULL || n->text[0] != '*'))
+            found = n->ssl;
+    }
+    if (found != NULL)
+        SSL_set_SSL_CTX(ssl, found);
+    return SSL_TLSEXT_ERR_OK;
+}
+
+/* Ours, in our order; none in common ends the handshake (RFC 7301 3.2). */
+static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *n,
+                   const unsigned char *in, unsigned in_n, void *arg)
+{
+    struct ws_tls_ctx *ctx = arg;
+    unsigned char *chosen;
+
+    (void)ssl;
+    if (SSL_select_next_proto(&chosen, n, ctx->alpn, (unsigned)ctx->nalpn, in,
+                              in_n) != OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+static int set_alpn(struct ws_tls_ctx *ctx, const struct ws_tls_conf *conf)
+{
+    ctx->nalpn = conf->alpn.n;
+    if (conf->alpn.n == 0)
+        return WS_OK;
+    memcpy(ctx->alpn, conf->alpn.p, conf->alpn.n);
+    if (ctx->server)
+        SSL_CTX_set_alpn_select_cb(ctx->ssl, on_alpn, ctx);
+    else if (SSL_CTX_set_alpn_protos(ctx->ssl, ctx->alpn,
+                                     (unsigned)ctx->nalpn) != 0)
+        return WS_ERR_NOMEM;
+    return WS_OK;
+}
+
+/* -- contexts -- */
+
+/* "A:B": what begins with TLS_ is of TLS 1.3, the rest of 1.2. */
+static int set_ciphers(SSL_CTX *c, const char *list, char *why)
+{
+    char both[2][512];
+    size_t n[2] = {0, 0};
+
+    while (list != NULL && *list != '\0') {
+        size_t k = strcspn(list, ":");
+        int i = strncmp(list, "TLS_", 4) == 0;
+        if (n[i] + k + 2 > sizeof both[i])
+            return complain(why, "ciphers", NULL, "the list is too long");
+        memcpy(both[i] + n[i], list, k);
+        n[i] += k;
+        both[i][n[i]++] = ':';
+        list += list[k] == ':' ? k + 1 : k;
+    }
+    both[0][n[0] > 0 ? n[0] - 1 : 0] = '\0';
+    both[1][n[1] > 0 ? n[1] - 1 : 0] = '\0';
+    if ((n[0] > 0 && !SSL_CTX_set_cipher_list(c, both[0])) ||
+        (n[1] > 0 && !SSL_CTX_set_ciphersuites(c, both[1])))
+        return complain(why, "ciphers", NULL, "OpenSSL knows none of them");
+    return WS_OK;
+}
+
+static SSL_CTX *new_ssl(const struct ws_tls_conf *conf)
+{
+    SSL_CTX *c = SSL_CTX_new(TLS_method());
+
+    if (c == NULL)
+        return NULL;
+    SSL_CTX_set_min_proto_version(c, conf->min_version);
+    SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE |
+                            SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                            SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_read_ahead(c, 1); /* one recv for all that is there */
+    SSL_CTX_set_default_read_buffer_len(c, READ_SIZE);
+    set_verify(c, conf);
+    return c;
+}
+
+/* Without it a client that showed a certificate could not come back. */
+static void set_id(SSL_CTX *c)
+{
+    static const unsigned char id[] = "wsock";
+
+    SSL_CTX_set_session_id_context(c, id, sizeof id - 1);
+}
+
+static void set_server(struct ws_tls_ctx *ctx, const struct ws_tls_conf *conf)
+{
+    SSL_CTX_set_session_cache_mode(ctx->ssl, SSL_SESS_CACHE_OFF);
+    set_id(ctx->ssl);
+    SSL_CTX_set_num_tickets(ctx->ssl, conf->tickets ? 1 : 0);
+    if (!conf->tickets)
+        SSL_CTX_set_options(ctx->ssl, SSL_OP_NO_TICKET);
+    SSL_CTX_set_tlsext_servername_callback(ctx->ssl, on_name);
+    SSL_CTX_set_tlsext_servername_arg(ctx->ssl, ctx);
+}
+
+static void set_client(struct ws_tls_ctx *ctx)
+{
+    SSL_CTX_set_session_cache_mode(ctx->ssl, SSL_SESS_CACHE_CLIENT |
+                                                 SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(ctx->ssl, ws_tls_resume_keep);
+}
+
+static int fill(struct ws_tls_ctx *ctx, const struct ws_tls_conf *conf,
+                char *why)
+{
+    int err;
+
+    ctx->bio = ws_tls_bio();
+    ctx->ssl = new_ssl(conf);
+    if (ctx->ssl == NULL || ctx->bio == NULL)
+        return WS_ERR_NOMEM;
+    if (conf->server)
+        set_server(ctx, conf);
+    else
+        set_client(ctx);
+    err = set_ciphers(ctx->ssl, conf->ciphers, why);
+    if (err == WS_OK)
+        err = set_alpn(ctx, conf);
+    if (err == WS_OK)
+        err = use_identity(ctx->ssl, conf, why);
+    if (err == WS_OK && (!conf->server || conf->request))
+        err = trust(ctx->ssl, conf, why);
+    return err;
+}
+
+int ws_tls_ctx_new(struct ws_tls_ctx **out, const struct ws_mem *mem,
+                   const struct ws_tls_conf *conf, char *why)
+{
+    struct ws_mem m;
+    struct ws_tls_ctx *ctx;
+    int err;
+
+    ws_mem_init(&m, mem->fn, mem->ud);
+    ctx = ws_mem_get(&m, sizeof *ctx);
+    if (ctx == NULL)
+        return WS_ERR_NOMEM;
+    memset(ctx, 0, sizeof *ctx);
+    ctx->mem = m;
+    ctx->refs = 1;
+    ctx->server = conf->server != 0;
+    ctx->verify = conf->verify != 0;
+    ws_link_init(&ctx->names);
+    ws_link_init(&ctx->resumes);
+    ERR_clear_error();
+    err = fill(ctx, conf, why);
+    ERR_clear_error();
+    if (err == WS_OK)
+        *out = ctx;
+    else
+        ws_tls_ctx_unref(ctx);
+    return err;
+}
+
+/* What OpenSSL looks for in the context a name leads to, not in the first. */
+static int share(struct ws_tls_ctx *ctx, SSL_CTX *c)
+{
+    STACK_OF(X509_NAME) *names =
+        SSL_dup_CA_list(SSL_CTX_get_client_CA_list(ctx->ssl));
+
+    if (names == NULL)
+        return WS_ERR_NOMEM;
+    SSL_CTX_set_client_CA_list(c, names);
+    SSL_CTX_set1_cert_store(c, SSL_CTX_get_cert_store(ctx->ssl));
+    if (ctx->nalpn > 0)
+        SSL_CTX_set_alpn_select_cb(c, on_alpn, ctx);
+    set_id(c);
+    return WS_OK;
+}
+
+int ws_tls_ctx_add(struct ws_tls_ctx *ctx, const char *name,
+                   const struct ws_tls_conf *conf, char *why)
+{
+    struct ws_tls_name *n;
+    int err;
+
+    if (name[0] == '\0' || strlen(name) > WS_TLS_NAME_MAX ||
+        (name[0] == '*' && name[1] != '.'))
+        return complain(why, "sni", NULL, "a name is none");
+    n = ws_mem_get(&ctx->mem, sizeof *n);
+    if (n == NULL)
+        return WS_ERR_NOMEM;
+    to_lower(n->text, name);
+    n->ssl = SSL_CTX_new(TLS_method());
+    ws_link_init(&n->link);
+    ws_link_append(&ctx->names, &n->link);
+    if (n->ssl == NULL)
+        return WS_ERR_NOMEM;
+    ERR_clear_error();
+    err = share(ctx, n->ssl);
+    if (err == WS_OK)
+        err = use_identity(n->ssl, conf, why);
+    ERR_clear_error();
+    return err;
+}
+
+struct ws_tls_ctx *ws_tls_ctx_ref(struct ws_tls_ctx *ctx)
+{
+    ctx->refs++;
+    return ctx;
+}
+
+void ws_tls_ctx_unref(struct ws_tls_ctx *ctx)
+{
+    struct ws_mem m;
+    struct ws_link *l;
+
+    if (ctx == NULL || --ctx->refs > 0)
+        return;
+    for (l = ws_link_first(&ctx->names); l != NULL;
+         l = ws_link_first(&ctx->names)) {
+        struct ws_tls_name *n = ws_container(l, struct ws_tls_name, link);
+        ws_link_remove(l);
+        SSL_CTX_free(n->ssl);
+        ws_mem_put(&ctx->mem, n, sizeof *n);
+    }
+    ws_tls_resume_clear(ctx);
+    ws_tls_free_batch(ctx);
+    SSL_CTX_free(ctx->ssl);
+    BIO_meth_free(ctx->bio);
+    m = ctx->mem;
+    ws_mem_put(&m, ctx, sizeof *ctx);
+}

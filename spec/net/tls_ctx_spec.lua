@@ -1,0 +1,207 @@
+-- net/tls_ctx: what a context is made from, and whose certificate a name gets.
+local lu = require "luaunit"
+local certs = require "support.certs"
+local process = require "support.process"
+
+local T = require "support.tls".class()
+
+-- ---- certificates and keys ----------------------------------------------------------
+
+function T:test_files_and_text()
+  local c = self.good
+  for _, tls in ipairs {
+    { cert = certs.read(c.cert), key = certs.read(c.key) },
+    { cert = c.cert, key = certs.read(c.key) },
+    { cert = certs.read(c.cert) .. certs.read(c.key) }, -- one text with both
+    { cert = certs.read(c.key) .. certs.read(c.cert) },
+    { cert = c.cert, key = certs.locked("good", "secret"), password = "secret" },
+    { cert = c.cert, key = certs.read(certs.locked("good", "secret")), password = "secret" },
+  } do
+    local _, url = self:server(tls)
+    lu.assertEquals(self:connect(url).peerCertificate.subject, "CN=good.test, O=Specs")
+  end
+end
+
+-- What is wrong is named, and nothing listens.
+function T:test_what_cannot_be()
+  local c, second = { cert = self.good.cert, key = self.good.key }, certs.get "second"
+  local empty = certs.file("empty.pem", "nothing here\n")
+  local broken = certs.read(c.cert):gsub("\nM", "\nN", 1)
+  for _, row in ipairs {
+    { { cert = "/no/such.pem", key = c.key }, "tls: cert '/no/such.pem': No such file or directory" },
+    { { cert = c.cert, key = "/no/such.key" }, "tls: key '/no/such.key': No such file or directory" },
+    { { cert = empty, key = c.key }, "tls: cert '" .. empty .. "': no good certificate in PEM" },
+    { { cert = c.cert, key = empty }, "tls: key '" .. empty .. "': no good private key in PEM" },
+    { { cert = broken, key = c.key }, "tls: cert: no good certificate in PEM" },
+    { { cert = c.cert }, "tls: key '" .. c.cert .. "': no good private key in PEM" },
+    { { key = c.key }, "tls: cert: it is missing, key is there" },
+    { {}, "tls: cert: it is missing" },
+    { { cert = c.cert, key = second.key }, "tls: key '" .. second.key .. "': it does not belong to the certificate" },
+    { { cert = c.cert, key = certs.locked("good", "secret") },
+      "tls: key '" .. certs.locked("good", "secret") .. "': it needs a password" },
+    { { cert = c.cert, key = certs.read(certs.locked("good", "secret")), password = "wrong" },
+      "tls: key: the password is wrong" },
+    { { cert = c.cert, key = c.key, ciphers = "NONSENSE" }, "tls: ciphers: OpenSSL knows none of them" },
+    { { cert = c.cert, key = c.key, ciphers = "TLS_NO" }, "tls: ciphers: OpenSSL knows none of them" },
+    { { cert = c.cert, key = c.key, ciphers = ("A"):rep(600) }, "tls: ciphers: the list is too long" },
+    { { cert = c.cert, key = c.key, requestCert = true, ca = "/no/ca" },
+      "tls: ca '/no/ca': No such file or directory" },
+    { { cert = c.cert, key = c.key, requestCert = true, ca = empty },
+      "tls: ca '" .. empty .. "': no certificate in PEM" },
+    { { cert = c.cert, key = c.key, sni = { ["a.test"] = { cert = "/no" } } },
+      "tls: cert '/no': No such file or directory" },
+    { { cert = c.cert, key = c.key, sni = { ["*x"] = c } }, "tls: sni: a name is none" },
+    { { cert = c.cert, key = c.key, sni = { [("a"):rep(256)] = c } }, "tls: sni: a name is none" },
+  } do
+    local wsock = require "wsock"
+    local server, message, code = wsock.listen { port = 0, loop = self.rig.loop, tls = row[1] }
+    lu.assertEquals({ server, message, code }, { nil, row[2], "TLS" })
+  end
+end
+
+-- ---- whom to trust ---------------------------------------------------------------------
+
+function T:test_authorities()
+  local _, url = self:server()
+  for _, ca in ipairs {
+    self.good.ca, certs.read(self.good.ca), certs.directory(),
+    certs.read(certs.authority "other_ca") .. "\n" .. certs.read(self.good.ca),
+  } do lu.assertNotNil(self:connect(url, { ca = ca }), ca) end
+  local none, why = self:connect(url, { ca = certs.authority "other_ca" })
+  lu.assertNil(none)
+  lu.assertStrContains(why, "unknown authority")
+end
+
+-- OpenSSL's own way to name the system's authorities.
+function T:test_the_system_store()
+  local _, url = self:server()
+  local script = ([[
+    local wsock = require "wsock"
+    local s = wsock.WebSocket %q
+    s.onopen = function() print "open" s:close() end
+    s.onerror = function(e) print(e.message) end
+    wsock.run()]]):format(url)
+  for file, words in pairs { [self.good.ca] = "open", [certs.authority "other_ca"] = "unknown authority" } do
+    self.program = process.start_lua { "-e", script, env = { SSL_CERT_FILE = file, SSL_CERT_DIR = "/nowhere" } }
+    self.program:expect(words, 10, function() self.rig:turn() end)
+    self.program:stop()
+  end
+end
+
+-- ---- versions, ciphers, protocols --------------------------------------------------------
+
+function T:test_versions_and_ciphers()
+  local c = self.good
+  local function tls(more)
+    more.cert, more.key = c.cert, c.key
+    return more
+  end
+  local _, url = self:server(tls { ciphers = "ECDHE-ECDSA-AES256-GCM-SHA384:TLS_CHACHA20_POLY1305_SHA256" })
+  local info = self:connect(url)
+  lu.assertEquals({ info.version, info.cipher }, { "TLSv1.3", "TLS_CHACHA20_POLY1305_SHA256" })
+  info = self:connect(url, { ca = c.ca, ciphers = "TLS_AES_128_GCM_SHA256:ECDHE-ECDSA-AES256-GCM-SHA384" })
+  lu.assertNil(info) -- TLS 1.3, and no cipher in common
+  _, url = self:server(tls { minVersion = "1.3" })
+  lu.assertEquals(self:connect(url).version, "TLSv1.3")
+  lu.assertEquals(self:connect(url, { ca = c.ca, minVersion = "1.3" }).version, "TLSv1.3")
+end
+
+function T:test_alpn()
+  local c = self.good
+  local _, _, port = self:server()
+  local function ask(list)
+    local program = process.start { "openssl", "s_client", "-connect", "127.0.0.1:" .. port, "-alpn", list }
+    self.program = program
+    program:wait(5, function() self.rig:turn() end)
+    local text = program:output()
+    program:stop()
+    return text
+  end
+  lu.assertStrContains(ask "h2,http/1.1", "ALPN protocol: http/1.1")
+  lu.assertStrContains(ask "h2", "no application protocol")
+  local _, url = self:server { cert = c.cert, key = c.key, alpn = { "other" } }
+  local none, why = self:connect(url)
+  lu.assertNil(none)
+  lu.assertStrContains(why, "the peer refused: no application protocol")
+  lu.assertNotNil(self:connect(url, { ca = c.ca, alpn = { "other" } }))
+  lu.assertNotNil(self:connect(url, { ca = c.ca, alpn = {} })) -- who asks for none gets one
+end
+
+-- ---- names -------------------------------------------------------------------------------
+
+-- S95: two certificates on one port.
+function T:test_a_name_gets_its_certificate()
+  local _, url = self:two_names()
+  for name, subject in pairs {
+    ["a.test"] = "a.test", ["b.test"] = "b.test", ["www.b.test"] = "b.test", ["WWW.B.TEST"] = "b.test",
+    ["a.test."] = "a.test",
+  } do
+    local info, why = self:connect(url, { ca = self.good.ca, serverName = name })
+    lu.assertEquals(info and info.peerCertificate.subject or why, "CN=" .. subject .. ", O=Specs")
+  end
+  for _, name in ipairs { "c.test", "x.www.b.test", "x.a.test" } do -- TL-05: goes on with the first one
+    local _, why = self:connect(url, { ca = self.good.ca, serverName = name })
+    lu.assertStrContains(why, "it is for localhost, 127.0.0.1")
+  end
+  lu.assertEquals(self:connect(url).peerCertificate.subject, "CN=good.test, O=Specs") -- an address: no SNI
+end
+
+-- The extensions of a ClientHello, by number.
+local function extensions(text)
+  local at = 1 + 5 + 4 + 2 + 32
+  at = at + 1 + text:byte(at) -- session id
+  at = at + 2 + (">I2"):unpack(text, at) -- ciphers
+  at = at + 1 + text:byte(at) -- compressions
+  local found, stop = {}, at + 2 + (">I2"):unpack(text, at)
+  at = at + 2
+  while at < stop do
+    local kind, data
+    kind, data, at = (">I2s2"):unpack(text, at)
+    assert(not found[kind], "twice")
+    found[kind] = data
+  end
+  return found
+end
+
+-- TL-02, TL-03, TL-04: what a client asks for.
+function T:test_what_a_client_asks_for()
+  local raw = self.rig:raw_server()
+  local function hello(tls)
+    local client = self.rig:client("wss://127.0.0.1:" .. raw.port, nil, { tls = tls })
+    local peer = raw:accept()
+    self.rig:wait(function()
+      local got = peer:look()
+      return #got > 5 and #got >= 5 + (">I2"):unpack(got, 4)
+    end)
+    client:terminate()
+    self.rig:idle(2)
+    return extensions(peer.got)
+  end
+  local function sni(name) return (">s2"):pack(("\0" .. (">s2"):pack(name))) end
+  lu.assertNil(hello {}[0]) -- an address is no name
+  lu.assertNil(hello { serverName = "::1" }[0])
+  lu.assertEquals(hello { serverName = "a.test" }[0], sni "a.test")
+  lu.assertEquals(hello { serverName = "a.test." }[0], sni "a.test")
+  lu.assertEquals(hello {}[16], (">s2"):pack "\8http/1.1")
+  lu.assertEquals(hello { alpn = { "a", "bc" } }[16], (">s2"):pack "\1a\2bc")
+  lu.assertNil(hello { alpn = {} }[16])
+  lu.assertNil(hello {}[42]) -- early data
+end
+
+function T:test_client_certificates_and_names()
+  local a, client = certs.get "a_test", certs.get "client"
+  local named = {}
+  local _, url = self:server({
+    cert = self.good.cert, key = self.good.key, ca = self.good.ca, requestCert = true,
+    sni = { ["a.test"] = { cert = a.cert, key = a.key } },
+  }, { onconnection = function(socket) named[#named + 1] = socket.tls.peerCertificate.subject end })
+  local tls = { ca = self.good.ca, cert = client.cert, key = client.key, serverName = "a.test" }
+  lu.assertEquals(self:connect(url, tls).peerCertificate.subject, "CN=a.test, O=Specs")
+  lu.assertTrue(self:connect(url, tls).resumed)
+  self.rig:wait(function() return #named == 2 end)
+  lu.assertEquals(named, { "CN=Alice, O=Specs", "CN=Alice, O=Specs" })
+  local none, why = self:connect(url, { ca = self.good.ca, serverName = "a.test" })
+  lu.assertTrue(none == nil or why == nil) -- TLS 1.3 tells a client late
+end
+
+return T

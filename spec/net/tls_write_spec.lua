@@ -1,0 +1,116 @@
+-- net/tls_write: what one turn queued leaves in full records and in one system
+-- call, and what the socket does not take is neither lost nor sent twice.
+local lu = require "luaunit"
+local probe = require "wsock.probe"
+local bytes = require "support.bytes"
+local relays = require "support.relay"
+local sys, E = probe.net.sys, probe.net.E
+
+local T = require "support.tls".class()
+
+local close = T.tearDown
+function T:tearDown()
+  sys.fault("send", 0, 0)
+  close(self)
+end
+
+-- Everything a turn queued leaves in one record, up to 16 KiB (8446 5.1).
+function T:test_one_record_a_turn()
+  local p = self:pair(nil, nil, {})
+  local from, count = #p.relay.up, 0
+  p.far:on("message", function() count = count + 1 end)
+  for i = 1, 100 do p.near:send(("x"):rep(i)) end
+  self.rig:wait(function() return count == 100 end)
+  local list = relays.records(p.relay.up:sub(from + 1))
+  lu.assertEquals(#list, 1)
+  lu.assertEquals(list[1][1], 23)
+  from, count = #p.relay.up, 0
+  for _ = 1, 40 do p.near:send(("y"):rep(1000)) end
+  self.rig:wait(function() return count == 40 end)
+  list = relays.records(p.relay.up:sub(from + 1))
+  lu.assertEquals(#list, 3) -- 40 * 1008 bytes
+  lu.assertTrue(list[1][2] > 16384 and list[2][2] > 16384, list[1][2])
+end
+
+-- A large message is records that are full, whatever lies in front of it.
+function T:test_full_records()
+  local p = self:pair(nil, nil, {})
+  local from, count = #p.relay.down, 0
+  p.near:on("message", function() count = count + 1 end)
+  p.far:send "small"
+  p.far:send(("z"):rep(100000), "binary")
+  p.far:send "small"
+  self.rig:wait(function() return count == 3 end)
+  lu.assertEquals(#relays.records(p.relay.down:sub(from + 1)), 7)
+end
+
+-- The far side reads nothing: both socket buffers and then the queue fill up.
+function T:test_a_peer_that_does_not_read()
+  local p = self:pair()
+  local big, got = bytes.random(400000), 0
+  p.near:on("message", function(data)
+    lu.assertTrue(data == big)
+    got = got + 1
+  end)
+  p.near:pause()
+  for _ = 1, 15 do p.far:send(big, "binary") end
+  self.rig:idle(10)
+  lu.assertTrue(p.far.bufferedAmount > 0)
+  p.near:resume()
+  self.rig:wait(function() return got == 15 end)
+  lu.assertEquals(p.far.bufferedAmount, 0)
+  self:finish(p)
+end
+
+-- Each call of send in turn takes nothing, with messages of several batches.
+function T:test_sending_that_stops_anywhere()
+  for skip = 0, 12 do
+    local p = self:pair()
+    sys.fault("send", E.EAGAIN, 3, skip)
+    self:echo(p, { 5, 300000, 1, 16384, 200000 })
+    sys.fault("send", 0, 0)
+    self:finish(p)
+  end
+end
+
+-- Of a full socket all that was queued arrives, once and in order, when small
+-- and large messages are mixed and reading goes on in bits.
+function T:test_a_slow_reader()
+  local p = self:pair(nil, nil, { up = 3000, down = 3000 })
+  local sent, got = {}, {}
+  p.near:on("message", function(data) got[#got + 1] = data end)
+  for i = 1, 40 do
+    sent[i] = bytes.random(i % 7 == 0 and 90000 or i * 11)
+    lu.assertTrue(p.far:send(sent[i], "binary"))
+    if i % 10 == 0 then self.rig:idle(2) end
+  end
+  self.rig:wait(function() return #got == #sent end)
+  for i, data in ipairs(sent) do lu.assertTrue(got[i] == data, i) end
+  self:finish(p)
+end
+
+-- 64 KiB with its frame's head is one call.
+function T:test_one_call()
+  local p = self:pair()
+  local got
+  p.near:on("message", function(data) got = #data end)
+  sys.fault("send", E.EIO, 1, 1) -- the second one would end it
+  p.far:send(bytes.random(65536), "binary")
+  self.rig:wait(function() return got end)
+  sys.fault("send", 0, 0)
+  lu.assertEquals(got, 65536)
+end
+
+-- The connection is reset with records that were kept: freed, and told.
+function T:test_reset_while_something_is_kept()
+  local p = self:pair(nil, nil, {})
+  p.near:pause()
+  for _ = 1, 15 do p.far:send(bytes.random(400000), "binary") end
+  self.rig:idle(10)
+  p.relay:cut()
+  self.rig:closed(p.far_record)
+  lu.assertStrContains(tostring(p.far_record), "close:1006::false")
+  p.near:terminate()
+end
+
+return T
