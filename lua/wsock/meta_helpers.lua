@@ -148,7 +148,7 @@ function wsock.reconnecting(url, options) end
 ---@class wsock.ReconnectingOptions
 ---@field delay number? seconds, ceiling of the first wait: 1
 ---@field maxDelay number? seconds, ceiling of all: 30
----@field maxAttempts integer? failures in a row: no limit
+---@field maxAttempts integer? tries to come back, in a row: no limit
 ---@field maxQueue integer? messages that may wait: 1,000
 ---@field giveUpCodes integer[]|(fun(code: integer, reason: string): boolean?)|nil
 
@@ -163,12 +163,13 @@ function wsock.reconnecting(url, options) end
 ---@field extensions string
 ---@field bufferedAmount integer
 ---@field queueLength integer messages
----@field attempts integer failures in a row
+---@field attempts integer tries to come back, in a row
 ---@field socket wsock.Socket of now, or the last one
 ---@field binaryType "string"|"blob"|"arraybuffer"
 ---@field data any
 ---@field onopen nil|fun(event: table)
 ---@field onmessage nil|fun(event: table)
+---@field onchunk nil|fun(event: table)
 ---@field onerror nil|fun(event: table)
 ---@field onclose nil|fun(event: table)
 ---@field onping nil|fun(event: table)

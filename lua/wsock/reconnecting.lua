@@ -24,12 +24,15 @@ local own_options = {
   delay = "seconds", maxDelay = "seconds", maxAttempts = "count", maxQueue = "count", giveUpCodes = "list or function",
 }
 
--- Events with the names of their arguments.
-local fields = {
-  open = {}, message = { "data", "kind" }, error = { "message", "code", "status" },
-  close = { "code", "reason", "wasClean" }, ping = { "data" }, pong = { "data" }, drain = {},
-  reconnecting = { "delay", "attempt", "code", "reason" }, reconnected = { "attempts" },
-}
+-- Events with the names of their arguments; with the option streaming messages come in parts.
+local function fields_of(streaming)
+  return {
+    open = {}, error = { "message", "code", "status" }, close = { "code", "reason", "wasClean" },
+    message = not streaming and { "data", "kind" } or nil, chunk = streaming and { "data", "kind", "final" } or nil,
+    ping = { "data" }, pong = { "data" }, drain = {},
+    reconnecting = { "delay", "attempt", "code", "reason" }, reconnected = { "attempts" },
+  }
+end
 
 local CONNECTING, OPEN, CLOSING, CLOSED = 0, 1, 2, 3
 
@@ -122,7 +125,8 @@ local function listen(s, socket)
   local fire = s.events
   socket.binaryType = s.binary_type
   socket:on("open", function() opened(s) end)
-  socket:on("message", function(data, kind) fire:fire("message", data, kind) end)
+  local said = s.options.streaming and "chunk" or "message"
+  socket:on(said, function(...) fire:fire(said, ...) end)
   socket:on("error", function(message, code, status)
     s.status = status
     if s.state == OPEN then s.state = CONNECTING end
@@ -275,9 +279,9 @@ local attributes = {
 
 local constants = { CONNECTING = CONNECTING, OPEN = OPEN, CLOSING = CLOSING, CLOSED = CLOSED }
 
-local function attribute_name(key)
+local function attribute_name(s, key)
   local name = type(key) == "string" and key:match "^on(.*)$"
-  return name and fields[name] and name
+  return name and s.events.lists[name] and name
 end
 
 local meta = { __name = "wsock.reconnecting", __metatable = false }
@@ -286,13 +290,14 @@ function meta:__index(key)
   if Reconnecting[key] then return Reconnecting[key] end
   local s, get = rawget(self, STATE), attributes[key]
   if get then return get(s) end
-  local name = attribute_name(key)
+  local name = attribute_name(s, key)
   if name then return s.events:get(name) end
   return constants[key]
 end
 
 function meta:__newindex(key, value)
-  local s, name = rawget(self, STATE), attribute_name(key)
+  local s = rawget(self, STATE)
+  local name = attribute_name(s, key)
   if name then
     s.events:set(name, value)
   elseif key == "binaryType" then
@@ -326,9 +331,9 @@ end
 --- A client that connects, and connects again.
 -- @tparam string url as for wsock.WebSocket; raises when it, or an option, cannot be right
 -- @tparam[opt] table options those of wsock.WebSocket, and: `delay` (1), seconds: the ceiling of the first wait;
--- `maxDelay` (30): of all; `maxAttempts` (0: no limit): failures in a row; `maxQueue` (1000): messages that may wait;
--- `giveUpCodes`: a list of close codes, or a function(code, reason), by which it does not come back (1000, 1003, 1008,
--- 1009, 1010)
+-- `maxDelay` (30): of all; `maxAttempts` (0: no limit): tries to come back, in a row; `maxQueue` (1000): messages that
+-- may wait; `giveUpCodes`: a list of close codes, or a function(code, reason), by which it does not come back (1000,
+-- 1003, 1008, 1009, 1010)
 -- @return an object like a socket
 function M.new(url, options)
   if options ~= nil and type(options) ~= "table" then
@@ -339,6 +344,7 @@ function M.new(url, options)
     if own_options[name] then own[name] = value else rest[name] = value end
   end
   own = check.options(own, "reconnecting", own_options)
+  if rest.frames then error("option 'frames': a client that comes back has whole messages", 2) end
   local loop = rest.loop or core.defaultLoop()
   local s = {
     url = url, options = rest, loop = loop, state = CONNECTING, attempts = 0, binary_type = "string",
@@ -348,7 +354,7 @@ function M.new(url, options)
     max_buffered = rest.maxBuffered or 16 << 20,
   }
   local self = { [STATE] = s }
-  s.events = events.new(self, fields, loop, function(event)
+  s.events = events.new(self, fields_of(rest.streaming), loop, function(event)
     if event.type == "message" then event.origin = s.socket.origin end
   end)
   local ok, message = connect(s)

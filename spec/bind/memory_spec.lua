@@ -154,6 +154,18 @@ local lives = {
     end
     for _ = 1, 8 do step() end
   ]],
+  coming_back = [[ -- needs reconnecting
+    collectgarbage "stop" -- as in redirects
+    local socket = wsock.reconnecting(url, { protocols = "p", loop = loop, delay = 0, maxAttempts = 3 })
+    clients[1] = socket
+    socket:on("open", function() socket:send "open" end)
+    socket.onmessage = function(e) return e.data .. e.origin end
+    socket:send(wsock.arraybuffer "queued")
+    for _ = 1, 6 do step() end
+    server.onmessage = function(far) far:terminate() end
+    socket:send "x"
+    for _ = 1, 10 do step() end
+  ]],
   rooms = [[ -- needs router hub static
     local hub = wsock.hub { onjoin = nothing, onleave = nothing }
     local router, other = wsock.router(), nil

@@ -2,6 +2,7 @@
 
 local lu = require "luaunit"
 local bytes = require "support.bytes"
+local growth = require "support.growth"
 local rigs = require "support.rig"
 local wsock = require "wsock"
 
@@ -236,6 +237,21 @@ function T:test_clients_and_servers_of_two_ports_in_one_room()
   self.rig:wait(function() return #got == 2 end)
   table.sort(got)
   lu.assertEquals({ got, self:heard(1) }, { { "client hi", "there hi" }, { "hi" } })
+end
+
+-- Names a stranger picked to be slow would have to know the state's seed: long ones, alike but for a few bytes.
+function T:test_many_rooms_cost_no_more_each()
+  local a = self:gather(1)
+  local function names(n)
+    local list = {}
+    for i = 1, n do list[i] = ("\0"):rep(30) .. ("%08d"):format(i * 65536) .. ("x"):rep(200) end
+    return list
+  end
+  growth.linear(names, function(list)
+    local hub = wsock.hub { maxRoomsPerSocket = 1 << 20 }
+    for _, name in ipairs(list) do lu.assertTrue(hub:join(a, name)) end
+    lu.assertTrue(hub:leave(a))
+  end, 5000)
 end
 
 function T:test_a_thousand_rooms_and_garbage()

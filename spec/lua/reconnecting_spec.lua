@@ -35,7 +35,7 @@ function T:begin(options, url)
     log[#log + 1] = table.concat(list, ":")
   end
   socket:on("open", function() add "open" end)
-  socket:on("message", function(data, kind, ...) add(kind, tostring(data), ...) end)
+  if not o.streaming then socket:on("message", function(data, kind, ...) add(kind, tostring(data), ...) end) end
   socket:on("error", function(_, code, status) add("error", code, status) end)
   socket:on("close", function(...) add("close", ...) end)
   socket:on("reconnecting", function(delay, attempt, code) add("again", delay, attempt, code) end)
@@ -376,6 +376,29 @@ function T:test_options_that_cannot_be()
   contains("'giveUpCodes' must hold integers", new, "ws://h/", { giveUpCodes = { "1000" } })
   contains("unknown option 'orign'; did you mean 'origin'?", new, "ws://h/", { orign = "x" })
   contains("SyntaxError", new, "ws://h/", { protocols = { "a", "a" } })
+end
+
+-- Messages in parts are passed on as they come; single frames would have to be answered by somebody.
+function T:test_streaming()
+  local socket = self:begin { streaming = true }
+  local parts, finals = {}, {}
+  socket:on("chunk", function(data, kind, final) parts[#parts + 1] = kind .. data .. tostring(final) end)
+  socket.onchunk = function(event) finals[#finals + 1] = event.final end
+  for _ = 1, 2 do
+    parts = {}
+    local peer = self.server:welcome()
+    peer:frame { op = "text", fin = false, "one" }
+    peer:frame { op = "continuation", "two" }
+    self.rig:wait(function() return parts[#parts] and parts[#parts]:find "true$" end)
+    local all = table.concat(parts):gsub("text", ""):gsub("false", ""):gsub("true", "")
+    lu.assertEquals(all, "onetwo")
+    peer:reset()
+    self.rig:wait(function() return socket.readyState == 0 end)
+  end
+  lu.assertTrue(finals[#finals])
+  contains("unknown event 'message'", socket.on, socket, "message", print)
+  contains("'onmessage' cannot be set", function() socket.onmessage = print end)
+  contains("option 'frames'", wsock.reconnecting, "ws://h/", { frames = true })
 end
 
 -- Those of a socket go with every try.
