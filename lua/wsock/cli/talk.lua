@@ -25,6 +25,8 @@ Usage: wsock [flags] URL            talk to a server: a line is a message
   -s, --subprotocol NAME    offer it; repeatable
   -o, --origin ORIGIN       say where this comes from
       --auth USER           "user:password", sent as basic authentication
+  -L, --location            follow redirects, up to 10
+      --proxy URL           http://, socks5://, or none; else the environment's
       --no-compress         do not offer compression
       --ping SECONDS        between pings (30; 0: none)
       --connect-timeout SECONDS   for address, connection and handshake (10)
@@ -39,6 +41,7 @@ M.lists = { "execute", "header", "subprotocol" }
 local HIGH = 1024 * 1024 -- bytes waiting to be sent, above which no more is read; the socket's default
 local QUIET = 1 -- seconds
 local BUSY = 0.02 -- seconds until it is looked again whether all is sent
+local REDIRECTS = 10
 local LAST = "end of input" -- what the ping behind the last message carries
 local PATIENCE = 20 -- seconds for a pong; servers must send it (RFC 6455 5.5.2), and some do not
 
@@ -239,6 +242,7 @@ function Talk:opened()
   self.screen:detail("* open: %s%s%s%s", s.remoteAddress, s.remotePort and " port " .. s.remotePort or "",
     s.protocol ~= "" and ", subprotocol " .. s.protocol or "", s.extensions ~= "" and ", compressed" or "")
   self.open = true
+  if s.url ~= self.url then self.screen:detail("* redirected to %s", s.url) end
   if self.interactive then self.screen:note("connected to %s; Ctrl-C or /close ends", s.url) end
   self:begin()
 end
@@ -291,6 +295,12 @@ local function credentials(text)
   return { user, password }
 end
 
+-- Three cases: told which, told to use none, not told.
+local function proxy_of(url)
+  if url == "none" then return false end
+  return url
+end
+
 -- localhost:8080/x is ws://localhost:8080/x
 local function complete(url)
   return (url:find "^%a[%w+.-]*://" or url:find "^ws%+unix:") and url or "ws://" .. url
@@ -311,10 +321,11 @@ function M.run(options, words)
   local ok, socket = pcall(wsock.WebSocket, complete(words[1]), options.subprotocol, {
     headers = self.headers, origin = options.origin, maxBuffered = 0, pingInterval = options.ping,
     handshakeTimeout = options["connect-timeout"], auth = credentials(options.auth),
-    perMessageDeflate = not options["no-compress"],
+    perMessageDeflate = not options["no-compress"], maxRedirects = options.location and REDIRECTS or nil,
+    proxy = proxy_of(options.proxy),
   })
   if not ok then flags.usage("%s", socket) end
-  self.socket = socket
+  self.socket, self.url = socket, socket.url
   self:show_request()
   self:listen()
   wsock.signal("PIPE", function() end) -- writing says so by itself

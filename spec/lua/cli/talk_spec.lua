@@ -3,6 +3,7 @@
 local lu = require "luaunit"
 local luasocket = require "socket"
 local command = require "support.command"
+local forward = require "support.forward"
 local peer = require "interop.peer"
 local process = require "support.process"
 local wsock = require "wsock"
@@ -196,6 +197,39 @@ function T:test_ping()
   local url, record = echo { pingInterval = 0 }
   command.run { url, "--ping", "0.05", "-w", "0.3", "-x", "a" }
   lu.assertNotNil(record:has "^ping")
+end
+
+function T:test_redirects()
+  local url = echo()
+  local _, port = peer.listen {
+    onupgrade = function(request) request:reject(302, { Location = url .. "there" }) end,
+    onrefused = function() end,
+  }
+  local old = "127.0.0.1:" .. port
+  local output, code = command.run { old, "-n1", "-x", "a", "-v" }
+  lu.assertEquals(code, 1)
+  lu.assertStrContains(output, "< HTTP/1.1 302 Found\n")
+  lu.assertEquals({ command.run { old, "-Ln1", "-x", "a" } }, { "a\n", 0 })
+  output = command.run { old, "-n1", "-x", "a", "-v", "--location" }
+  lu.assertStrContains(output, "* redirected to " .. url .. "there\n")
+end
+
+function T:test_a_proxy()
+  local url = echo()
+  local rig = { loop = { every = function(_, ...) return wsock.every(...) end } }
+  function rig.keep(_, thing) return thing end
+  local proxy = forward.new(rig, { user = "ann:sesame", names = { ["echo.example"] = url:sub(6, -2) } })
+  local through = "ann:sesame@127.0.0.1:" .. proxy.port
+  lu.assertEquals({ command.run { "echo.example", "-n1", "-x", "a", "--proxy", through } }, { "a\n", 0 })
+  local env = { ws_proxy = "http://" .. through, LC_ALL = "C" }
+  lu.assertEquals({ command.run { "echo.example", "-n1", "-x", "a", env = env } }, { "a\n", 0 })
+  local output, code = command.run { "echo.example", "-n1", "-x", "a", "--proxy", "http://127.0.0.1:" .. proxy.port }
+  lu.assertEquals(code, 1)
+  lu.assertStrContains(output, "407")
+  output, code = command.run { "localhost:1", "-n1", "-x", "a", "--proxy", "none", env = env }
+  lu.assertEquals(code, 1)
+  lu.assertNotStrContains(output, "CONNECT")
+  proxy:close()
 end
 
 function T:test_compression()
