@@ -80,10 +80,10 @@ local function origins(list)
   return list
 end
 
-local function address_of(server)
+local function address_of(server, secure)
   local host, port = server:address()
   if not port then return "ws+unix:" .. host .. ":/" end
-  return ("ws://%s:%d/"):format(host:find ":" and "[" .. host .. "]" or host, port)
+  return ("%s://%s:%d/"):format(secure and "wss" or "ws", host:find ":" and "[" .. host .. "]" or host, port)
 end
 
 local function check(options)
@@ -122,24 +122,28 @@ local function dresser(options, words)
   end
 end
 
--- The server, or nil and what the world did; raises for what cannot be.
+-- The server and whether it speaks TLS, or nil and what the world did; raises for what cannot be.
 local function open(options, words)
   local dress = dresser(options, words)
   local exec, server, message, ok
-  local settings = { onmessage = echo }
+  local settings = { onmessage = echo } -- unless a file says otherwise
   if options.exec then
     exec, message = exec_file.open(options.exec, note, dress)
     if not exec then flags.usage("%s", message) end
   elseif options.broadcast then
     function settings.onmessage(socket, data, kind) server:broadcast(data, kind, { except = socket }) end
   end
-  ok, server, message = pcall(function() return wsock.listen(exec and exec:settings() or dress(settings)) end)
+  local function start()
+    settings = exec and exec:settings() or dress(settings)
+    return wsock.listen(settings)
+  end
+  ok, server, message = pcall(start)
   if not ok then flags.usage("%s", server) end
   if server and exec then
     exec.server = server
     if options.watch then exec:watch() end
   end
-  return server, message
+  return server, server and settings.tls ~= nil or message
 end
 
 --- Serves until a signal comes.
@@ -148,13 +152,13 @@ end
 -- @treturn integer exit code
 function M.run(options, words)
   check(options)
-  local server, message = open(options, words)
+  local server, secure = open(options, words)
   if not server then
-    note("wsock: %s", message)
+    note("wsock: %s", secure)
     return 1
   end
   io.stdout:setvbuf "line"
-  print("listening on " .. address_of(server))
+  print("listening on " .. address_of(server, secure))
   server:on("closed", wsock.stop) -- whatever else a file has begun
   local ending
   for _, name in ipairs { "INT", "TERM", "HUP" } do

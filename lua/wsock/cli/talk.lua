@@ -12,12 +12,10 @@ local terminal = require "wsock.cli.terminal"
 local M = {}
 
 M.help = [==[
-Usage: wsock [flags] URL            talk to a server: a line is a message
-       wsock listen [flags] PORT    be one; see wsock listen --help
+Usage: wsock [flags] URL     a line is a message; to be a server: wsock listen
 
   -x, --execute MESSAGE     send this, read no input; repeatable
-  -w, --wait SECONDS        after the input: leave when nothing came for so long
-                            (1); -1 waits for the server to close
+  -w, --wait SECONDS        after the input: so much silence (1; -1: for ever)
   -n, --count COUNT         after the input: leave when so many messages came
   -b, --binary              binary messages: bytes as they come, no lines
       --hex                 binary messages in hexadecimal, in and out
@@ -28,8 +26,8 @@ Usage: wsock [flags] URL            talk to a server: a line is a message
   -L, --location            follow redirects, up to 10
       --proxy URL           http://, socks5://, or none; else the environment's
       --no-compress         do not offer compression
-      --ping SECONDS        between pings (30; 0: none)
-      --connect-timeout SECONDS   for address, connection and handshake (10)
+      --reconnect           come back when the connection is lost
+      --ping SECONDS, --connect-timeout SECONDS   between pings; to get in
   -v, --verbose             handshake, pings and close, on standard error
   -h, --help, --version     this; the version
 
@@ -42,6 +40,7 @@ local HIGH = 1024 * 1024 -- bytes waiting to be sent, above which no more is rea
 local QUIET = 1 -- seconds
 local BUSY = 0.02 -- seconds until it is looked again whether all is sent
 local REDIRECTS = 10
+local ENOUGH = 1 << 40
 local LAST = "end of input" -- what the ping behind the last message carries
 local PATIENCE = 20 -- seconds for a pong; servers must send it (RFC 6455 5.5.2), and some do not
 
@@ -78,7 +77,11 @@ end
 function Talk:send(text)
   self.lines = self.lines + 1
   local data, kind = self:encode(text)
-  if data then return self.socket:send(data, kind) end
+  if data then
+    local ok, message = self.socket:send(data, kind)
+    if not ok and self.interactive then self.screen:note("wsock: %s", message) end
+    return
+  end
   local message = ("line %d %s"):format(self.lines, kind)
   if self.interactive then return self.screen:note("wsock: %s", message) end
   self:leave(2, message)
@@ -107,11 +110,8 @@ end
 function Talk:silent_since()
   local now = wsock.now()
   if self.socket.bufferedAmount > 0 then return now end
-  if not self.pinged then
-    self.pinged = now
-    self.socket:ping(LAST)
-  end
-  if not self.ponged and now - self.pinged < PATIENCE then return now end
+  if not self.pinged and self.socket:ping(LAST) then self.pinged = now end
+  if not self.ponged and (not self.pinged or now - self.pinged < PATIENCE) then return now end
   return self.last
 end
 
@@ -156,7 +156,7 @@ function commands.ping(self, data)
   self.asked = data
 end
 
-function commands.pong(self, data) self.socket:pong(data) end
+function commands.pong(self, data) self:connection():pong(data) end
 
 function commands.close(self, words)
   local code, reason = words:match "^(%d*)%s*(.*)$"
@@ -222,7 +222,7 @@ function Talk:show_request()
 end
 
 function Talk:show_response()
-  local r, d = self.socket.response, self.screen
+  local r, d = self:connection().response, self.screen
   if not r or self.shown then return end
   self.shown = true
   d:detail("< HTTP/1.1 %d %s", r.status, r.reason)
@@ -236,15 +236,33 @@ end
 
 -- ---- events -----------------------------------------------------------------------
 
+-- The socket itself, or the one a reconnecting one has now.
+function Talk:connection()
+  return self.options.reconnect and self.socket.socket or self.socket
+end
+
 function Talk:opened()
-  local s = self.socket
+  local s = self:connection()
   self:show_response()
   self.screen:detail("* open: %s%s%s%s", s.remoteAddress, s.remotePort and " port " .. s.remotePort or "",
     s.protocol ~= "" and ", subprotocol " .. s.protocol or "", s.extensions ~= "" and ", compressed" or "")
-  self.open = true
   if s.url ~= self.url then self.screen:detail("* redirected to %s", s.url) end
+  if self.open then return self:back() end
+  self.open = true
   if self.interactive then self.screen:note("connected to %s; Ctrl-C or /close ends", s.url) end
   self:begin()
+end
+
+-- The connection is lost, and will be tried again: what is typed waits, a pipe is not read.
+function Talk:away(delay, _, code)
+  self.shown, self.pinged, self.ponged = false, nil, nil
+  self.screen:note("wsock: %s %s; again in %.1f s", self.open and "lost:" or "not connected:", named(code), delay)
+  if self.input and not self.interactive then self.input:pause() end
+end
+
+function Talk:back()
+  self.screen:note("wsock: connected again")
+  if self.input then self.input:resume() end
 end
 
 function Talk:closed(code, reason, clean)
@@ -274,12 +292,13 @@ function Talk:listen()
   s:on("pong", function(data)
     if data == LAST then self.ponged, self.last = true, wsock.now() end
     local tell = data == self.asked and self.screen.note or self.screen.detail
-    tell(self.screen, "* pong %s, after %.3f s", data, s.latency or 0)
+    tell(self.screen, "* pong %s, after %.3f s", data, self:connection().latency or 0)
   end)
   s:on("error", function(message)
     self:show_response()
     self.screen:note("wsock: %s", message)
   end)
+  if self.options.reconnect then s:on("reconnecting", function(...) self:away(...) end) end
   s:on("close", function(...)
     self:closed(...)
     wsock.stop()
@@ -301,6 +320,18 @@ local function proxy_of(url)
   return url
 end
 
+function Talk:settings()
+  local o = self.options
+  return {
+    headers = self.headers, origin = o.origin, protocols = o.subprotocol, auth = credentials(o.auth),
+    handshakeTimeout = o["connect-timeout"], pingInterval = o.ping, perMessageDeflate = not o["no-compress"],
+    maxRedirects = o.location and REDIRECTS or nil, proxy = proxy_of(o.proxy),
+    maxBuffered = ENOUGH, maxQueue = o.reconnect and ENOUGH or nil, -- what the user gives has its own end
+  }
+end
+
+local function plain(url, settings) return wsock.WebSocket(url, nil, settings) end
+
 -- localhost:8080/x is ws://localhost:8080/x
 local function complete(url)
   return (url:find "^%a[%w+.-]*://" or url:find "^ws%+unix:") and url or "ws://" .. url
@@ -318,12 +349,8 @@ function M.run(options, words)
   self.interactive = shows and #options.execute == 0 and terminal.is(0)
   self.screen = screen.new(options, { terminal = shows, onbroken = function() self:leave(0) end })
   self.headers = flags.fields(options.header)
-  local ok, socket = pcall(wsock.WebSocket, complete(words[1]), options.subprotocol, {
-    headers = self.headers, origin = options.origin, maxBuffered = 0, pingInterval = options.ping,
-    handshakeTimeout = options["connect-timeout"], auth = credentials(options.auth),
-    perMessageDeflate = not options["no-compress"], maxRedirects = options.location and REDIRECTS or nil,
-    proxy = proxy_of(options.proxy),
-  })
+  local connect = options.reconnect and wsock.reconnecting or plain
+  local ok, socket = pcall(connect, complete(words[1]), self:settings())
   if not ok then flags.usage("%s", socket) end
   self.socket, self.url = socket, socket.url
   self:show_request()

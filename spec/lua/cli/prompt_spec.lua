@@ -160,6 +160,20 @@ function T:test_a_dumb_terminal()
   t:expect "exit 0"
 end
 
+function T:test_typed_while_away()
+  local t = self:open { "--reconnect" }
+  t:type "one\n"
+  t:expect "< one\n> $"
+  self.record.socket:terminate()
+  self.server:close(1001, "", 0)
+  t:expect "lost: 1006.*> $"
+  t:type "two\n"
+  t:type "half"
+  peer.wait(function() return not self.server:address() end)
+  peer.echo { port = self.port }
+  t:expect "\nwsock: connected again\n.*< two\n> half$"
+end
+
 function T:test_count()
   local t = self:open { "-n2" }
   t:type "a\n"

@@ -92,13 +92,13 @@ function T:test_not_waiting_at_all()
   lu.assertEquals({ record[1], record[2] }, { "text a", "text b" })
 end
 
--- 7 MB both ways: more than both sides may hold, so each must wait for the other.
+-- 3 MB both ways: more than both sides may hold, so each must wait for the other.
 function T:test_a_large_pipe_loses_nothing()
   local url = command.start({ "listen", "0" }):expect("(ws://%S+)", 10)
   local folder
   folder, self.remove = process.directory()
   local output, code = command.pipe(([[
-    seq 1 1000000 >D/in; %s <D/in >D/out; echo "code $?"; cmp D/in D/out && echo same
+    seq 1 400000 >D/in; %s <D/in >D/out; echo "code $?"; cmp D/in D/out && echo same
     cat D/in | %s | cmp - D/in && echo same]]):gsub("D", folder), { url })
   lu.assertEquals({ output, code }, { "code 0\nsame\nsame\n", 0 })
 end
@@ -142,7 +142,7 @@ function T:test_back_pressure()
   lu.assertTrue(written < 500, written)
   paused = false
   record.socket:resume()
-  peer.wait(function() return bytes == 100000000 end)
+  peer.wait(function() return bytes == 40000000 end)
 end
 
 -- ---- binary, hexadecimal ------------------------------------------------------------
@@ -256,6 +256,37 @@ function T:test_verbose()
   } do
     lu.assertStrContains(output, line .. "\n")
   end
+end
+
+-- ---- coming back ------------------------------------------------------------------------
+
+function T:test_reconnecting()
+  local port = process.free_port()
+  local child = command.start { "127.0.0.1:" .. port, "--reconnect", "-n3", stdin = true }
+  child:expect("not connected: 1006 %S+; again in", 10, peer.pump)
+  local server, _, record = peer.echo { port = port }
+  child:write "one\n"
+  child:expect("\none\n", 20, peer.pump)
+  record.socket:terminate()
+  child:expect("lost: 1006 %S+; again in", 10, peer.pump)
+  child:expect("connected again\n", 20, peer.pump)
+  child:write "two\nthree"
+  child:finish()
+  lu.assertEquals(child:wait(20, peer.pump), 0)
+  lu.assertStrMatches(child:output(), ".*\ntwo\nthree\n")
+  lu.assertNotNil(server)
+end
+
+function T:test_reconnecting_has_an_end()
+  local url, record = echo()
+  local child = command.start { url, "--reconnect", "-w-1", "-x", "a" }
+  child:expect("a\n", 10, peer.pump)
+  record.socket:close(1000)
+  lu.assertEquals(child:wait(10, peer.pump), 0)
+  child = command.start { "127.0.0.1:1", "--reconnect", stdin = true }
+  child:expect("again in", 10, peer.pump)
+  child:kill "INT"
+  lu.assertEquals(child:wait(10, peer.pump), 1)
 end
 
 -- ---- how it ends --------------------------------------------------------------------------
