@@ -383,6 +383,26 @@ return function(under)
     self.bare = { tcp, other }
   end
 
+  -- A server whose output does not move reads no more; once it moves it does.
+  function T:test_an_echo_for_a_client_that_reads_later()
+    local url = listen(self, { highWaterMark = 100000, lowWaterMark = 50000, sendTimeout = 0, pingInterval = 0 })
+    local got, n, block = 0, 100, ("e"):rep(100000)
+    local socket, record = peer.connect(url, nil, { pingInterval = 0, perMessageDeflate = false })
+    socket:on("message", function(data) got = got + #data end)
+    heard(record, "^open")
+    socket:pause()
+    for _ = 1, n do assert(socket:send(block, "binary")) end
+    local before
+    repeat
+      before = socket.bufferedAmount
+      for _ = 1, 50 do pump() end
+    until socket.bufferedAmount == before
+    lu.assertTrue(before > 0)
+    socket:resume()
+    wait(function() return got == n * #block end)
+    socket:close()
+  end
+
   -- RFC 6455 7.1.1: the server ends TCP first, and waits for the client's end.
   function T:test_the_server_ends_first()
     local _, port = listen(self, {})

@@ -76,6 +76,7 @@ local function round(self)
     tell(self)
   end
   if conn:want "write" or conn:want "shutdown" then self.outgo:signal() end
+  if conn:want "read" then self.income:signal() end
   local left = conn:timeout()
   if left and self.loop.now() + left < self.alarm then self.clock:signal() end
 end
@@ -180,7 +181,6 @@ function Socket:receive(timeout)
   if self.conn.isPaused and not self.over then
     self.conn:resume()
     round(self)
-    self.income:signal()
   end
   return table.unpack(message)
 end
