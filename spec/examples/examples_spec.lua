@@ -390,6 +390,43 @@ function T:test_two_names_makes_certificates()
       ("%s:%s:127.0.0.1"):format(name, port), ("https://%s:%s/"):format(name, port) }
     lu.assertStrContains(output, "subject: CN=" .. name .. "\n")
   end
+-- ---- straight-line ------------------------------------------------------------------
+
+function T:test_straight_line()
+  local url = ("ws://127.0.0.1:%d/"):format((select(2, peer.echo())))
+  local child = peer.start_lua { here .. "straight_line.lua", url }
+  lu.assertEquals(child:wait(10, peer.pump), 0)
+  lu.assertEquals(lines(child:output()),
+    { "hello -> hello", "how are you? -> how are you?", "bye -> bye", "closed with 1000" })
+  child = peer.start_lua { here .. "straight_line.lua", "ws://127.0.0.1:1/" }
+  lu.assertEquals(child:wait(10, peer.pump), 1)
+  lu.assertStrContains(child:output(), "no connection: connect 127.0.0.1:1: Connection refused")
+end
+
+function T:test_upload()
+  local folder = os.tmpname()
+  os.remove(folder)
+  assert(os.execute("mkdir " .. folder))
+  self.remove = function() os.execute("rm -r " .. folder) end
+  local server = peer.start_lua { here .. "upload.lua", "serve", "0", folder }
+  local url = server:expect("(ws://%S+)", 10, peer.pump)
+  local content = ("0123456789"):rep(300000)
+  local f <close> = assert(io.open(folder .. "/what", "wb"))
+  f:write(content):close()
+  local client = peer.start_lua { here .. "upload.lua", folder .. "/what", url }
+  lu.assertEquals(client:wait(20, peer.pump), 0, client:output())
+  local said = lines(client:output())
+  lu.assertEquals({ said[#said - 1], said[#said] }, { "sent 100%", "kept as " .. folder .. "/upload-1" })
+  server:expect("upload%-1: 3000000 of 3000000 bytes", 10, peer.pump)
+  local kept <close> = assert(io.open(folder .. "/upload-1", "rb"))
+  lu.assertTrue(kept:read "a" == content)
+end
+
+function T:test_load()
+  local url = ("ws://127.0.0.1:%d/"):format((select(2, peer.echo())))
+  local child = peer.start_lua { here .. "load.lua", url, "20", "0.5" }
+  lu.assertEquals(child:wait(20, peer.pump), 0)
+  lu.assertStrMatches(child:output(), "20 clients, 0 failed: [1-9]%d* round trips a second, the slowest .*\n")
 end
 
 return T
