@@ -79,6 +79,7 @@ struct ws_lloop {
     struct ws_watcher signals;  /* the wake-up descriptor, when asked for */
     struct ws_link signal_list; /* of ws_lsignal */
     struct ws_link tasks;       /* of ws_ltask, those at work */
+    struct ws_ltask *task;      /* the one that was run last, or NULL */
     const struct ws_lserver *own_of; /* whose own table lies at hand */
     size_t active; /* sockets, servers, timers...: what run() waits for */
     uint8_t open;  /* initialised and not yet closed */

@@ -12,6 +12,11 @@ static struct ws_lsocket *self(lua_State *L)
     return k != NULL ? k : ws_check_socket(L, 1);
 }
 
+static struct ws_lloop *loop_of(void *object)
+{
+    return ((struct ws_lsocket *)object)->loop;
+}
+
 static void push_loop(lua_State *L)
 {
     ws_push_loop_of(L, lua_touserdata(L, 1), 1);
@@ -192,8 +197,8 @@ static int message_ready(lua_State *L)
     return is_over(k) ? push_closed(L, k) : 0;
 }
 
-static const struct ws_wait receiving = {"receive", WS_FOR_MESSAGE,
-                                         message_ready, waiters, push_loop};
+static const struct ws_wait receiving = {
+    "receive", WS_FOR_MESSAGE, message_ready, waiters, loop_of, push_loop};
 
 static struct ws_lsocket *pull(lua_State *L, int streaming)
 {
@@ -223,7 +228,8 @@ int ws_socket_receive(lua_State *L)
 int ws_socket_receive_chunk(lua_State *L)
 {
     static const struct ws_wait chunk = {"receiveChunk", WS_FOR_MESSAGE,
-                                         message_ready, waiters, push_loop};
+                                         message_ready,  waiters,
+                                         loop_of,        push_loop};
     int64_t ms = ws_check_timeout(L, 2, "receiveChunk: timeout");
 
     pull(L, 1);
@@ -265,7 +271,7 @@ static int drain_ready(lua_State *L)
 }
 
 static const struct ws_wait draining = {"drain", WS_FOR_DRAIN, drain_ready,
-                                        waiters, push_loop};
+                                        waiters, loop_of,      push_loop};
 
 /* socket:drain([timeout]) -> true | nil, message, code */
 int ws_socket_drain(lua_State *L)
@@ -305,7 +311,7 @@ static int open_ready(lua_State *L)
 }
 
 static const struct ws_wait opening = {"connect", WS_FOR_OPEN, open_ready,
-                                       waiters, push_loop};
+                                       waiters,   loop_of,     push_loop};
 
 int ws_socket_opened(lua_State *L)
 {

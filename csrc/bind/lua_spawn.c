@@ -37,6 +37,11 @@ static int never(lua_State *L)
     return 0;
 }
 
+static struct ws_lloop *itself(void *object)
+{
+    return object;
+}
+
 static void push_self(lua_State *L)
 {
     lua_pushvalue(L, 1);
@@ -45,8 +50,8 @@ static void push_self(lua_State *L)
 /* loop:sleep(seconds) */
 int ws_loop_sleep(lua_State *L)
 {
-    static const struct ws_wait sleep = {NULL, WS_FOR_TIME, never, NULL,
-                                         push_self};
+    static const struct ws_wait sleep = {NULL, WS_FOR_TIME, never,
+                                         NULL, itself,      push_self};
     int64_t ms;
 
     ws_check_loop(L, 1);
@@ -104,6 +109,11 @@ static struct ws_link *joiners(void *object)
     return &((struct ws_ltask *)object)->joiners;
 }
 
+static struct ws_lloop *loop_of(void *object)
+{
+    return ((struct ws_ltask *)object)->loop;
+}
+
 static void push_loop(lua_State *L)
 {
     lua_getiuservalue(L, 1, WS_TASK_LOOP);
@@ -112,8 +122,8 @@ static void push_loop(lua_State *L)
 /* task:join([timeout]) -> true, results... | nil, message, code */
 static int task_join(lua_State *L)
 {
-    static const struct ws_wait join = {"join", WS_FOR_TASK, join_ready,
-                                        joiners, push_loop};
+    static const struct ws_wait join = {"join",  WS_FOR_TASK, join_ready,
+                                        joiners, loop_of,     push_loop};
     struct ws_ltask *t = check_task(L);
     int64_t ms = ws_check_timeout(L, 2, "join: timeout");
 

@@ -55,6 +55,7 @@ struct ws_ltask *ws_task_new(lua_State *L, int loop, int co)
     lua_pushvalue(L, co);
     lua_setiuservalue(L, -2, WS_TASK_THREAD);
     t->loop = lua_touserdata(L, loop);
+    t->self = lua_tothread(L, co);
     lua_pushvalue(L, -1);
     set_task(L, loop, co);
     return t;
@@ -83,6 +84,11 @@ struct ws_ltask *ws_task_here(lua_State *L, int loop)
 
 void ws_task_anchor(lua_State *L, struct ws_ltask *t, int loop, int idx)
 {
+    idx = lua_absindex(L, idx);
+    lua_getiuservalue(L, loop, WS_UV_LIVE);
+    lua_getiuservalue(L, idx, WS_TASK_THREAD);
+    lua_rawsetp(L, -2, &t->link); /* may raise, as the next one may */
+    lua_pop(L, 1);
     ws_anchor(L, loop, t, idx);
     t->anchored = 1;
     ws_link_append(&t->loop->tasks, &t->all);
@@ -94,6 +100,10 @@ static void unanchor(lua_State *L, struct ws_ltask *t, int loop)
         return;
     t->anchored = 0;
     ws_link_remove(&t->all);
+    lua_getiuservalue(L, loop, WS_UV_LIVE);
+    lua_pushnil(L);
+    lua_rawsetp(L, -2, &t->link);
+    lua_pop(L, 1);
     ws_unanchor(L, loop, t);
 }
 
@@ -149,6 +159,8 @@ void ws_task_let_go(lua_State *L, struct ws_ltask *t, int loop)
     ws_wait_forget(t);
     ws_loop_disarm(&t->loop->loop, &t->timer);
     ws_wait_wake_all(&t->joiners, WS_FOR_NOTHING);
+    if (t->loop->task == t)
+        t->loop->task = NULL;
     unanchor(L, t, loop);
 }
 
@@ -200,10 +212,27 @@ static void failed(lua_State *L, struct ws_ltask *t, int me, int status)
         fail_about(L, about);
 }
 
-/* Lets the task at me, its coroutine behind it, run on with nargs values. */
-static void resume(lua_State *L, struct ws_ltask *t, int me, int nargs)
+/* Its coroutine ended, with n values: so did it. */
+static void end(lua_State *L, struct ws_ltask *t, int status, int n)
 {
-    lua_State *co = lua_tothread(L, me + 1);
+    int me = lua_gettop(L) + 1;
+
+    lua_rawgetp(L, WS_IX_LIVE, t);
+    lua_rawgetp(L, WS_IX_LIVE, &t->link);
+    t->state = WS_TASK_DONE;
+    ws_task_let_go(L, t, WS_IX_LOOP);
+    if (status == LUA_OK)
+        keep_results(L, lua_tothread(L, me + 1), me, n);
+    else
+        failed(L, t, me, status);
+    lua_pushnil(L);
+    lua_setiuservalue(L, me, WS_TASK_THREAD);
+    lua_settop(L, me - 1);
+}
+
+/* Lets its coroutine run on with nargs values. */
+static void resume(lua_State *L, struct ws_ltask *t, lua_State *co, int nargs)
+{
     int status, n;
 
     if (t->state == WS_TASK_WAITS && lua_status(co) != LUA_YIELD) {
@@ -212,40 +241,33 @@ static void resume(lua_State *L, struct ws_ltask *t, int me, int nargs)
         return;
     }
     t->state = WS_TASK_RUNS;
+    t->loop->task = t;
     status = lua_resume(co, L, nargs, &n);
-    if (status == LUA_YIELD && t->waits != WS_FOR_NOTHING) {
+    if (WS_LIKELY(status == LUA_YIELD && t->waits != WS_FOR_NOTHING))
         t->state = WS_TASK_WAITS;
-        return;
-    }
-    t->state = WS_TASK_DONE;
-    ws_task_let_go(L, t, WS_IX_LOOP);
-    if (status == LUA_OK)
-        keep_results(L, co, me, n);
     else
-        failed(L, t, me, status);
-    lua_pushnil(L);
-    lua_setiuservalue(L, me, WS_TASK_THREAD);
+        end(L, t, status, n);
 }
 
-/* Pushes the task and its coroutine; NULL: it has none. */
-static lua_State *push_both(lua_State *L, struct ws_ltask *t)
+/* Its coroutine, which `live` keeps. */
+static lua_State *thread_of(lua_State *L, const struct ws_ltask *t)
 {
-    lua_rawgetp(L, WS_IX_LIVE, t);
-    lua_getiuservalue(L, -1, WS_TASK_THREAD);
-    return lua_tothread(L, -1);
+    lua_State *co;
+
+    lua_rawgetp(L, WS_IX_LIVE, &t->link);
+    co = lua_tothread(L, -1);
+    lua_pop(L, 1);
+    return co;
 }
 
 void ws_task_hand(lua_State *L, struct ws_ltask *t, int n)
 {
-    int base = lua_gettop(L) - n;
-    lua_State *co = push_both(L, t);
+    lua_State *co = thread_of(L, t);
 
-    lua_rotate(L, base + 1, 2);
     ws_wait_forget(t);
     t->handed = 1;
     lua_xmove(L, co, n);
-    resume(L, t, base + 1, n);
-    lua_settop(L, base);
+    resume(L, t, co, n);
 }
 
 static int is_early(const struct ws_ltask *t)
@@ -256,7 +278,6 @@ static int is_early(const struct ws_ltask *t)
 void ws_task_ready(lua_State *L, struct ws_ltask *t)
 {
     lua_State *co;
-    int me = lua_gettop(L) + 1;
 
     if (!t->anchored)
         return; /* it did not come to wait */
@@ -271,8 +292,8 @@ void ws_task_ready(lua_State *L, struct ws_ltask *t)
     } else if (t->state == WS_TASK_RUNS) {
         return; /* as above */
     }
-    co = push_both(L, t);
-    resume(L, t, me, t->state == WS_TASK_NEW ? lua_gettop(co) - 1 : 0);
+    co = thread_of(L, t);
+    resume(L, t, co, t->state == WS_TASK_NEW ? lua_gettop(co) - 1 : 0);
 }
 
 void ws_task_drop(struct ws_ltask *t)
@@ -288,6 +309,8 @@ void ws_task_drop(struct ws_ltask *t)
          l = ws_link_first(&t->joiners))
         ws_link_remove(l);
     ws_loop_disarm(&t->loop->loop, &t->timer);
+    if (t->loop->task == t)
+        t->loop->task = NULL;
     t->loop = NULL;
     t->anchored = 0;
     if (t->state <= WS_TASK_WAITS)

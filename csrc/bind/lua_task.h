@@ -6,6 +6,8 @@
 **   task     1 its loop      2 its coroutine      3 what it returned (a list)
 **            or raised       4 the socket its handler was called for
 **
+** In `live` stands also its coroutine, keyed by the address of its `link`.
+**
 ** A wait is a condition that is looked at again whenever it may have come
 ** true.  In a coroutine of the loop it yields, elsewhere it turns the loop.
 ** What a coroutine waits for queues the task in a list (a socket's `waiters`,
@@ -41,6 +43,7 @@ enum ws_wait_for {
 struct ws_ltask {
     struct ws_timer timer;  /* first: its address is the key in `live` */
     struct ws_lloop *loop;  /* NULL: it is gone */
+    const void *self;       /* tells its coroutine from others; an address */
     struct ws_link link;    /* among those who wait for the same */
     struct ws_link joiners; /* tasks that wait for the end of this one */
     struct ws_link all;     /* in its loop's list while anchored */
@@ -58,6 +61,7 @@ struct ws_wait {
     enum ws_wait_for what;
     int (*ready)(lua_State *L);             /* results pushed, 0: not yet */
     struct ws_link *(*queue)(void *object); /* NULL: only time wakes it */
+    struct ws_lloop *(*loop)(void *object); /* NULL when that is gone */
     void (*push_loop)(lua_State *L);
 };
 
@@ -92,7 +96,7 @@ void ws_new_task_table(lua_State *L);
 void ws_push_handler_thread(lua_State *L);
 
 /* The task of the running coroutine, pushed, if the loop at index started it;
-** else NULL, and nothing is pushed. */
+** else NULL, and nothing is pushed.  Most often it is loop->task. */
 struct ws_ltask *ws_task_here(lua_State *L, int loop);
 
 /* In a turn: the handler on the idle coroutine yielded.  1: it waits, and is

@@ -49,7 +49,23 @@ void ws_wait_wake_all(struct ws_link *list, enum ws_wait_for what)
     }
 }
 
-/* -- in a coroutine of the loop: the object at 1, the task at 2 -- */
+/* -- in a coroutine of the loop: the object at 1 -- */
+
+/* The task whose coroutine runs, or NULL. */
+static struct ws_ltask *here(lua_State *L, const struct ws_wait *w)
+{
+    struct ws_lloop *ll = w->loop(lua_touserdata(L, 1));
+    struct ws_ltask *t = ll->task;
+    int top;
+
+    if (WS_LIKELY(t != NULL && t->self == (const void *)L))
+        return t;
+    top = lua_gettop(L);
+    w->push_loop(L);
+    t = ws_task_here(L, top + 1);
+    lua_settop(L, top);
+    return t;
+}
 
 static int timed_out(lua_State *L, const struct ws_wait *w)
 {
@@ -92,15 +108,18 @@ static int suspend(lua_State *L, struct ws_ltask *t, const struct ws_wait *w)
 static int resumed(lua_State *L, int status, lua_KContext ctx)
 {
     const struct ws_wait *w = (const struct ws_wait *)ctx;
-    struct ws_ltask *t = lua_touserdata(L, 2);
+    struct ws_ltask *t;
     int n;
 
     (void)status;
-    if (t->handed) {
+    if (w->loop(lua_touserdata(L, 1)) == NULL)
+        return luaL_error(L, "loop is closed");
+    t = here(L, w);
+    if (WS_LIKELY(t->handed)) {
         t->handed = 0;
-        return lua_gettop(L) - 2;
+        return lua_gettop(L) - 1;
     }
-    lua_settop(L, 2);
+    lua_settop(L, 1);
     if (t->waits != WS_FOR_NOTHING) /* somebody else resumed it */
         return lua_yieldk(L, 0, ctx, resumed);
     n = w->ready(L);
@@ -109,19 +128,26 @@ static int resumed(lua_State *L, int status, lua_KContext ctx)
     return t->late ? timed_out(L, w) : suspend(L, t, w);
 }
 
-/* The loop is at 2, the task at 3. */
+/* A handler's task waits for the first time. */
+static void come_to_stay(lua_State *L, struct ws_ltask *t,
+                         const struct ws_wait *w)
+{
+    if (arm(t) != WS_OK)
+        luaL_error(L, "out of memory");
+    w->push_loop(L);
+    ws_task_here(L, 2);
+    ws_task_anchor(L, t, 2, 3);
+    lua_settop(L, 1);
+}
+
 static int wait_inside(lua_State *L, struct ws_ltask *t,
                        const struct ws_wait *w, int64_t ms)
 {
     t->late = 0;
     t->handed = 0;
     t->deadline_ms = ms < 0 ? -1 : ws_clock_ms() + ms;
-    if (!t->anchored) { /* a handler's, which waits for the first time */
-        if (arm(t) != WS_OK)
-            return luaL_error(L, "out of memory");
-        ws_task_anchor(L, t, 2, 3);
-    }
-    lua_replace(L, 2);
+    if (!t->anchored)
+        come_to_stay(L, t, w);
     return suspend(L, t, w);
 }
 
@@ -149,18 +175,16 @@ static int wait_outside(lua_State *L, struct ws_lloop *ll,
 
 int ws_wait(lua_State *L, const struct ws_wait *w, int64_t ms)
 {
+    struct ws_lloop *ll = w->loop(lua_touserdata(L, 1));
     struct ws_ltask *t;
-    struct ws_lloop *ll;
     int n = w->ready(L);
 
     if (n > 0)
         return n;
     lua_settop(L, 1);
-    w->push_loop(L);
-    ll = lua_touserdata(L, 2);
-    if (!ll->open)
+    if (ll == NULL || !ll->open)
         return luaL_error(L, "loop is closed");
-    t = ws_task_here(L, 2);
+    t = here(L, w);
     if (t != NULL && lua_isyieldable(L))
         return wait_inside(L, t, w, ms);
     if (ll->running)
@@ -168,6 +192,6 @@ int ws_wait(lua_State *L, const struct ws_wait *w, int64_t ms)
                           t != NULL ? "a C function lies between"
                                     : "the loop runs, and did not start this "
                                       "coroutine");
-    lua_settop(L, 2);
+    w->push_loop(L);
     return wait_outside(L, ll, w, ms);
 }
