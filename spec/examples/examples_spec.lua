@@ -390,6 +390,8 @@ function T:test_two_names_makes_certificates()
       ("%s:%s:127.0.0.1"):format(name, port), ("https://%s:%s/"):format(name, port) }
     lu.assertStrContains(output, "subject: CN=" .. name .. "\n")
   end
+end
+
 -- ---- straight-line ------------------------------------------------------------------
 
 function T:test_straight_line()
