@@ -386,8 +386,8 @@ return function(under)
   -- A server whose output does not move reads no more; once it moves it does.
   function T:test_an_echo_for_a_client_that_reads_later()
     local url = listen(self, { highWaterMark = 100000, lowWaterMark = 50000, sendTimeout = 0, pingInterval = 0 })
-    local got, n, block = 0, 100, ("e"):rep(100000)
-    local socket, record = peer.connect(url, nil, { pingInterval = 0, perMessageDeflate = false })
+    local got, n, block = 0, 400, ("e"):rep(100000) -- more than the system holds
+    local socket, record = peer.connect(url, nil, { pingInterval = 0, perMessageDeflate = false, maxBuffered = 0 })
     socket:on("message", function(data) got = got + #data end)
     heard(record, "^open")
     socket:pause()
