@@ -91,6 +91,7 @@ build = {
         "csrc/bind/lua_listen.c",
         "csrc/bind/lua_loop.c",
         "csrc/bind/lua_options.c",
+        "csrc/bind/lua_plan.c",
         "csrc/bind/lua_props.c",
         "csrc/bind/lua_protocol.c",
         "csrc/bind/lua_pull.c",

@@ -4,11 +4,12 @@
 ** the same handshake's clock.  When the origin changes, what the caller gave
 ** for the first one stays behind for good, also when a later redirect leads
 ** back (RFC 9110 15.4): credentials, cookies, every header that is not known
-** to be harmless.
+** to be harmless, the client's certificate.
 */
 #include "bind/lua_client.h"
 
 #include "bind/lua_emitter.h"
+#include "wire/field.h"
 #include "wire/location.h"
 
 #include <stdio.h>
@@ -16,29 +17,20 @@
 /* Bytes of a Location that an error shows. */
 enum { SHOWN_MAX = 200 };
 
-/* Location as it may stand in a message. */
-static void show(char out[SHOWN_MAX + 1], struct ws_slice s)
-{
-    size_t i;
-
-    for (i = 0; i < s.n && i < SHOWN_MAX; i++)
-        out[i] = s.p[i] < ' ' || s.p[i] >= 0x7F ? '?' : (char)s.p[i];
-    out[i] = '\0';
-}
-
 static void refuse(struct ws_lsocket *k, struct ws_slice location,
                    const char *why)
 {
     char text[SHOWN_MAX + 128], shown[SHOWN_MAX + 1];
 
-    show(shown, location);
+    ws_field_show(shown, sizeof shown, location);
     snprintf(text, sizeof text, "redirect to '%s': %s", shown, why);
     ws_session_fail(&k->s, WS_ERR_REDIRECT, ws_err_word(WS_ERR_REDIRECT), text);
 }
 
 /* Only what is no secret of the first origin goes on. */
-static void leave_behind(struct ws_asking *a)
+static void leave_behind(struct ws_plan *p)
 {
+    struct ws_asking *a = &p->asking;
     unsigned i, n = 0;
 
     for (i = 0; i < a->hello.nfields; i++) {
@@ -46,6 +38,8 @@ static void leave_behind(struct ws_asking *a)
             a->fields[n++] = a->fields[i];
     }
     a->hello.nfields = n;
+    p->tls = p->tls_bare;
+    p->tls_name = NULL;
 }
 
 /* Pushes the plan of the socket whose own table is at own, or nil. */
@@ -62,15 +56,14 @@ static int follow(lua_State *L, struct ws_lsocket *k, int plan_idx,
     struct ws_plan *p = lua_touserdata(L, plan_idx);
     const struct ws_uri *from = p->uri;
 
-    if (!ws_location_same(from, to)) {
-        leave_behind(&p->asking);
-        p->tls_name = NULL; /* of the first host, and no other's */
-    }
+    if (!ws_location_same(from, to))
+        leave_behind(p);
     p->redirects--;
     ws_plan_aim(p, to);
     lua_getiuservalue(L, plan_idx, 1);
     lua_insert(L, -2);
     lua_rawseti(L, -2, WS_PLAN_URI);
+    ws_plan_route(L, WS_IX_LOOP, p);
     ws_session_restart(&k->s);
     return ws_plan_begin(k, p);
 }

@@ -208,8 +208,13 @@ static struct ws_tls_ctx *find_context(lua_State *L, int loop,
     return h->ctx;
 }
 
-struct ws_tls_ctx *ws_client_tls(lua_State *L, int loop, int options,
-                                 const char **name)
+void ws_hold_tls(lua_State *L, struct ws_tls_ctx *ctx)
+{
+    push_holder(L)->ctx = ws_tls_ctx_ref(ctx);
+}
+
+static struct ws_tls_ctx *client_tls(lua_State *L, int loop, int options,
+                                     const char **name, int bare)
 {
     struct reading r;
     int idx = lua_gettop(L) + 1;
@@ -219,6 +224,8 @@ struct ws_tls_ctx *ws_client_tls(lua_State *L, int loop, int options,
     if (lua_istable(L, idx))
         ws_check_keys(L, idx, "option of tls", client_names);
     read_conf(L, idx, 0, &r);
+    if (bare)
+        r.conf.cert = r.conf.key = r.conf.password = NULL;
     *name = get_text(L, idx, "serverName");
     if (*name != NULL && strlen(*name) > WS_TLS_NAME_MAX)
         luaL_error(L, "option 'tls.serverName' is too long");
@@ -227,6 +234,18 @@ struct ws_tls_ctx *ws_client_tls(lua_State *L, int loop, int options,
     ctx = find_context(L, loop, &r);
     lua_remove(L, idx);
     return ctx;
+}
+
+struct ws_tls_ctx *ws_client_tls(lua_State *L, int loop, int options,
+                                 const char **name)
+{
+    return client_tls(L, loop, options, name, 0);
+}
+
+struct ws_tls_ctx *ws_client_tls_bare(lua_State *L, int loop, int options,
+                                      const char **name)
+{
+    return client_tls(L, loop, options, name, 1);
 }
 
 /* -- a server's -- */

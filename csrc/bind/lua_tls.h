@@ -11,6 +11,14 @@
 struct ws_tls_ctx *ws_client_tls(lua_State *L, int loop, int options,
                                  const char **name);
 
+/* The same without certificate and key of ours, for whom they are not meant:
+** a proxy, another origin. */
+struct ws_tls_ctx *ws_client_tls_bare(lua_State *L, int loop, int options,
+                                      const char **name);
+
+/* Pushes a userdata that keeps the context. */
+void ws_hold_tls(lua_State *L, struct ws_tls_ctx *ctx);
+
 /* A new context for the table at idx, which is a server's option `tls`: WS_OK
 ** and a reference that is the caller's, WS_ERR_NOMEM, or WS_ERR_TLS and why.
 ** Raises for misuse. */

@@ -1,6 +1,8 @@
 /* net/prelude.c -- see prelude.h. */
 #include "net/prelude.h"
 
+#include "wire/field.h"
+
 #include <stdio.h>
 
 enum {
@@ -188,16 +190,6 @@ int ws_prelude_shutdown(struct ws_stream *s)
 
 /* -- words -- */
 
-/* The proxy's words as they may stand in a message. */
-static void show(char out[REASON_SHOWN + 1], struct ws_slice s)
-{
-    size_t i;
-
-    for (i = 0; i < s.n && i < REASON_SHOWN; i++)
-        out[i] = s.p[i] < ' ' || s.p[i] >= 0x7F ? '?' : (char)s.p[i];
-    out[i] = '\0';
-}
-
 const char *ws_prelude_failure(struct ws_stream *s, const char *call,
                                char *text, size_t size)
 {
@@ -206,7 +198,7 @@ const char *ws_prelude_failure(struct ws_stream *s, const char *call,
 
     if (p->below_failed)
         return ws_stream_failure(p->below, call, text, size);
-    show(reason, p->reason);
+    ws_field_show(reason, sizeof reason, p->reason);
     if (p->status > 0)
         snprintf(text, size, "%s: %d %s", p->label, p->status, reason);
     else

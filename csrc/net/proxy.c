@@ -3,6 +3,7 @@
 
 #include "wire/auth.h"
 #include "wire/head.h"
+#include "wire/uri.h"
 
 enum {
     READ_SIZE = 1024, /* bytes at once; what is too much is kept */
@@ -46,7 +47,7 @@ static int put_credentials(struct ws_prelude *p, const struct ws_tunnel *t)
 /* The port is always there (9.3.6), in Host too (RFC 9112 3.2.3). */
 static int put_request(struct ws_prelude *p, const struct ws_tunnel *t)
 {
-    char authority[WS_HEAD_METHOD_MAX + 272];
+    char authority[WS_HOST_HEADER_SIZE];
     struct ws_slice target;
     int err;
 
@@ -108,14 +109,13 @@ static int proxy_open(struct ws_stream *s)
     int err = ws_prelude_send(&x->p);
 
     while (err == WS_OK) {
-        int seen = ws_buf_size(&x->p.in) > 0 ? look(x) : WS_MORE;
-        if (seen == WS_OK)
+        err = look(x);
+        if (err == WS_OK)
             return ws_prelude_done(&x->p);
-        err = seen;
-        if (seen == WS_MORE && x->scan.pos == ws_buf_size(&x->p.in))
+        if (err == WS_MORE && x->scan.pos < ws_buf_size(&x->p.in))
+            err = WS_OK; /* it came behind an interim answer */
+        else if (err == WS_MORE)
             err = ws_prelude_listen(&x->p, READ_SIZE);
-        else if (seen == WS_MORE)
-            err = WS_OK; /* there is more behind an interim answer */
     }
     return err;
 }

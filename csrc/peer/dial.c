@@ -63,6 +63,10 @@ static int make_tunnel(struct ws_dial *d, const struct ws_dial_conf *conf)
     t.proxy = where;
     d->port = proxy->port;
     d->by_proxy = 1;
+    if (conf->proxy_tls != NULL) {
+        d->proxy_tls = ws_tls_ctx_ref(conf->proxy_tls);
+        snprintf(d->proxy_name, sizeof d->proxy_name, "%s", proxy->host);
+    }
     if (proxy->scheme == WS_URI_SOCKS5)
         return ws_socks_new(&d->tunnel, NULL, d->peers->mem, &t);
     return ws_proxy_new(&d->tunnel, NULL, d->peers->mem, &t);
@@ -83,6 +87,7 @@ static void end_dial(struct ws_dial *d)
         stop_attempt(d, &d->attempts[i]);
     d->session->dial = NULL;
     ws_tls_ctx_unref(d->tls);
+    ws_tls_ctx_unref(d->proxy_tls);
     ws_mem_put(p->mem, d, sizeof *d);
 }
 
@@ -116,13 +121,19 @@ static void failed(struct ws_dial *d)
 /* What the URL and its proxy ask for is put on the socket. */
 static void stack(struct ws_session *s, struct ws_dial *d)
 {
-    if (d->tunnel != NULL) {
+    int err = WS_OK;
+
+    if (d->proxy_tls != NULL)
+        err = ws_session_secure(s, d->proxy_tls, d->proxy_name);
+    if (err == WS_OK && d->tunnel != NULL) {
         ws_prelude_stand(d->tunnel, s->top);
         ws_session_stack(s, d->tunnel);
         d->tunnel = NULL;
     }
-    if (d->tls != NULL && ws_session_secure(s, d->tls, d->tls_name) != WS_OK)
-        ws_conn_lost(&s->conn, WS_ERR_NOMEM);
+    if (err == WS_OK && d->tls != NULL)
+        err = ws_session_secure(s, d->tls, d->tls_name);
+    if (err != WS_OK)
+        ws_conn_lost(&s->conn, err);
 }
 
 /* The winner's socket becomes the session's. */

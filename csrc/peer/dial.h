@@ -22,12 +22,13 @@ enum {
 struct ws_dial_conf {
     const char *host; /* a name or an address without brackets; or NULL */
     int port;
-    const char *path;           /* a unix socket instead of host and port */
-    const struct ws_addr *from; /* local address, or NULL; copied */
-    int no_delay;               /* TCP_NODELAY */
-    const struct ws_uri *proxy; /* to go through, see wire/proxy.h; or NULL */
-    struct ws_tls_ctx *tls;     /* NULL: plain */
-    const char *tls_name;       /* whom the certificate must be of */
+    const char *path;             /* a unix socket instead of host and port */
+    const struct ws_addr *from;   /* local address, or NULL; copied */
+    int no_delay;                 /* TCP_NODELAY */
+    const struct ws_uri *proxy;   /* to go through, see wire/proxy.h; or NULL */
+    struct ws_tls_ctx *proxy_tls; /* for an https proxy */
+    struct ws_tls_ctx *tls;       /* NULL: plain */
+    const char *tls_name;         /* whom the certificate must be of */
 };
 
 struct ws_attempt {
@@ -49,9 +50,11 @@ struct ws_dial {
     unsigned running;      /* attempts under way */
     char host[256];        /* for the error's words */
     int port;
-    struct ws_stream *tunnel; /* through the proxy, to be put on; or NULL */
-    struct ws_tls_ctx *tls;   /* to be put on that, or NULL */
+    struct ws_stream *tunnel;     /* through the proxy, to be put on; or NULL */
+    struct ws_tls_ctx *tls;       /* to be put on that, or NULL */
+    struct ws_tls_ctx *proxy_tls; /* to be put under it, or NULL */
     char tls_name[WS_TLS_NAME_MAX + 1];
+    char proxy_name[WS_TLS_NAME_MAX + 1];
     int last_errno; /* of the last attempt that failed */
     unsigned last;  /* and which it was */
     uint8_t no_delay, has_from, looking, by_proxy;

@@ -68,6 +68,15 @@ static int starts(struct ws_slice s, char ch)
 
 /* -- tokens and lists -- */
 
+void ws_field_show(char *out, size_t n, struct ws_slice s)
+{
+    size_t i;
+
+    for (i = 0; i < s.n && i + 1 < n; i++)
+        out[i] = s.p[i] < ' ' || s.p[i] >= 0x7F ? '?' : (char)s.p[i];
+    out[i] = '\0';
+}
+
 int ws_is_token(struct ws_slice s)
 {
     return s.n > 0 && ws_ch_span(s, WS_CH_TOKEN) == s.n;

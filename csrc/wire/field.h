@@ -51,6 +51,10 @@ static inline unsigned ws_hex_value(uint8_t ch)
 /* How many bytes at the start of s are of one of the kinds. */
 size_t ws_ch_span(struct ws_slice s, unsigned kinds);
 
+/* What a peer said, as it may stand in a message: at most n - 1 bytes and a
+** NUL; "?" for what is not visible ASCII or a space. */
+void ws_field_show(char *out, size_t n, struct ws_slice s);
+
 /* -- tokens and lists -- */
 
 /* 1 when s is a token: at least one tchar and nothing else. */

@@ -23,9 +23,7 @@ static int check(const struct ws_uri *u, const char **why)
     size_t user = u->user == NULL ? 0 : strlen(u->user);
     size_t password = u->password == NULL ? 0 : strlen(u->password);
 
-    if (u->scheme == WS_URI_HTTPS)
-        *why = "TLS to a proxy is not there yet";
-    else if (strcmp(u->target, "/") != 0)
+    if (strcmp(u->target, "/") != 0)
         *why = "a proxy's URL has no path";
     else if (u->scheme == WS_URI_SOCKS5 &&
              (user > WS_PROXY_WORD_MAX || password > WS_PROXY_WORD_MAX))

@@ -1,9 +1,9 @@
 /* wire/proxy.h -- which proxy, if any.
 **
-** A proxy is named by a URL: http is spoken to by CONNECT (RFC 9110 9.3.6),
-** https is refused until there is TLS, socks5 and socks5h by SOCKS5 (RFC 1928),
-** with the name of the target resolved by the proxy in either case.  Without an
-** option the environment
+** A proxy is named by a URL: http and https (over TLS) are spoken to by CONNECT
+** (RFC 9110 9.3.6), socks5 and socks5h by SOCKS5 (RFC 1928), with the name of
+** the target resolved by the proxy in either case.  Without an option the
+** environment
 ** names one, in the variables that curl and others read:
 **
 **     ws:   ws_proxy,  http_proxy,  all_proxy

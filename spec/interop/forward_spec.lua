@@ -1,8 +1,9 @@
 -- spec/interop/forward_spec.lua -- our client through other people's proxies:
 -- squid and tinyproxy (CONNECT), microsocks (SOCKS5), each with and without a
--- password.
+-- password, and a tinyproxy that is reached over TLS (stunnel).
 
 local lu = require "luaunit"
+local certs = require "support.certs"
 local peer = require "interop.peer"
 local process = require "support.process"
 
@@ -43,6 +44,16 @@ LogLevel Error
 MaxClients 20
 Allow 127.0.0.1
 $access
+]]
+
+local STUNNEL = [[
+foreground = yes
+pid =
+[proxy]
+accept = 127.0.0.1:$port
+connect = 127.0.0.1:$backend
+cert = $cert
+key = $key
 ]]
 
 -- Each starts on a port, in a folder, with or without "ann:sesame".
@@ -98,7 +109,7 @@ end
 -- ---- the tests ------------------------------------------------------------------
 
 local function echo(url, proxy)
-  local socket, record = peer.connect(url, nil, { proxy = proxy })
+  local socket, record = peer.connect(url, nil, { proxy = proxy, tls = { ca = certs.get("good").ca } })
   record:wait "^open"
   socket:send "hello"
   record:wait "^text hello"
@@ -118,8 +129,11 @@ local function refused(url, proxy, words)
 end
 
 local function urls()
-  local _, port = peer.echo {}
-  return { ("ws://localhost:%d/"):format(port), ("ws://127.0.0.1:%d/"):format(port) }
+  local good = certs.get "good"
+  local _, plain = peer.echo {}
+  local _, secure = peer.echo { tls = { cert = good.cert, key = good.key } }
+  return { ("ws://localhost:%d/"):format(plain), ("wss://localhost:%d/"):format(secure),
+    ("ws://127.0.0.1:%d/"):format(plain) }
 end
 
 for kind in pairs(scheme) do
@@ -136,6 +150,25 @@ for kind in pairs(scheme) do
     local http = scheme[kind] == "http"
     refused(list[1], scheme[kind] .. "://" .. where, http and "407" or "the proxy wants authentication")
     refused(list[1], scheme[kind] .. "://ann:wrong@" .. where, http and "4" or "user or password is wrong")
+  end
+end
+
+-- The proxy's certificate is checked, by the proxy's name.
+function T:test_a_proxy_over_tls()
+  local good = certs.get "good"
+  local backend = self:proxy("tinyproxy", true):match ":(%d+)$"
+  local port, folder, remove = process.free_port(), process.directory()
+  self.folders[#self.folders + 1] = remove
+  write(folder .. "/stunnel.conf", STUNNEL, { port = port, backend = backend, cert = good.cert, key = good.key })
+  self:run({ "stunnel", folder .. "/stunnel.conf" }, port)
+  for _, url in ipairs(urls()) do
+    echo(url, ("https://ann:sesame@localhost:%d"):format(port))
+    local message
+    local socket, record = peer.connect(url, nil, { proxy = ("https://ann:sesame@localhost:%d"):format(port) })
+    socket:on("error", function(m) message = m end) -- without our authority
+    record:wait "^close 1006"
+    lu.assertTrue(record:has "^error TLS" ~= nil, tostring(record))
+    lu.assertStrContains(message, "TLS handshake with localhost")
   end
 end
 

@@ -259,4 +259,12 @@ function T:test_X1_bad_origins()
   end
 end
 
+-- What a peer says stands in messages only as text, and cut.
+function T:test_show()
+  lu.assertEquals(probe.show("a b", 10), "a b")
+  lu.assertEquals(probe.show("a\tb\r\n\0\x7f\xff", 10), "a?b?????")
+  for room = 1, 8 do lu.assertEquals(probe.show("abcdef", room), ("abcdef"):sub(1, room - 1)) end
+  lu.assertEquals(probe.show("", 1), "")
+end
+
 return T

@@ -202,6 +202,18 @@ static int put(lua_State *L)
     return 3;
 }
 
+/* show(bytes, room) -> text */
+static int show(lua_State *L)
+{
+    struct ws_span s = copy_of(L, probe_slice(L, 1));
+    size_t n = probe_size(L, 2);
+    char *out = lua_newuserdatauv(L, n, 0);
+
+    ws_field_show(out, n, ws_slice_of(s.p, s.n));
+    lua_pushstring(L, out);
+    return 1;
+}
+
 /* field_ok(name, value) -> boolean */
 static int field_ok(lua_State *L)
 {
@@ -461,6 +473,7 @@ int ws_probe_wire(lua_State *L)
         {"find", find},
         {"put", put},
         {"field_ok", field_ok},
+        {"show", show},
         {"param", param},
         {"classes", classes},
         {"extension_check", extension_check},
