@@ -142,7 +142,7 @@ function T:test_back_pressure()
   lu.assertTrue(written < 500, written)
   paused = false
   record.socket:resume()
-  peer.wait(function() return bytes == 40000000 end)
+  peer.wait(function() return bytes == 100000000 end)
 end
 
 -- ---- binary, hexadecimal ------------------------------------------------------------
