@@ -54,7 +54,7 @@ local RestyClient = {}
 function RestyClient:new(options) end
 
 ---@param uri string
----@param options? {protocols?: string|string[], origin?: string, headers?: string[], pool?: string}
+---@param options? {protocols?: string|string[], origin?: string, headers?: string[], ssl_verify?: boolean, server_name?: string, pool?: string}
 ---@return 1? ok, string? err, string? res
 function RestyClient:connect(uri, options) end
 

@@ -66,7 +66,7 @@ end
 
 -- Not ours to do: the key is random, and a Host that is not the URL's is for
 -- proxies' tests.
-local refused = { "host", "key", "client_cert", "client_priv_key", "server_name" }
+local refused = { "host", "key", "client_cert", "client_priv_key" }
 
 -- "Name: value" lines to ours.
 local function read_headers(list)
@@ -78,6 +78,13 @@ local function read_headers(list)
     fields[i] = { name, value }
   end
   return fields
+end
+
+-- What wss: needs.  Unlike that library's, a certificate is checked unless
+-- ssl_verify = false is written out.
+local function read_tls(uri, options)
+  if not uri.secure then return nil end
+  return { verify = options.ssl_verify ~= false, serverName = options.server_name }
 end
 
 -- A string "a, b" or a list.
@@ -103,15 +110,16 @@ local function failed(socket, message, code, status)
   local head = head_of(socket.response)
   if status then return nil, "failed websocket handshake: unexpected response status: " .. status, head end
   if code == "HANDSHAKE" then return nil, "failed websocket handshake: " .. message, head end
+  if code == "TLS" then return nil, "ssl handshake failed: " .. message, head end
   local before = message:find "^connect " or message:find "^resolve "
   local stage = before and "failed to connect: " or "failed to receive response header: "
   return nil, stage .. (reasons[code] or message), head
 end
 
 --- Connects, or takes a connection from the pool.
--- @param uri ws://host:port/path, or ws://unix:/path/to.sock:/path
+-- @param uri ws://host:port/path, wss: too, or ws://unix:/path/to.sock:/path
 -- @param options protocols (a string or a list), origin, headers (a list of
--- "Name: value"), pool (the pool's name; else the URI)
+-- "Name: value"), ssl_verify, server_name, pool (the pool's name; else the URI)
 -- @return 1, nil, the answer's head or "connection reused"; or nil, err [, head]
 function M:connect(uri, options)
   options = options or {}
@@ -121,6 +129,9 @@ function M:connect(uri, options)
   for _, name in ipairs(refused) do
     if options[name] ~= nil then return nil, "connect: option " .. name .. " is not supported" end
   end
+  if options.server_name ~= nil and type(options.server_name) ~= "string" then
+    return nil, "SSL server_name must be a string"
+  end
   local headers, err = read_headers(options.headers)
   if not headers then return nil, err end
   self.pool = options.pool or parsed.url
@@ -129,7 +140,7 @@ function M:connect(uri, options)
   if self.sock then return 1, nil, "connection reused" end
   local socket = core.WebSocket(uri, read_protocols(options.protocols), {
     frames = true, headers = headers, origin = options.origin, handshakeTimeout = frames.seconds(self),
-    maxPayload = self.max_recv_len, maxBuffered = 0, pingInterval = 0,
+    maxPayload = self.max_recv_len, maxBuffered = 0, pingInterval = 0, tls = read_tls(parsed, options),
   })
   local open, message, code, status = core.opened(socket)
   if not open then return failed(socket, message, code, status) end

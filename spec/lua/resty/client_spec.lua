@@ -89,6 +89,26 @@ function T:test_unix()
   remove()
 end
 
+function T:test_tls()
+  local certs = require "support.certs"
+  local good = certs.get "good"
+  local names = {}
+  local _, port = peer.listen { tls = { cert = good.cert, key = good.key }, onconnection = function(socket)
+    names[#names + 1] = socket.tls.version
+    socket:send "over TLS"
+  end }
+  local wb = client:new { timeout = 5000 }
+  self.clients[1] = wb
+  local uri = ("wss://localhost:%d/"):format(port)
+  local ok, err = wb:connect(uri)
+  lu.assertNil(ok)
+  lu.assertStrContains(err, "ssl handshake failed: ")
+  lu.assertEquals({ wb:connect(uri, { server_name = 1 }) }, { nil, "SSL server_name must be a string" })
+  lu.assertEquals(wb:connect(uri, { ssl_verify = false, server_name = "localhost" }), 1)
+  lu.assertEquals({ wb:recv_frame() }, { "over TLS", "text" })
+  lu.assertEquals(#names, 1)
+end
+
 function T:test_before_connect()
   lu.assertEquals({ client:new():recv_frame() }, { nil, nil, "failed to receive the first 2 bytes: closed" })
   local wb = client:new()
