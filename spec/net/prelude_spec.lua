@@ -113,4 +113,35 @@ function T:test_long_names_are_cut_in_words_only()
   lu.assertStrContains(t:said(), host .. ":80 HTTP/1.1\r\n")
 end
 
+-- It may be made before there is a socket, and go without ever having one.
+function T:test_put_on_late_or_never()
+  for _, kind in ipairs { "http", "socks" } do
+    local t = self:tunnel { kind = kind, late = true, user = "u", password = "p" }
+    t:feed(kind == "http" and YES or "\5\0\5\0\0\1\0\0\0\0\0\0")
+    t:feed "x"
+    lu.assertTrue(t:open())
+    lu.assertEquals(t:read(9), "x")
+    lu.assertEquals(t:close(), 1)
+    t = self:tunnel { kind = kind, late = 1 }
+    lu.assertEquals(t:close(), 0)
+  end
+end
+
+function T:test_words_of_a_status()
+  local t = self:tunnel { host = "::1" }
+  t:feed "HTTP/1.1 503 Busy\r\n\r\n"
+  lu.assertEquals({ t:open() }, { nil, "PROXY" })
+  lu.assertEquals({ t:failure "send" }, { "CONNECT [::1]:80 by proxy:1080: 503 Busy", "PROXY" })
+end
+
+function T:test_no_memory()
+  self.mem:fail(1)
+  lu.assertEquals({ probe.net.tunnel(self.mem, { kind = "http", host = "h", port = 1 }) }, { nil, "NOMEM" })
+  local t = self:tunnel()
+  t:feed(YES)
+  self.mem:fail(1)
+  lu.assertEquals({ t:open() }, { nil, "PROXY" })
+  lu.assertEquals(t:failure "recv", "CONNECT h:80 by proxy:1080: out of memory")
+end
+
 return T

@@ -90,4 +90,13 @@ function T:test_every_allocation_may_fail()
   lu.fail "it never works"
 end
 
+-- 300 lets one choose, 304 and 305 mean other things, 306 nothing (RFC 9110 15.4)
+function T:test_statuses()
+  local list = {}
+  for status = 100, 599 do
+    if probe.wire.redirects(status) then list[#list + 1] = status end
+  end
+  lu.assertEquals(list, { 301, 302, 303, 307, 308 })
+end
+
 return T

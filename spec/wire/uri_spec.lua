@@ -366,4 +366,17 @@ function T:test_linear()
   end
 end
 
+-- Of proxies: other schemes, and their default ports; see wire/proxy.
+function T:test_urls_of_proxies()
+  local mem = probe.base.mem()
+  for url, want in pairs { ["http://h"] = "http h 80", ["https://h"] = "https h 443", ["socks5://h"] = "socks5 h 1080",
+    ["SOCKS5H://H:9"] = "socks5 h 9" } do
+    lu.assertEquals(table.concat({ probe.wire.proxy(mem, url) }, " "), want)
+  end
+  for _, url in ipairs { "ws://h", "wss://h", "ws+unix://h", "socks4://h" } do
+    lu.assertEquals(select(2, probe.wire.proxy(mem, url)), "URI")
+  end
+  lu.assertEquals(mem:state().used, 0)
+end
+
 return T

@@ -142,8 +142,9 @@ int probe_tunnel_on(lua_State *L, int idx, struct ws_mem *mem,
                                       : ws_proxy_new(top, below, mem, &t);
 }
 
-/* tunnel(mem, {kind =, host =, port =, user =, password =, sip =, turns =})
-** -> tunnel, or nil and the error */
+/* tunnel(mem, {kind =, host =, port =, user =, password =, sip =, turns =,
+** late =}) late: put on the stream below when it is there already; a number:
+** never -> tunnel, or nil and the error */
 static int tunnel_new(lua_State *L)
 {
     struct ws_mem *mem = probe_mem(L, 1);
@@ -154,7 +155,15 @@ static int tunnel_new(lua_State *L)
     t->below.stream.ops = &ops;
     t->below.sip = number_of(L, 2, "sip");
     t->below.turns = number_of(L, 2, "turns");
-    err = probe_tunnel_on(L, 2, mem, &t->below.stream, &t->top);
+    lua_getfield(L, 2, "late");
+    if (lua_toboolean(L, -1)) {
+        err = probe_tunnel_on(L, 2, mem, NULL, &t->top);
+        if (err == WS_OK && !lua_isnumber(L, -1))
+            ws_prelude_stand(t->top, &t->below.stream);
+    } else {
+        err = probe_tunnel_on(L, 2, mem, &t->below.stream, &t->top);
+    }
+    lua_pop(L, 1);
     return err == WS_OK ? 1 : probe_result(L, err);
 }
 

@@ -334,6 +334,13 @@ static int uri(lua_State *L)
     return 2;
 }
 
+/* redirects(status) -> boolean */
+static int redirects(lua_State *L)
+{
+    lua_pushboolean(L, ws_location_status((int)luaL_checkinteger(L, 1)));
+    return 1;
+}
+
 /* proxy(mem, url) -> kind, host, port, user, password; or nil, the error and
 ** why */
 static int proxy(lua_State *L)
@@ -483,6 +490,7 @@ int ws_probe_wire(lua_State *L)
         {"percent", percent},
         {"uri", uri},
         {"location", location},
+        {"redirects", redirects},
         {"proxy", proxy},
         {"bypass", bypass},
         {"choose", choose},
