@@ -86,10 +86,12 @@ void ws_task_anchor(lua_State *L, struct ws_ltask *t, int loop, int idx)
 {
     idx = lua_absindex(L, idx);
     lua_getiuservalue(L, loop, WS_UV_LIVE);
-    lua_getiuservalue(L, idx, WS_TASK_THREAD);
-    lua_rawsetp(L, -2, &t->link); /* may raise, as the next one may */
-    lua_pop(L, 1);
+    lua_pushboolean(L, 0);
+    lua_rawsetp(L, -2, &t->link); /* room for it; may raise, as ws_anchor may */
     ws_anchor(L, loop, t, idx);
+    lua_getiuservalue(L, idx, WS_TASK_THREAD);
+    lua_rawsetp(L, -2, &t->link);
+    lua_pop(L, 1);
     t->anchored = 1;
     ws_link_append(&t->loop->tasks, &t->all);
 }

@@ -44,6 +44,9 @@ struct run {
     struct ws_mem mem;
     struct record r;
     unsigned choice, messages;
+    int streaming;
+    uint8_t *part; /* what came of a message in parts */
+    size_t npart, part_cap;
     unsigned fail_at; /* allocations until one fails; 0: never */
     int open, faults, closes;
 };
@@ -85,6 +88,7 @@ static void configure(struct run *t)
     c->pool = &t->pool;
     c->random = chance;
     c->message.payload_max = small ? 100 : INPUT_MAX;
+    c->message.streaming = t->streaming != 0;
     c->message.fragments_max = small ? 3 : 100;
     c->head = head;
     c->head.size_max = small ? 300 : WS_HEAD_SIZE_MAX;
@@ -155,7 +159,7 @@ static void on_frame(struct run *t, const struct ws_event *ev)
         ws_conn_end(&t->conn, 1011, "two");
 }
 
-static void on_event(struct run *t, const struct ws_event *ev)
+static void note_event(struct run *t, const struct ws_event *ev)
 {
     struct record *r = &t->r;
     uint8_t head[4] = {ev->type, (uint8_t)(ev->code >> 8), (uint8_t)ev->code,
@@ -204,6 +208,31 @@ static void on_event(struct run *t, const struct ws_event *ev)
     default:
         CHECK(ev->type == WS_EV_DRAIN);
     }
+}
+
+/* How a message is cut depends on the input's pieces: it is noted whole. */
+static void on_chunk(struct run *t, const struct ws_event *ev)
+{
+    struct ws_event whole = *ev;
+
+    CHECK(t->open && t->streaming && t->conn.state == WS_OPEN);
+    CHECK(ev->fin || ev->data.n > 0);
+    put(&t->part, &t->npart, &t->part_cap, ev->data.p, ev->data.n);
+    CHECK(t->npart <= t->conf.message.payload_max);
+    if (!ev->fin)
+        return;
+    whole.type = ev->op == WS_OP_TEXT ? WS_EV_TEXT : WS_EV_BINARY;
+    whole.data = ws_slice_of(t->part, t->npart);
+    t->npart = 0;
+    note_event(t, &whole);
+}
+
+static void on_event(struct run *t, const struct ws_event *ev)
+{
+    if (ev->type == WS_EV_CHUNK)
+        on_chunk(t, ev);
+    else
+        note_event(t, ev);
 }
 
 /* -- one run -- */
@@ -355,10 +384,11 @@ static void check_same(const struct record *a, const struct record *b)
     CHECK(a->nout == 0 || memcmp(a->out, b->out, a->nout) == 0);
 }
 
-static void forget(struct record *r)
+static void forget(struct run *t)
 {
-    free(r->events);
-    free(r->out);
+    free(t->r.events);
+    free(t->r.out);
+    free(t->part);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
@@ -372,6 +402,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     memset(&cut, 0, sizeof cut);
     memset(&failing, 0, sizeof failing);
     whole.choice = cut.choice = failing.choice = choice;
+    whole.streaming = cut.streaming = failing.streaming =
+        (cuts & 64) != 0 && (choice & FRAMES) == 0;
     play(&whole, data, n, 0);
     check_output(&whole);
     play(&cut, data, n, cuts == 0 ? 1 : cuts);
@@ -379,8 +411,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     failing.fail_at = 1 + cuts % 16;
     play(&failing, data, n, cuts);
     check_output(&failing);
-    forget(&whole.r);
-    forget(&cut.r);
-    forget(&failing.r);
+    forget(&whole);
+    forget(&cut);
+    forget(&failing);
     return 0;
 }

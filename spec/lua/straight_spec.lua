@@ -63,6 +63,14 @@ function T:test_refused_handshakes()
   lu.assertEquals(select(4, task:join(5)), "HANDSHAKE")
 end
 
+function T:test_redirects_are_followed()
+  local _, url = self.rig:listen { onconnection = function(socket) socket:send "here" end }
+  local _, from = self.rig:listen { onupgrade = function(request) request:reject(302, { Location = url }) end }
+  lu.assertEquals(select(4, self:connect(from)), 302)
+  local socket <close> = assert(self:connect(from, { maxRedirects = 1 }))
+  lu.assertEquals({ socket.url, socket:receive(5) }, { url, "here", "text" })
+end
+
 function T:test_a_handshake_that_takes_too_long()
   local server = self.rig:raw_server()
   local _, message, code = self:connect(server.url, { handshakeTimeout = 0.02 })
