@@ -51,11 +51,15 @@ void ws_push_clients(lua_State *L)
     lua_createtable(L, 1, 0);
     lua_pushvalue(L, 1);
     lua_rawseti(L, -2, 1);
-    if (luaL_newmetatable(L, "wsock.clients")) {
+    if (luaL_getmetatable(L, "wsock.clients") == LUA_TNIL) {
+        lua_pop(L, 1); /* registered when it is whole, should memory run out */
+        lua_createtable(L, 0, 2);
         lua_pushcfunction(L, clients_pairs);
         lua_setfield(L, -2, "__pairs");
         lua_pushcfunction(L, clients_len);
         lua_setfield(L, -2, "__len");
+        lua_pushvalue(L, -1);
+        lua_setfield(L, LUA_REGISTRYINDEX, "wsock.clients");
     }
     lua_setmetatable(L, -2);
 }

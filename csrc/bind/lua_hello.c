@@ -26,9 +26,15 @@ struct ws_uri *ws_new_url(lua_State *L)
 
     memset(u, 0, sizeof *u);
     ws_mem_init(&u->mem, NULL, NULL);
-    if (luaL_newmetatable(L, URL_CLASS)) {
+    if (luaL_getmetatable(L, URL_CLASS) == LUA_TNIL) {
+        /* registered when it is whole: memory may run out in between, and
+           then no URL would ever be freed */
+        lua_pop(L, 1);
+        lua_createtable(L, 0, 1);
         lua_pushcfunction(L, url_gc);
         lua_setfield(L, -2, "__gc");
+        lua_pushvalue(L, -1);
+        lua_setfield(L, LUA_REGISTRYINDEX, URL_CLASS);
     }
     lua_setmetatable(L, -2);
     return &u->uri;
