@@ -20,6 +20,7 @@ Usage: wsock listen [flags] PORT    be a server; port 0: any free one
       --static DIR          answer plain requests with the files of a directory
       --host ADDRESS        listen there (127.0.0.1; 0.0.0.0: everywhere)
       --path FILE           listen on a unix socket
+      --tls CERT KEY        speak wss, with these two files
   -o, --origin ORIGIN       let pages from there in, * from anywhere; repeatable
                             (without: pages of the same host)
   -s, --subprotocol NAME    agree to it; repeatable
@@ -63,6 +64,7 @@ local function echo(socket, data, kind) socket:send(data, kind) end
 local function port_of(options, words)
   if words[2] then flags.usage("one port is enough: what is '%s'?", words[2]) end
   if options.path then
+    if options.tls then flags.usage "--tls and --path exclude one another" end
     if words[1] then flags.usage "a port and --path exclude one another" end
     return nil
   end
@@ -108,6 +110,7 @@ local function dresser(options, words)
   local own = {
     port = port_of(options, words), path = options.path, host = options.host, pingInterval = options.ping,
     perMessageDeflate = options.compress, onrequest = options.static and files(options.static),
+    tls = options.tls and { cert = options.tls[1], key = options.tls[2] },
     headers = #options.header > 0 and flags.fields(options.header) or nil,
     protocols = #options.subprotocol > 0 and options.subprotocol or nil, origins = origins(options.origin),
   }

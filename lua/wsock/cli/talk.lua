@@ -23,8 +23,10 @@ Usage: wsock [flags] URL     a line is a message; to be a server: wsock listen
   -s, --subprotocol NAME    offer it; repeatable
   -o, --origin ORIGIN       say where this comes from
       --auth USER           "user:password", sent as basic authentication
+  -k, --insecure, --ca FILE   wss: do not check who answers; whom to trust
+      --cert FILE, --key FILE   wss: the certificate to show, and its key
   -L, --location            follow redirects, up to 10
-      --proxy URL           http://, socks5://, or none; else the environment's
+      --proxy URL           http, https or socks5; none; else the environment's
       --no-compress         do not offer compression
       --reconnect           come back when the connection is lost
       --ping SECONDS, --connect-timeout SECONDS   between pings; to get in
@@ -247,6 +249,10 @@ function Talk:opened()
   self.screen:detail("* open: %s%s%s%s", s.remoteAddress, s.remotePort and " port " .. s.remotePort or "",
     s.protocol ~= "" and ", subprotocol " .. s.protocol or "", s.extensions ~= "" and ", compressed" or "")
   if s.url ~= self.url then self.screen:detail("* redirected to %s", s.url) end
+  if s.tls then
+    local c = s.tls.peerCertificate or {}
+    self.screen:detail("* %s, %s: %s, by %s, until %s", s.tls.version, s.tls.cipher, c.subject, c.issuer, c.validTo)
+  end
   if self.open then return self:back() end
   self.open = true
   if self.interactive then self.screen:note("connected to %s; Ctrl-C or /close ends", s.url) end
@@ -320,12 +326,17 @@ local function proxy_of(url)
   return url
 end
 
+local function tls_of(options)
+  if not (options.insecure or options.ca or options.cert or options.key) then return nil end
+  return { verify = not options.insecure, ca = options.ca, cert = options.cert, key = options.key }
+end
+
 function Talk:settings()
   local o = self.options
   return {
     headers = self.headers, origin = o.origin, protocols = o.subprotocol, auth = credentials(o.auth),
     handshakeTimeout = o["connect-timeout"], pingInterval = o.ping, perMessageDeflate = not o["no-compress"],
-    maxRedirects = o.location and REDIRECTS or nil, proxy = proxy_of(o.proxy),
+    maxRedirects = o.location and REDIRECTS or nil, tls = tls_of(o), proxy = proxy_of(o.proxy),
     maxBuffered = ENOUGH, maxQueue = o.reconnect and ENOUGH or nil, -- what the user gives has its own end
   }
 end

@@ -1,6 +1,7 @@
 -- wsock.cli.listen: `wsock listen PORT`.
 
 local lu = require "luaunit"
+local certs = require "support.certs"
 local command = require "support.command"
 local peer = require "interop.peer"
 local process = require "support.process"
@@ -96,6 +97,17 @@ function T:test_files()
   lu.assertStrContains(output, "/none")
 end
 
+function T:test_tls()
+  local good = certs.get "good"
+  local child, url = start { "0", "--tls", good.cert, good.key }
+  lu.assertStrMatches(url, "wss://127%.0%.0%.1:%d+/")
+  lu.assertEquals({ command.run { url, "-n1", "-x", "a", "--ca", good.ca } }, { "a\n", 0 })
+  lu.assertNil(child:code())
+  local output, code = command.run { "listen", "0", "--tls", good.key, "/none" }
+  lu.assertEquals(code, 1)
+  lu.assertStrContains(output, good.key)
+end
+
 function T:test_compression()
   for flag, extension in pairs { ["--compress"] = "permessage-deflate", ["--echo"] = "" } do
     local _, url = start { "0", flag }
@@ -129,6 +141,7 @@ function T:test_faults()
     ["a port and --path exclude"] = { "1", "--path", "x" },
     ["--echo and --broadcast exclude"] = { "1", "--echo", "--broadcast" },
     ["--broadcast and --exec exclude"] = { "1", "--exec", "x", "--broadcast" },
+    ["--tls and --path exclude"] = { "--path", "x", "--tls", "c", "k" },
     ["--watch needs --exec"] = { "1", "--watch" },
     ["unknown flag --brodcast; did you mean --broadcast?"] = { "1", "--brodcast" },
     ["wsock listen --help says more"] = { "x" }, ["host"] = { "0", "--host", "no.address" },

@@ -2,6 +2,7 @@
 
 local lu = require "luaunit"
 local luasocket = require "socket"
+local certs = require "support.certs"
 local command = require "support.command"
 local forward = require "support.forward"
 local peer = require "interop.peer"
@@ -287,6 +288,35 @@ function T:test_reconnecting_has_an_end()
   child:expect("again in", 10, peer.pump)
   child:kill "INT"
   lu.assertEquals(child:wait(10, peer.pump), 1)
+end
+
+-- ---- TLS ------------------------------------------------------------------------------
+
+function T:test_tls()
+  local good = certs.get "good"
+  local _, port = peer.echo { tls = { cert = good.cert, key = good.key } }
+  local url = ("wss://127.0.0.1:%d/"):format(port)
+  local output, code = command.run { url, "-n1", "-x", "a" }
+  lu.assertEquals(code, 1)
+  lu.assertStrContains(output, "certificate is from an unknown authority")
+  lu.assertEquals({ command.run { url, "-n1", "-x", "a", "--ca", good.ca } }, { "a\n", 0 })
+  lu.assertEquals({ command.run { url, "-n1", "-x", "a", "-k" } }, { "a\n", 0 })
+  output = command.run { url, "-w0", "-x", "a", "--insecure", "-v" }
+  lu.assertStrMatches(output, ".*%* TLSv1%.3, TLS_[%w_]+: CN=good%.test, O=Specs, by CN=Spec Root, until 2120.*")
+  lu.assertEquals(select(2, command.run { url, "--ca", "/no/such/file" }), 2)
+end
+
+function T:test_a_certificate_of_ours()
+  local good, alice = certs.get "good", certs.get "client"
+  local _, port = peer.listen {
+    tls = { cert = good.cert, key = good.key, ca = good.ca, requestCert = true },
+    onconnection = function(socket) socket:send(socket.tls.peerCertificate.subject) end,
+    onrefused = function() end,
+  }
+  local url = ("wss://127.0.0.1:%d/"):format(port)
+  local output, code = command.run { url, "-kn1", "--cert", alice.cert, "--key", alice.key, stdin = "" }
+  lu.assertEquals({ output, code }, { "CN=Alice, O=Specs\n", 0 })
+  lu.assertNotEquals(select(2, command.run { url, "-kn1", stdin = "" }), 0)
 end
 
 -- ---- how it ends --------------------------------------------------------------------------
