@@ -147,6 +147,7 @@ local lives = {
     server:off("upgrade")
   ]],
   proxies = [[
+    collectgarbage "stop" -- as in redirects
     local where = ("u:p@127.0.0.1:%d"):format(select(2, server:address()))
     for i, proxy in ipairs { "http://" .. where, "socks5://" .. where } do
       clients[i] = wsock.WebSocket("ws://h:1/", nil, { loop = loop, proxy = proxy })
@@ -167,6 +168,7 @@ local lives = {
     for _ = 1, 10 do step() end
   ]],
   rooms = [[ -- needs router hub static
+    collectgarbage "stop" -- as in redirects
     local hub = wsock.hub { onjoin = nothing, onleave = nothing }
     local router, other = wsock.router(), nil
     clients[1] = { terminate = function() if other then other:close(1001, "", 0) end end }
