@@ -22,7 +22,7 @@ check-rockspec:
 	@$(LUA) spec/lint/rockspec.lua
 	@luarocks lint rockspec/wsock-scm-1.rockspec
 check-luacheck:
-	@luacheck -q --no-color $(wildcard lua) spec
+	@luacheck -q --no-color $(wildcard lua lua/wsock/bin/*) spec
 check-format:
 	@for f in $(CFILES); do clang-format $$f | cmp -s - $$f || \
 	    { echo "$$f:1: not in shape; make format"; bad=1; }; done; [ -z "$$bad" ]
