@@ -64,7 +64,7 @@ static int min_version(lua_State *L, int idx)
 static void read_alpn(lua_State *L, int idx, struct reading *r)
 {
     lua_Integer i, n;
-    size_t k, at = 0;
+    size_t k = 0, at = 0;
     const char *s;
 
     if (!ws_get_field(L, idx, "alpn", LUA_TTABLE)) {
@@ -77,9 +77,11 @@ static void read_alpn(lua_State *L, int idx, struct reading *r)
             lua_geti(L, -1, i);
             s = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &k)
                                                : NULL;
-            if (s == NULL || k == 0 || at + 1 + k > sizeof r->alpn)
+            if (s == NULL || k == 0 || at + 1 + k > sizeof r->alpn) {
                 luaL_error(L, "option 'tls.alpn' must be a list of names, at "
                               "most 254 bytes in all");
+                WS_UNREACHABLE();
+            }
             r->alpn[at++] = (uint8_t)k;
             memcpy(r->alpn + at, s, k);
             at += k;

@@ -5,6 +5,7 @@ local probe = require "wsock.probe"
 local bytes = require "support.bytes"
 local clock = require "support.clock"
 local process = require "support.process"
+local relays = require "support.relay"
 local rigs = require "support.rig"
 local sys, E = probe.net.sys, probe.net.E
 
@@ -201,6 +202,30 @@ function T:test_the_peer_leaves_in_the_handshake()
     or words == "recv: Connection reset by peer" or words == "send: Broken pipe", words)
 end
 
+-- H7: the line is cut at any byte of the handshakes, of TLS and of WebSocket.
+function T:test_cut_at_any_byte()
+  local whole = self:pair(nil, nil, {})
+  local sizes = { up = #whole.relay.up, down = #whole.relay.down }
+  for _, way in ipairs { "up", "down" } do
+    for at = math.random(40), sizes[way] - 1, 41 do
+      local refused
+      local _, _, port = self:server(nil, { onrefused = function(...) refused = { ... } end })
+      local relay = relays.new(self.rig, port, { up = 100, down = 100 })
+      relay.change = function(w, data)
+        if w ~= way or #relay[way] < at then return data end
+        relay.rig.loop:after(0, function() relay:cut() end)
+        return data:sub(1, math.max(0, at - (#relay[way] - #data)))
+      end
+      local client, record = self:client("wss://127.0.0.1:" .. relay.port)
+      self.rig:closed(record)
+      lu.assertStrContains(tostring(record), "close:1006::false")
+      lu.assertEquals(client.readyState, 3)
+      self.rig:idle(2)
+      lu.assertTrue(refused == nil or #refused[1] > 0)
+    end
+  end
+end
+
 -- ---- system calls that are short, or say "later" ---------------------------------------
 
 -- P2: each of the first calls of recv and send in turn.
@@ -319,6 +344,18 @@ function T:test_old_versions_are_refused()
   self.program = program
   self.rig:wait(function() return refused end, "not refused")
   lu.assertEquals(refused, "TLS handshake: no TLS version in common")
+end
+
+function T:test_a_server_of_an_old_version()
+  local port = process.free_port()
+  local program = process.start { "openssl", "s_server", "-accept", "127.0.0.1:" .. port, "-tls1_1", "-cert",
+    self.good.cert, "-key", self.good.key, "-cipher", "DEFAULT:@SECLEVEL=0", stdin = true }
+  self.program = program
+  program:expect "ACCEPT"
+  local none, why = self:open("wss://127.0.0.1:" .. port)
+  lu.assertNil(none)
+  lu.assertTrue(why == "TLS handshake with 127.0.0.1: the peer refused: protocol version"
+    or why == "TLS handshake with 127.0.0.1: no TLS version in common", why)
 end
 
 return T

@@ -46,6 +46,7 @@ local kinds = {
   client = { use = "clientAuth", cn = "Alice" },
   client_old = { use = "clientAuth", cn = "Old Alice", dates = PAST },
   client_unknown = { by = "other_ca", use = "clientAuth", cn = "Mallory" },
+  both_uses = { use = "serverAuth,clientAuth", san = "IP:127.0.0.1", cn = "both.test" },
   control = { san = "DNS:localhost", cn = "a\\\tb", by = "other_ca" },
 }
 

@@ -1,0 +1,49 @@
+-- net/tls: what an idle connection costs.
+local lu = require "luaunit"
+local clock = require "support.clock"
+local process = require "support.process"
+
+local T = require "support.tls".class()
+
+local SERVER = [[
+local wsock = require "wsock"
+local server = assert(wsock.listen { port = 0, backlog = 4096, handshakesMax = 4096, pingInterval = 0,
+  tls = { cert = %q, key = %q }, onmessage = function(socket, data) socket:send(data) end })
+io.stdout:setvbuf "line"
+print(select(2, server:address()))
+wsock.run()
+]]
+
+local function resident(pid)
+  local f = assert(io.open(("/proc/%d/status"):format(pid)))
+  local text = f:read "a"
+  f:close()
+  return tonumber(text:match "VmRSS:%s*(%d+)") * 1024
+end
+
+-- 20 KiB of user space each, after messages have gone both ways, at 1,000.
+function T:test_a_thousand_idle_connections()
+  local child = process.start_lua { "-e", SERVER:format(self.good.cert, self.good.key) }
+  self.program = child
+  local port = child:expect("(%d+)\n", 10)
+  local url = ("wss://127.0.0.1:%s/"):format(port)
+  local echoed, sockets = 0, {}
+  local function open(n)
+    for i = #sockets + 1, #sockets + n do
+      local socket = self.rig:client(url, nil, { tls = { ca = self.good.ca }, handshakeTimeout = 60, pingInterval = 0 })
+      sockets[i] = socket
+      socket:on("open", function() socket:send(("x"):rep(20000)) end)
+      socket:on("message", function() echoed = echoed + 1 end)
+    end
+    clock.wait(function() return echoed == #sockets end, 60, function() self.rig:turn() end)
+  end
+  open(100)
+  local base = resident(child.pid)
+  for _ = 1, 25 do open(40) end -- a storm would cost more for a while, and the C library keeps that
+  self.rig:idle()
+  local each = (resident(child.pid) - base) / 1000
+  if not os.getenv "SPEC_SLOW" or tonumber(os.getenv "SPEC_SLOW") <= 4 then lu.assertTrue(each < 20 * 1024, each) end
+  for _, socket in ipairs(sockets) do socket:terminate() end
+end
+
+return T
