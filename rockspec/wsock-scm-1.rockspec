@@ -125,6 +125,7 @@ build = {
         "csrc/net/socks.c",
         "csrc/net/tls.c",
         "csrc/net/tls_ctx.c",
+        "csrc/net/tls_names.c",
         "csrc/net/tls_resume.c",
         "csrc/net/tls_words.c",
         "csrc/net/tls_write.c",

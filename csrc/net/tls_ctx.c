@@ -1,4 +1,4 @@
-/* net/tls_ctx.c -- see tls.h: contexts, the names of a server.
+/* net/tls_ctx.c -- see tls.h: contexts.
 **
 ** Nothing here asks a terminal for a password, and a file is read once, when
 ** the context is made.
@@ -26,7 +26,7 @@ static int is_pem(const char *s)
 }
 
 /* "cert 'x.pem'", or without the name when it is text */
-static int complain(char *why, const char *part, const char *where,
+int ws_tls_complain(char *why, const char *part, const char *where,
                     const char *what)
 {
     if (where == NULL || is_pem(where))
@@ -41,8 +41,8 @@ static BIO *open_pem(const char *s, const char *part, char *why)
     BIO *b = is_pem(s) ? BIO_new_mem_buf(s, -1) : BIO_new_file(s, "r");
 
     if (b == NULL)
-        complain(why, part, s,
-                 is_pem(s) ? "out of memory" : ws_errno_text(errno));
+        ws_tls_complain(why, part, s,
+                        is_pem(s) ? "out of memory" : ws_errno_text(errno));
     return b;
 }
 
@@ -114,31 +114,34 @@ static int use_key(SSL_CTX *c, const struct ws_tls_conf *conf, char *why)
     key = PEM_read_bio_PrivateKey(b, NULL, give_password, &s);
     BIO_free(b);
     if (key == NULL)
-        err = complain(why, "key", where, key_trouble(&s));
+        err = ws_tls_complain(why, "key", where, key_trouble(&s));
     else if (!SSL_CTX_use_PrivateKey(c, key))
-        err = complain(why, "key", where,
-                       "it does not belong to the certificate");
+        err = ws_tls_complain(why, "key", where,
+                              "it does not belong to the certificate");
     EVP_PKEY_free(key);
     return err;
 }
 
-static int use_identity(SSL_CTX *c, const struct ws_tls_conf *conf, char *why)
+int ws_tls_use_identity(SSL_CTX *c, const struct ws_tls_conf *conf, char *why)
 {
     BIO *b;
     int ok;
 
     if (conf->cert == NULL && conf->key == NULL)
-        return conf->server ? complain(why, "cert", NULL, "it is missing")
-                            : WS_OK;
+        return conf->server
+                   ? ws_tls_complain(why, "cert", NULL, "it is missing")
+                   : WS_OK;
     if (conf->cert == NULL)
-        return complain(why, "cert", NULL, "it is missing, key is there");
+        return ws_tls_complain(why, "cert", NULL,
+                               "it is missing, key is there");
     b = open_pem(conf->cert, "cert", why);
     if (b == NULL)
         return WS_ERR_TLS;
     ok = use_chain(c, b);
     BIO_free(b);
     if (!ok)
-        return complain(why, "cert", conf->cert, "no good certificate in PEM");
+        return ws_tls_complain(why, "cert", conf->cert,
+                               "no good certificate in PEM");
     return use_key(c, conf, why);
 }
 
@@ -181,8 +184,9 @@ static int trust(SSL_CTX *c, const struct ws_tls_conf *conf, char *why)
         return WS_ERR_TLS;
     n = add_all(c, b, conf->server);
     BIO_free(b);
-    return n > 0 ? WS_OK
-                 : complain(why, "ca", conf->ca, "no certificate in PEM");
+    return n > 0
+               ? WS_OK
+               : ws_tls_complain(why, "ca", conf->ca, "no certificate in PEM");
 }
 
 static int on_verify(int ok, X509_STORE_CTX *x)
@@ -210,56 +214,10 @@ static void set_verify(SSL_CTX *c, const struct ws_tls_conf *conf)
     SSL_CTX_set_verify(c, mode, mode == SSL_VERIFY_NONE ? NULL : on_verify);
 }
 
-/* -- names and protocols a client asks for -- */
-
-static int name_matches(const char *pattern, const char *name)
-{
-    const char *dot;
-
-    if (pattern[0] != '*')
-        return strcmp(pattern, name) == 0;
-    dot = strchr(name, '.');
-    return dot != NULL && dot != name && strcmp(pattern + 1, dot) == 0;
-}
-
-static void to_lower(char *to, const char *from)
-{
-    size_t i;
-
-    for (i = 0; i < WS_TLS_NAME_MAX && from[i] != '\0'; i++)
-        to[i] = (char)ws_lower((uint8_t)from[i]);
-    if (i > 1 && to[i - 1] == '.')
-        i--;
-    to[i] = '\0';
-}
-
-/* An exact name goes before a pattern; who asks for a name nobody has gets
-** the first certificate (RFC 6066 3 allows both). */
-static int on_name(SSL *ssl, int *alert, void *arg)
-{
-    struct ws_tls_ctx *ctx = arg;
-    const char *asked = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    char name[WS_TLS_NAME_MAX + 1];
-    SSL_CTX *found = NULL;
-    struct ws_link *l;
-
-    (void)alert;
-    if (asked == NULL)
-        return SSL_TLSEXT_ERR_NOACK;
-    to_lower(name, asked);
-    for (l = ws_link_first(&ctx->names); l != NULL;
-         l = ws_link_next(&ctx->names, l)) {
-        struct ws_tls_name *n = ws_container(l, struct ws_tls_name, link);
-        if (name_matches(n->text, name) && (found == NULL || n->text[0] != '*'))
-            found = n->ssl;
-    }
-    if (found != NULL)
-        SSL_set_SSL_CTX(ssl, found);
-    return SSL_TLSEXT_ERR_OK;
-}
+/* -- protocols a client asks for -- */
 
 /* Ours, in our order; none in common ends the handshake (RFC 7301 3.2). */
-static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *n,
+int ws_tls_on_alpn(SSL *ssl, const unsigned char **out, unsigned char *n,
                    const unsigned char *in, unsigned in_n, void *arg)
 {
     struct ws_tls_ctx *ctx = arg;
@@ -280,7 +238,7 @@ static int set_alpn(struct ws_tls_ctx *ctx, const struct ws_tls_conf *conf)
         return WS_OK;
     memcpy(ctx->alpn, conf->alpn.p, conf->alpn.n);
     if (ctx->server)
-        SSL_CTX_set_alpn_select_cb(ctx->ssl, on_alpn, ctx);
+        SSL_CTX_set_alpn_select_cb(ctx->ssl, ws_tls_on_alpn, ctx);
     else if (SSL_CTX_set_alpn_protos(ctx->ssl, ctx->alpn,
                                      (unsigned)ctx->nalpn) != 0)
         return WS_ERR_NOMEM;
@@ -299,7 +257,8 @@ static int set_ciphers(SSL_CTX *c, const char *list, char *why)
         size_t k = strcspn(list, ":");
         int i = strncmp(list, "TLS_", 4) == 0;
         if (n[i] + k + 2 > sizeof both[i])
-            return complain(why, "ciphers", NULL, "the list is too long");
+            return ws_tls_complain(why, "ciphers", NULL,
+                                   "the list is too long");
         memcpy(both[i] + n[i], list, k);
         n[i] += k;
         both[i][n[i]++] = ':';
@@ -309,7 +268,8 @@ static int set_ciphers(SSL_CTX *c, const char *list, char *why)
     both[1][n[1] > 0 ? n[1] - 1 : 0] = '\0';
     if ((n[0] > 0 && !SSL_CTX_set_cipher_list(c, both[0])) ||
         (n[1] > 0 && !SSL_CTX_set_ciphersuites(c, both[1])))
-        return complain(why, "ciphers", NULL, "OpenSSL knows none of them");
+        return ws_tls_complain(why, "ciphers", NULL,
+                               "OpenSSL knows none of them");
     return WS_OK;
 }
 
@@ -331,7 +291,7 @@ static SSL_CTX *new_ssl(const struct ws_tls_conf *conf)
 }
 
 /* Without it a client that showed a certificate could not come back. */
-static void set_id(SSL_CTX *c)
+void ws_tls_set_id(SSL_CTX *c)
 {
     static const unsigned char id[] = "wsock";
 
@@ -341,12 +301,11 @@ static void set_id(SSL_CTX *c)
 static void set_server(struct ws_tls_ctx *ctx, const struct ws_tls_conf *conf)
 {
     SSL_CTX_set_session_cache_mode(ctx->ssl, SSL_SESS_CACHE_OFF);
-    set_id(ctx->ssl);
+    ws_tls_set_id(ctx->ssl);
     SSL_CTX_set_num_tickets(ctx->ssl, conf->tickets ? 1 : 0);
     if (!conf->tickets)
         SSL_CTX_set_options(ctx->ssl, SSL_OP_NO_TICKET);
-    SSL_CTX_set_tlsext_servername_callback(ctx->ssl, on_name);
-    SSL_CTX_set_tlsext_servername_arg(ctx->ssl, ctx);
+    ws_tls_watch_names(ctx);
 }
 
 static void set_client(struct ws_tls_ctx *ctx)
@@ -373,7 +332,7 @@ static int fill(struct ws_tls_ctx *ctx, const struct ws_tls_conf *conf,
     if (err == WS_OK)
         err = set_alpn(ctx, conf);
     if (err == WS_OK)
-        err = use_identity(ctx->ssl, conf, why);
+        err = ws_tls_use_identity(ctx->ssl, conf, why);
     if (err == WS_OK && (!conf->server || conf->request))
         err = trust(ctx->ssl, conf, why);
     return err;
@@ -407,48 +366,6 @@ int ws_tls_ctx_new(struct ws_tls_ctx **out, const struct ws_mem *mem,
     return err;
 }
 
-/* What OpenSSL looks for in the context a name leads to, not in the first. */
-static int share(struct ws_tls_ctx *ctx, SSL_CTX *c)
-{
-    STACK_OF(X509_NAME) *names =
-        SSL_dup_CA_list(SSL_CTX_get_client_CA_list(ctx->ssl));
-
-    if (names == NULL)
-        return WS_ERR_NOMEM;
-    SSL_CTX_set_client_CA_list(c, names);
-    SSL_CTX_set1_cert_store(c, SSL_CTX_get_cert_store(ctx->ssl));
-    if (ctx->nalpn > 0)
-        SSL_CTX_set_alpn_select_cb(c, on_alpn, ctx);
-    set_id(c);
-    return WS_OK;
-}
-
-int ws_tls_ctx_add(struct ws_tls_ctx *ctx, const char *name,
-                   const struct ws_tls_conf *conf, char *why)
-{
-    struct ws_tls_name *n;
-    int err;
-
-    if (name[0] == '\0' || strlen(name) > WS_TLS_NAME_MAX ||
-        (name[0] == '*' && name[1] != '.'))
-        return complain(why, "sni", NULL, "a name is none");
-    n = ws_mem_get(&ctx->mem, sizeof *n);
-    if (n == NULL)
-        return WS_ERR_NOMEM;
-    to_lower(n->text, name);
-    n->ssl = SSL_CTX_new(TLS_method());
-    ws_link_init(&n->link);
-    ws_link_append(&ctx->names, &n->link);
-    if (n->ssl == NULL)
-        return WS_ERR_NOMEM;
-    ERR_clear_error();
-    err = share(ctx, n->ssl);
-    if (err == WS_OK)
-        err = use_identity(n->ssl, conf, why);
-    ERR_clear_error();
-    return err;
-}
-
 struct ws_tls_ctx *ws_tls_ctx_ref(struct ws_tls_ctx *ctx)
 {
     ctx->refs++;
@@ -458,17 +375,10 @@ struct ws_tls_ctx *ws_tls_ctx_ref(struct ws_tls_ctx *ctx)
 void ws_tls_ctx_unref(struct ws_tls_ctx *ctx)
 {
     struct ws_mem m;
-    struct ws_link *l;
 
     if (ctx == NULL || --ctx->refs > 0)
         return;
-    for (l = ws_link_first(&ctx->names); l != NULL;
-         l = ws_link_first(&ctx->names)) {
-        struct ws_tls_name *n = ws_container(l, struct ws_tls_name, link);
-        ws_link_remove(l);
-        SSL_CTX_free(n->ssl);
-        ws_mem_put(&ctx->mem, n, sizeof *n);
-    }
+    ws_tls_drop_names(ctx);
     ws_tls_resume_clear(ctx);
     ws_tls_free_batch(ctx);
     SSL_CTX_free(ctx->ssl);

@@ -1,6 +1,7 @@
 /* net/tls_parts.h -- what the files of net/tls share, and only they see.
 **
 ** tls.c is the stream, tls_write.c how it writes, tls_ctx.c the context,
+** tls_names.c the names of a server,
 ** tls_resume.c a client's sessions, tls_words.c turns OpenSSL's results into
 ** sentences.
 */
@@ -108,6 +109,25 @@ SSL_SESSION *ws_tls_resume_take(struct ws_tls_ctx *ctx, const char *name);
 int ws_tls_resume_keep(SSL *ssl, SSL_SESSION *session);
 
 void ws_tls_resume_clear(struct ws_tls_ctx *ctx);
+
+/* -- tls_ctx.c, tls_names.c -- */
+
+/* Says what is wrong with which part, and where it is from: WS_ERR_TLS. */
+int ws_tls_complain(char *why, const char *part, const char *where,
+                    const char *what);
+
+/* Certificate and key of conf; WS_OK, WS_ERR_TLS and why. */
+int ws_tls_use_identity(SSL_CTX *c, const struct ws_tls_conf *conf, char *why);
+
+void ws_tls_set_id(SSL_CTX *c);
+
+/* As OpenSSL calls it; arg: the context. */
+int ws_tls_on_alpn(SSL *ssl, const unsigned char **out, unsigned char *n,
+                   const unsigned char *in, unsigned in_n, void *arg);
+
+/* A server looks at the names it is asked for. */
+void ws_tls_watch_names(struct ws_tls_ctx *ctx);
+void ws_tls_drop_names(struct ws_tls_ctx *ctx);
 
 /* -- tls_words.c -- */
 

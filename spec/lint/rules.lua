@@ -96,7 +96,7 @@ M.most = {
 }
 
 -- Functions whose parameters a library has chosen.
-M.given = { on_alpn = true }
+M.given = { ws_tls_on_alpn = true }
 
 -- The spec of csrc/<layer>/<name>.c is spec/<layer>/<name>_spec.lua.  Where
 -- another spec covers a source, it stands here with the reason.
