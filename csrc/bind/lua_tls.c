@@ -128,9 +128,13 @@ static struct holder *push_holder(lua_State *L)
     struct holder *h = lua_newuserdatauv(L, sizeof *h, 0);
 
     h->ctx = NULL;
-    if (luaL_newmetatable(L, "wsock.tls")) {
+    if (luaL_getmetatable(L, "wsock.tls") == LUA_TNIL) {
+        lua_pop(L, 1); /* registered when it is whole, should memory run out */
+        lua_createtable(L, 0, 1);
         lua_pushcfunction(L, holder_gc);
         lua_setfield(L, -2, "__gc");
+        lua_pushvalue(L, -1);
+        lua_setfield(L, LUA_REGISTRYINDEX, "wsock.tls");
     }
     lua_setmetatable(L, -2);
     return h;
@@ -212,7 +216,9 @@ static struct ws_tls_ctx *find_context(lua_State *L, int loop,
 
 void ws_hold_tls(lua_State *L, struct ws_tls_ctx *ctx)
 {
-    push_holder(L)->ctx = ws_tls_ctx_ref(ctx);
+    struct holder *h = push_holder(L); /* which may raise */
+
+    h->ctx = ws_tls_ctx_ref(ctx);
 }
 
 static struct ws_tls_ctx *client_tls(lua_State *L, int loop, int options,

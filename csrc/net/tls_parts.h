@@ -1,9 +1,8 @@
 /* net/tls_parts.h -- what the files of net/tls share, and only they see.
 **
 ** tls.c is the stream, tls_write.c how it writes, tls_ctx.c the context,
-** tls_names.c the names of a server,
-** tls_resume.c a client's sessions, tls_words.c turns OpenSSL's results into
-** sentences.
+** tls_names.c the names of a server, tls_resume.c a client's sessions,
+** tls_words.c turns OpenSSL's results into sentences.
 */
 #ifndef WS_NET_TLS_PARTS_H
 #define WS_NET_TLS_PARTS_H
