@@ -82,6 +82,38 @@ local acts = {
     local me = s.me:pause()
     s.loop:after(0.002, function() me:resume() end)
   end,
+  wait = function(s) s.loop:sleep(0.001) end,
+  wait_and_drop = function(s)
+    s.loop:sleep(0)
+    s.me = nil
+    collect()
+  end,
+  wait_and_close = function(s)
+    local me = s.me
+    s.loop:sleep(0)
+    me:close(1000, "act")
+  end,
+  wait_and_terminate_all = function(s)
+    s.loop:sleep(0)
+    for _, k in ipairs(s.clients) do k:terminate() end
+  end,
+  wait_and_raise = function(s)
+    s.expected = true
+    s.loop:sleep(0)
+    error "act"
+  end,
+  spawn = function(s)
+    local me = s.me
+    local task = s.loop:spawn(function() me:drain(0.001) end)
+    s.loop:spawn(function() task:join() task:cancel() end)
+    s.loop:spawn(s.loop.sleep, s.loop, 0.001):cancel()
+  end,
+  receive = function(s)
+    s.deaf = true -- what it pulls no listener hears
+    local me = s.me
+    me:receive(0.001)
+    me:on("message", function() end) -- nobody would read what it would stop at
+  end,
   timers = function(s)
     for _ = 1, 20 do s.loop:after(0, function() end):cancel() end
     s.loop:after(0, function() if s.me then s.me:terminate() end end)
