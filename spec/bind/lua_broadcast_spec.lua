@@ -323,6 +323,7 @@ end
 function T:test_a_slow_consumer_is_closed()
   local closed
   local server, peers, sockets = gather(self.rig, 2, { maxBuffered = 1 << 20, slowConsumer = "close",
+    closeTimeout = 60, -- what waits is read in its time
     onclose = function(_, code) closed = code end })
   local message = ("x"):rep(65536)
   local count, n, skipped = saturate(server, self.rig, peers[2], message)
