@@ -5,65 +5,58 @@
 
 /* -- the URL -- */
 
-#define URL_CLASS "wsock.url"
-
-/* A URL while it is needed, freed with the garbage when something raises. */
-struct url {
-    struct ws_mem mem;
-    struct ws_uri uri;
-};
-
-static int url_gc(lua_State *L)
+static int new_block(lua_State *L)
 {
-    struct url *u = luaL_checkudata(L, 1, URL_CLASS);
-    ws_uri_free(&u->uri, &u->mem);
-    return 0;
+    lua_newuserdatauv(L, (size_t)lua_tointeger(L, 1), 0);
+    return 1;
 }
 
 struct ws_uri *ws_new_url(lua_State *L)
 {
-    struct url *u = lua_newuserdata(L, sizeof *u);
+    struct ws_uri *u = lua_newuserdatauv(L, sizeof *u, 1);
 
     memset(u, 0, sizeof *u);
-    ws_mem_init(&u->mem, NULL, NULL);
-    if (luaL_getmetatable(L, URL_CLASS) == LUA_TNIL) {
-        /* registered when it is whole: memory may run out in between, and
-           then no URL would ever be freed */
-        lua_pop(L, 1);
-        lua_createtable(L, 0, 1);
-        lua_pushcfunction(L, url_gc);
-        lua_setfield(L, -2, "__gc");
-        lua_pushvalue(L, -1);
-        lua_setfield(L, LUA_REGISTRYINDEX, URL_CLASS);
-    }
-    lua_setmetatable(L, -2);
-    return &u->uri;
+    return u;
 }
 
-struct ws_mem *ws_url_mem(struct ws_uri *uri)
+void ws_keep_url(lua_State *L, struct ws_uri *u, struct ws_mem *mem)
 {
-    return &ws_container(uri, struct url, uri)->mem;
+    int top = lua_gettop(L);
+
+    lua_pushcfunction(L, new_block);
+    lua_pushinteger(L, (lua_Integer)u->size);
+    if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+        ws_uri_free(u, mem);
+        lua_error(L);
+    }
+    ws_uri_move(u, mem, lua_touserdata(L, -1));
+    lua_setiuservalue(L, top, 1);
 }
 
 const struct ws_uri *ws_check_url(lua_State *L, int idx)
 {
     const char *why = "?";
+    struct ws_slice text;
+    struct ws_mem mem;
     struct ws_uri *u;
     int err;
 
+    ws_mem_init(&mem, NULL, NULL);
     idx = lua_absindex(L, idx);
     if (luaL_getmetafield(L, idx, "__tostring") != LUA_TNIL) {
         lua_pop(L, 1);
         luaL_tolstring(L, idx, NULL);
         lua_replace(L, idx);
     }
+    text = ws_check_slice(L, idx, "url");
     u = ws_new_url(L);
-    err = ws_uri_parse(u, ws_url_mem(u), ws_check_slice(L, idx, "url"), &why);
+    err = ws_uri_parse(u, &mem, text, &why);
     if (err == WS_ERR_NOMEM)
         luaL_error(L, "out of memory");
     if (err != WS_OK)
         luaL_error(L, "SyntaxError: the URL '%s' is invalid: %s",
                    lua_tostring(L, idx), why);
+    ws_keep_url(L, u, &mem);
     return u;
 }
 

@@ -19,10 +19,11 @@ struct ws_asking {
     char host[WS_HOST_HEADER_SIZE];
 };
 
-/* A URL that is yet to be parsed, with ws_url_mem's memory: a userdata that is
-** pushed and frees it. */
+/* Pushes a URL that is yet to be parsed; and takes what was parsed into it from
+** mem to the collector's care, the userdata being at the top.  There is no
+** finalizer: one that no memory is left to call is lost.  May raise. */
 struct ws_uri *ws_new_url(lua_State *L);
-struct ws_mem *ws_url_mem(struct ws_uri *uri);
+void ws_keep_url(lua_State *L, struct ws_uri *u, struct ws_mem *mem);
 
 /* The URL at idx, a string or what __tostring makes of it, parsed into a
 ** userdata that is pushed; raises "SyntaxError: ...". */

@@ -47,6 +47,8 @@ static void read_local_address(lua_State *L, struct ws_plan *p)
 static void read_proxy(lua_State *L, struct ws_plan *p)
 {
     const char *why = "?";
+    struct ws_slice text;
+    struct ws_mem mem;
     struct ws_uri *u;
     int err;
 
@@ -60,12 +62,14 @@ static void read_proxy(lua_State *L, struct ws_plan *p)
     if (lua_type(L, -1) != LUA_TSTRING)
         luaL_error(L, "option 'proxy' must be a URL or false, got %s",
                    luaL_typename(L, -1));
+    text = ws_slice_at(L, -1);
+    ws_mem_init(&mem, NULL, NULL);
     u = ws_new_url(L);
-    err =
-        ws_proxy_parse(u, ws_url_mem(u), ws_check_slice(L, -2, "proxy"), &why);
+    err = ws_proxy_parse(u, &mem, text, &why);
     if (err != WS_OK)
         luaL_error(L, "option 'proxy' is no URL of a proxy: %s",
                    err == WS_ERR_URI ? why : ws_err_text(err));
+    ws_keep_url(L, u, &mem);
     p->proxy = u;
 }
 
@@ -132,6 +136,7 @@ void ws_plan_aim(struct ws_plan *p, const struct ws_uri *uri)
 static const struct ws_uri *environment(lua_State *L, struct ws_plan *p)
 {
     const char *name = NULL, *value;
+    struct ws_mem mem;
     struct ws_uri *u;
     int err;
 
@@ -140,13 +145,16 @@ static const struct ws_uri *environment(lua_State *L, struct ws_plan *p)
     if (value == NULL)
         return NULL;
     u = ws_new_url(L);
-    err = ws_proxy_parse(u, ws_url_mem(u), ws_slice_str(value), &p->why);
+    ws_mem_init(&mem, NULL, NULL);
+    err = ws_proxy_parse(u, &mem, ws_slice_str(value), &p->why);
     if (err == WS_ERR_NOMEM)
         luaL_error(L, "out of memory");
-    if (err == WS_OK)
-        return u;
-    p->wrong = name;
-    return NULL;
+    if (err != WS_OK) {
+        p->wrong = name;
+        return NULL;
+    }
+    ws_keep_url(L, u, &mem);
+    return u;
 }
 
 /* What a host is met with that no option speaks of. */

@@ -73,6 +73,7 @@ void ws_client_redirected(lua_State *L, struct ws_lsocket *k, int idx,
 {
     const char *why = "?";
     struct ws_plan *p;
+    struct ws_mem mem;
     struct ws_uri *to;
     int own, err;
 
@@ -86,12 +87,14 @@ void ws_client_redirected(lua_State *L, struct ws_lsocket *k, int idx,
         return;
     }
     to = ws_new_url(L);
-    err = ws_location_read(to, ws_url_mem(to), p->uri, ev->data, &why);
+    ws_mem_init(&mem, NULL, NULL);
+    err = ws_location_read(to, &mem, p->uri, ev->data, &why);
     if (err == WS_ERR_URI) {
         refuse(k, ev->data, why);
         return;
     }
     if (err == WS_OK) {
+        ws_keep_url(L, to, &mem);
         ws_plan_show(L, own, to);
         err = follow(L, k, own + 1, to);
     }

@@ -386,6 +386,18 @@ static int parse(struct draft *d, struct ws_uri *u, struct ws_span s)
     return d->err;
 }
 
+/* Where u keeps each string. */
+static void fields_of(struct ws_uri *u, char **field[STRINGS])
+{
+    field[TEXT] = &u->text;
+    field[ORIGIN] = &u->origin;
+    field[HOST] = &u->host;
+    field[TARGET] = &u->target;
+    field[USER] = &u->user;
+    field[PASSWORD] = &u->password;
+    field[PATH_UNIX] = &u->path_unix;
+}
+
 static int settle(struct draft *d, struct ws_uri *u)
 {
     struct ws_slice all = ws_buf_peek(&d->buf);
@@ -396,13 +408,7 @@ static int settle(struct draft *d, struct ws_uri *u)
     if (block == NULL)
         return WS_ERR_NOMEM;
     memcpy(block, all.p, all.n);
-    field[TEXT] = &u->text;
-    field[ORIGIN] = &u->origin;
-    field[HOST] = &u->host;
-    field[TARGET] = &u->target;
-    field[USER] = &u->user;
-    field[PASSWORD] = &u->password;
-    field[PATH_UNIX] = &u->path_unix;
+    fields_of(u, field);
     for (i = 0; i < STRINGS; i++)
         *field[i] = d->has[i] ? block + d->at[i] : NULL;
     u->block = block;
@@ -453,6 +459,22 @@ int ws_uri_parse_proxy(struct ws_uri *u, struct ws_mem *mem, struct ws_slice s,
                        const char **why)
 {
     return parse_as(u, mem, s, why, 1);
+}
+
+void ws_uri_move(struct ws_uri *u, struct ws_mem *mem, char *to)
+{
+    const char *block = u->block;
+    char **field[STRINGS];
+    int i;
+
+    memcpy(to, block, u->size);
+    fields_of(u, field);
+    for (i = 0; i < STRINGS; i++)
+        if (*field[i] != NULL)
+            *field[i] = to + (*field[i] - block);
+    ws_mem_put(mem, u->block, u->size);
+    u->block = NULL;
+    u->size = 0;
 }
 
 void ws_uri_free(struct ws_uri *u, struct ws_mem *mem)

@@ -53,9 +53,9 @@ struct ws_uri {
     char *user;      /* percent-decoded, or NULL */
     char *password;  /* percent-decoded, or NULL */
     char *path_unix; /* ws+unix: the socket, percent-decoded; else NULL */
+    size_t size;     /* bytes of all strings, until they were moved */
     /* private */
     void *block; /* all of the strings */
-    size_t size; /* bytes of block */
 };
 
 /* Parses s.  WS_OK, and u is to be freed; or u is empty and free does
@@ -68,6 +68,10 @@ int ws_uri_parse(struct ws_uri *u, struct ws_mem *mem, struct ws_slice s,
 ** ws_proxy_parse, which wants more of it. */
 int ws_uri_parse_proxy(struct ws_uri *u, struct ws_mem *mem, struct ws_slice s,
                        const char **why);
+
+/* Moves the strings to u->size bytes at `to`, which are the caller's: there is
+** nothing left to free. */
+void ws_uri_move(struct ws_uri *u, struct ws_mem *mem, char *to);
 
 /* Gives back the strings and empties u; twice is fine. */
 void ws_uri_free(struct ws_uri *u, struct ws_mem *mem);

@@ -322,6 +322,8 @@ static int uri(lua_State *L)
     struct ws_uri u;
     int rc = ws_uri_parse(&u, mem, ws_slice_of(s.p, s.n), NULL);
 
+    if (rc == WS_OK && n == WS_HOST_HEADER_SIZE) /* as those who keep it do */
+        ws_uri_move(&u, mem, lua_newuserdatauv(L, u.size, 0));
     if (rc == WS_OK) {
         lua_pushstring(L, u.text);
         rc = ws_uri_host_header(&u, header, n);
