@@ -21,11 +21,11 @@ end
 
 --- Fails unless fn(make(2n)) takes less than 3 times as long as fn(make(n)):
 --- twice is linear, four times is quadratic.  A measurement disturbed by
---- something else is made again, three times at most.
+--- something else is made again, eight times at most.
 function M.linear(make, fn, n, what)
   local small, large = make(n), make(2 * n)
   local ratio
-  for _ = 1, 3 do
+  for _ = 1, 8 do
     ratio = least(fn, large) / least(fn, small)
     if ratio < 3 then return end
   end
