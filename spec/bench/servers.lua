@@ -131,7 +131,7 @@ local function nginx(port)
   local f = assert(io.open(conf, "w"))
   f:write((nginx_program:gsub("%u%u%u+", { MODULES = nginx_modules, DIR = bench, PORT = port })))
   f:close()
-  return { "nginx", "-c", conf, "-e", bench .. "/log" }
+  return { "nginx", "-p", os.getenv "PWD" .. "/", "-c", conf, "-e", bench .. "/log" }
 end
 
 local programs = {
