@@ -124,7 +124,6 @@ local acts = {
     other:after(0, function() done = true end)
     other:run()
     lu.assertTrue(done)
-    s.expected = nil
     other:close()
   end,
   look = function(s)
