@@ -283,25 +283,28 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static int asleep, allowed;
+
+/* Who comes draws a number and sleeps until it is called.  So whoever was
+** released goes on, however late it wakes, and who comes later does not go in
+** its place. */
+static int drawn, called;
 
 enum { FAKE = 0x5A5A }; /* in ai_flags: one of ours */
 
 static void sleep_until_released(void)
 {
     struct timespec limit;
+    int mine;
 
     clock_gettime(CLOCK_REALTIME, &limit);
-    limit.tv_sec += 30; /* whatever becomes of the spec */
+    limit.tv_sec += 60; /* whatever becomes of the spec */
     pthread_mutex_lock(&lock);
-    asleep++;
+    mine = ++drawn;
     pthread_cond_broadcast(&changed);
-    while (allowed == 0) {
+    while (mine > called) {
         if (pthread_cond_timedwait(&changed, &lock, &limit) != 0)
             break;
     }
-    allowed -= allowed > 0;
-    asleep--;
     pthread_mutex_unlock(&lock);
 }
 
@@ -312,7 +315,7 @@ static void nap(const char *file)
     int i;
 
     pthread_mutex_lock(&lock);
-    asleep++;
+    drawn++;
     pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&lock);
     for (i = 0; i < 50; i++)
@@ -320,18 +323,19 @@ static void nap(const char *file)
     unlink(file);
 }
 
-/* asleep(n): waits until n look-ups sleep; returns how many do */
+/* asleep(n): waits until n look-ups sleep that nobody has released; returns
+** how many do */
 static int wait_asleep(lua_State *L)
 {
     struct timespec limit;
     int n = (int)luaL_optinteger(L, 1, 0), rc = 0;
 
     clock_gettime(CLOCK_REALTIME, &limit);
-    limit.tv_sec += 10;
+    limit.tv_sec += 30;
     pthread_mutex_lock(&lock);
-    while (asleep < n && rc == 0)
+    while (drawn - called < n && rc == 0)
         rc = pthread_cond_timedwait(&changed, &lock, &limit);
-    n = asleep;
+    n = drawn > called ? drawn - called : 0;
     pthread_mutex_unlock(&lock);
     lua_pushinteger(L, n);
     return 1;
@@ -344,7 +348,7 @@ static int release(lua_State *L)
     int n = (int)luaL_optinteger(L, 1, -1);
 
     pthread_mutex_lock(&lock);
-    allowed = n < 0 ? asleep : allowed + n;
+    called = n < 0 ? drawn : called + n;
     pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&lock);
     return 0;
