@@ -6,11 +6,7 @@ local rigs = require "support.rig"
 local visitors = require "support.visitors"
 local wsock = require "wsock"
 
-local T = {}
-
-function T:setUp() self.rig = rigs.new() end
-
-function T:tearDown() self.rig:close() end
+local T = rigs.class()
 
 -- A server, n raw peers, and the server's sockets for them in the same order.
 local function gather(rig, n, options)

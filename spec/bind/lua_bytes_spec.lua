@@ -5,11 +5,8 @@ local bytes = require "support.bytes"
 local rigs = require "support.rig"
 local wsock = require "wsock"
 
-local T = {}
+local T = rigs.class()
 local contains = lu.assertErrorMsgContains
-
-function T:setUp() self.rig = rigs.new() end
-function T:tearDown() self.rig:close() end
 
 local all = {}
 for i = 0, 255 do all[i + 1] = string.char(i) end

@@ -4,11 +4,8 @@ local lu = require "luaunit"
 local wsock = require "wsock"
 local rig = require "support.rig"
 
-local T = {}
+local T = rig.class()
 local contains = lu.assertErrorMsgContains
-
-function T:setUp() self.rig = rig.new() end
-function T:tearDown() self.rig:close() end
 
 -- ---- the constructor -----------------------------------------------------------------
 

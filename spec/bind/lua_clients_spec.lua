@@ -3,29 +3,11 @@
 local lu = require "luaunit"
 local rigs = require "support.rig"
 local visitors = require "support.visitors"
-local wsock = require "wsock"
 
-local T = {}
-
-function T:setUp() self.rig = rigs.new() end
-
-function T:tearDown() self.rig:close() end
-
-local function listen(rig, options)
-  options.loop = rig.loop
-  local server, message, code = wsock.listen(options)
-  if server then rig:keep(server) end
-  return server, message, code
-end
-
-local function port_of(server)
-  local _, port = server:address()
-  return port
-end
+local T = rigs.class()
 
 function T:test_clients_and_their_number()
-  local server = listen(self.rig, { port = 0 })
-  local port = port_of(server)
+  local server, _, port = self.rig:listen {}
   lu.assertEquals({ server.clientCount, #server.clients }, { 0, 0 })
   local peers = {}
   for i = 1, 5 do
@@ -51,8 +33,7 @@ end
 
 -- A plain request, or one that is not answered yet, is no client.
 function T:test_only_open_sockets_are_clients()
-  local server = listen(self.rig, { port = 0, onupgrade = function() end, onrequest = function() end })
-  local port = port_of(server)
+  local server, _, port = self.rig:listen { onupgrade = function() end, onrequest = function() end }
   visitors.visit(self.rig, port, visitors.plain())
   visitors.visit(self.rig, port, visitors.upgrade())
   visitors.visit(self.rig, port, "GET /")
@@ -62,8 +43,7 @@ function T:test_only_open_sockets_are_clients()
 end
 
 function T:test_closing_while_iterating()
-  local server = listen(self.rig, { port = 0 })
-  local port = port_of(server)
+  local server, _, port = self.rig:listen {}
   for _, how in ipairs { "close", "terminate" } do
     for _ = 1, 8 do visitors.knock(self.rig, port) end
     local n = 0
@@ -88,14 +68,13 @@ end
 
 -- S82: sending to all while some leave, in the loop and inside the iteration.
 function T:test_a_chat_by_hand()
-  local server
-  server = listen(self.rig, { port = 0, onmessage = function(_, data)
+  local server, _, port
+  server, _, port = self.rig:listen { onmessage = function(_, data)
     for socket in pairs(server.clients) do
       if data == "leave" then socket:close(4000) end
       socket:send(data)
     end
-  end })
-  local port = port_of(server)
+  end }
   local peers = {}
   for i = 1, 3 do peers[i] = visitors.knock(self.rig, port) end
   peers[1]:frame { "hello" }
@@ -106,7 +85,7 @@ end
 
 -- What pairs hands out may be called by anybody with anything.
 function T:test_the_iterator_alone()
-  local server = listen(self.rig, { port = 0 })
+  local server = self.rig:listen {}
   local iterator = pairs(server.clients)
   lu.assertErrorMsgContains("table expected", iterator, 1)
   lu.assertErrorMsgContains("table expected", iterator)

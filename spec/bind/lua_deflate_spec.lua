@@ -6,10 +6,7 @@ local wsock = require "wsock"
 local rigs = require "support.rig"
 local conn = require "support.conn"
 
-local T = {}
-
-function T:setUp() self.rig = rigs.new() end
-function T:tearDown() self.rig:close() end
+local T = rigs.class()
 
 local PMD = "permessage-deflate"
 local TEXT = ("to be compressed, "):rep(200)

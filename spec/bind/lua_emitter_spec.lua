@@ -5,18 +5,13 @@ local lu = require "luaunit"
 local bytes = require "support.bytes"
 local rig = require "support.rig"
 
-local T = {}
-local contains = lu.assertErrorMsgContains
-
-function T:setUp()
-  self.rig = rig.new()
+local T = rig.class(function(self)
   self.socket, self.record, self.peer = self.rig:opened()
   self.socket:off "message"
   self.socket:off "ping"
   self.seen = {}
-end
-
-function T:tearDown() self.rig:close() end
+end)
+local contains = lu.assertErrorMsgContains
 
 -- A listener that notes its name and does something.
 function T:note(name, act)

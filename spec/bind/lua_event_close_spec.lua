@@ -5,27 +5,7 @@ local lu = require "luaunit"
 local bytes = require "support.bytes"
 local rig = require "support.rig"
 
-local T = {}
-
-function T:setUp() self.rig = rig.new() end
-function T:tearDown() self.rig:close() end
-
--- The events of a record after "open", as one string.
-local function after_open(record)
-  lu.assertEquals(record[1], "open")
-  return table.concat(record, " ", 2)
-end
-
--- Opens a client, lets fn(socket, peer) act, waits for the close event; what
--- came after "open".
-function T:case(fn, options)
-  local socket, record, peer = self.rig:opened(options)
-  fn(socket, peer, record)
-  self.rig:closed(record)
-  self.rig:settle() -- nothing is left, and nothing comes after close
-  lu.assertEquals(socket.readyState, socket.CLOSED)
-  return after_open(record), peer
-end
+local T = rig.class()
 
 -- The answer of a server that is no server of ours; what the client tells.
 function T:answered(answer, protocols)
@@ -136,7 +116,7 @@ function T:test_case_3_close_while_the_name_is_looked_up()
 end
 
 function T:test_case_4_the_server_closes()
-  local seen, peer = self:case(function(_, peer)
+  local seen, peer = self.rig:life(function(_, peer)
     peer:say_close(1000, "bye")
     lu.assertEquals(peer:take_close(), 1000)
     peer:close()
@@ -146,7 +126,7 @@ function T:test_case_4_the_server_closes()
 end
 
 function T:test_case_5_the_server_closes_without_a_code()
-  lu.assertEquals((self:case(function(_, peer)
+  lu.assertEquals((self.rig:life(function(_, peer)
     peer:say_close()
     lu.assertNil((peer:take_close()))
     peer:close()
@@ -154,7 +134,7 @@ function T:test_case_5_the_server_closes_without_a_code()
 end
 
 function T:test_case_6_we_close_without_a_code()
-  lu.assertEquals((self:case(function(socket, peer)
+  lu.assertEquals((self.rig:life(function(socket, peer)
     socket:close()
     lu.assertEquals(socket.readyState, socket.CLOSING)
     lu.assertNil((peer:take_close())) -- W-46: an empty Close
@@ -164,7 +144,7 @@ function T:test_case_6_we_close_without_a_code()
 end
 
 function T:test_case_7_we_close_with_a_code()
-  lu.assertEquals((self:case(function(socket, peer)
+  lu.assertEquals((self.rig:life(function(socket, peer)
     socket:close(3000, "x")
     lu.assertEquals({ peer:take_close() }, { 3000, "x" })
     peer:say_close(3000, "x")
@@ -173,7 +153,7 @@ function T:test_case_7_we_close_with_a_code()
 end
 
 function T:test_case_8_both_close()
-  lu.assertEquals((self:case(function(socket, peer)
+  lu.assertEquals((self.rig:life(function(socket, peer)
     peer:say_close(4222, "server's")
     socket:close(4111, "ours")
     lu.assertEquals({ peer:take_close() }, { 4111, "ours" })
@@ -182,7 +162,7 @@ function T:test_case_8_both_close()
 end
 
 function T:test_case_9_another_code_comes_back()
-  lu.assertEquals((self:case(function(socket, peer)
+  lu.assertEquals((self.rig:life(function(socket, peer)
     socket:close(3000, "x")
     peer:take_close()
     peer:say_close(1000, "ok")
@@ -191,15 +171,15 @@ function T:test_case_9_another_code_comes_back()
 end
 
 function T:test_case_10_the_connection_ends_without_close()
-  lu.assertEquals((self:case(function(_, peer) peer:close() end)), "error:CLOSED close:1006::false")
+  lu.assertEquals((self.rig:life(function(_, peer) peer:close() end)), "error:CLOSED close:1006::false")
 end
 
 function T:test_case_10_the_connection_is_reset()
-  lu.assertEquals((self:case(function(_, peer) peer:reset() end)), "error:ECONNRESET close:1006::false")
+  lu.assertEquals((self.rig:life(function(_, peer) peer:reset() end)), "error:ECONNRESET close:1006::false")
 end
 
 function T:test_case_10_in_the_middle_of_a_frame()
-  lu.assertEquals((self:case(function(_, peer)
+  lu.assertEquals((self.rig:life(function(_, peer)
     peer:send(bytes.frame { "half a message" }:sub(1, 8))
     peer:close()
   end)), "error:CLOSED close:1006::false")
@@ -212,7 +192,7 @@ function T:test_case_11_protocol_violations()
     long_ping = { op = "ping", ("x"):rep(126) }, cut_ping = { op = "ping", fin = false, "" },
     wide = { wide = 16, "x" }, wider = { wide = 64, "x" },
   } do
-    lu.assertEquals((self:case(function(_, peer)
+    lu.assertEquals((self.rig:life(function(_, peer)
       peer:frame(frame)
       lu.assertEquals(peer:take_close(), 1002, what)
       peer:close()
@@ -221,7 +201,7 @@ function T:test_case_11_protocol_violations()
 end
 
 function T:test_case_12_text_that_is_not_utf8()
-  lu.assertEquals((self:case(function(_, peer)
+  lu.assertEquals((self.rig:life(function(_, peer)
     peer:frame { "\xff" }
     lu.assertEquals(peer:take_close(), 1007)
     peer:close()
@@ -230,7 +210,7 @@ end
 
 function T:test_case_12_a_message_that_is_too_big()
   for _, n in ipairs { 9, 10, 11 } do
-    local seen = self:case(function(_, peer)
+    local seen = self.rig:life(function(_, peer)
       peer:frame { op = "binary", ("x"):rep(n) }
       if n <= 10 then peer:say_close(1000) end
       lu.assertEquals(peer:take_close(), n <= 10 and 1000 or 1009)
@@ -243,7 +223,7 @@ end
 
 function T:test_case_13_a_close_frame_that_is_wrong()
   for _, payload in ipairs { "\x03", "\x03\xed", "\x03\xee", "\x00\x00", "\x13\x88", "\x03\xe8\xff" } do
-    lu.assertEquals((self:case(function(_, peer)
+    lu.assertEquals((self.rig:life(function(_, peer)
       peer:frame { op = "close", payload }
       lu.assertEquals(peer:take_close(), #payload == 3 and 1007 or 1002)
       peer:close()
@@ -252,7 +232,7 @@ function T:test_case_13_a_close_frame_that_is_wrong()
 end
 
 function T:test_case_14_the_peer_never_answers_our_close()
-  lu.assertEquals((self:case(function(socket) socket:close(1000, "x") end, { closeTimeout = 0.05 })),
+  lu.assertEquals((self.rig:life(function(socket) socket:close(1000, "x") end, { closeTimeout = 0.05 })),
     "close:1006::false")
 end
 
@@ -263,11 +243,11 @@ function T:test_case_14_the_peer_talks_on_and_never_answers()
     pcall(peer.send, peer, bytes.frame { "still talking" })
     return record.closed
   end)
-  lu.assertEquals(after_open(record), "close:1006::false")
+  lu.assertEquals(rig.after_open(record), "close:1006::false")
 end
 
 function T:test_case_15_the_peer_never_ends_tcp()
-  lu.assertEquals((self:case(function(socket, peer)
+  lu.assertEquals((self.rig:life(function(socket, peer)
     socket:close(3001, "done")
     peer:take_close()
     peer:say_close(3001, "done")
@@ -275,7 +255,7 @@ function T:test_case_15_the_peer_never_ends_tcp()
 end
 
 function T:test_case_16_reset_after_both_closes()
-  lu.assertEquals((self:case(function(socket, peer)
+  lu.assertEquals((self.rig:life(function(socket, peer)
     socket:close(1000, "a")
     peer:take_close()
     peer:say_close(1000, "b")
@@ -294,7 +274,7 @@ function T:test_case_17_a_full_buffer_is_an_answer()
 end
 
 function T:test_case_18_terminate()
-  local seen, peer = self:case(function(socket)
+  local seen, peer = self.rig:life(function(socket)
     socket:terminate()
     lu.assertNotEquals(socket.readyState, socket.OPEN)
   end)
@@ -309,7 +289,7 @@ function T:test_case_18_terminate_while_connecting_and_closing()
   socket:terminate()
   self.rig:closed(record)
   lu.assertEquals(tostring(record), "close:1006::false")
-  lu.assertEquals((self:case(function(s)
+  lu.assertEquals((self.rig:life(function(s)
     s:close(1000)
     s:terminate()
   end)), "close:1006::false")

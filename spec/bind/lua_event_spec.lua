@@ -5,27 +5,7 @@ local lu = require "luaunit"
 local bytes = require "support.bytes"
 local rig = require "support.rig"
 
-local T = {}
-
-function T:setUp() self.rig = rig.new() end
-function T:tearDown() self.rig:close() end
-
--- The events of a record after "open", as one string.
-local function after_open(record)
-  lu.assertEquals(record[1], "open")
-  return table.concat(record, " ", 2)
-end
-
--- Opens a client, lets fn(socket, peer) act, waits for the close event; what
--- came after "open".
-function T:case(fn, options)
-  local socket, record, peer = self.rig:opened(options)
-  fn(socket, peer, record)
-  self.rig:closed(record)
-  self.rig:settle() -- nothing is left, and nothing comes after close
-  lu.assertEquals(socket.readyState, socket.CLOSED)
-  return after_open(record), peer
-end
+local T = rig.class()
 
 -- ---- order -----------------------------------------------------------------------------
 
@@ -70,7 +50,7 @@ function T:test_nothing_after_close_in_a_handler()
 end
 
 function T:test_messages_under_way_when_we_close_are_dropped()
-  lu.assertEquals((self:case(function(socket, peer)
+  lu.assertEquals((self.rig:life(function(socket, peer)
     peer:frame { "late" }
     socket:close(1000)
     peer:take_close()
@@ -81,7 +61,7 @@ function T:test_messages_under_way_when_we_close_are_dropped()
 end
 
 function T:test_data_after_the_peers_close_is_ignored()
-  lu.assertEquals((self:case(function(_, peer)
+  lu.assertEquals((self.rig:life(function(_, peer)
     peer:send(bytes.close(1000, "x") .. bytes.frame { "late" } .. bytes.close(1001) .. "\xff\xff\xff")
     peer:take_close()
     peer:close()

@@ -4,11 +4,7 @@ local lu = require "luaunit"
 local rigs = require "support.rig"
 local visitors = require "support.visitors"
 
-local T = {}
-
-function T:setUp() self.rig = rigs.new() end
-
-function T:tearDown() self.rig:close() end
+local T = rigs.class()
 
 -- The status a server gives to a request with these headers.
 local function status(rig, port, change)

@@ -118,7 +118,7 @@ local acts = {
     for _ = 1, 20 do s.loop:after(0, function() end):cancel() end
     s.loop:after(0, function() if s.me then s.me:terminate() end end)
   end,
-  another_loop = function(s)
+  another_loop = function()
     local other = wsock.loop()
     local done
     other:after(0, function() done = true end)

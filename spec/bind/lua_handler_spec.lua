@@ -8,10 +8,7 @@ local bytes = require "support.bytes"
 local process = require "support.process"
 local rig = require "support.rig"
 
-local T = {}
-
-function T:setUp() self.rig = rig.new() end
-function T:tearDown() self.rig:close() end
+local T = rig.class()
 
 -- A client whose message handler is fn, after its message came; the one error.
 function T:error_of(fn)

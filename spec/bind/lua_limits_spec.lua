@@ -5,11 +5,8 @@ local bytes = require "support.bytes"
 local core = require "wsock.core"
 local rigs = require "support.rig"
 
-local T = {}
+local T = rigs.class()
 local contains = lu.assertErrorMsgContains
-
-function T:setUp() self.rig = rigs.new() end
-function T:tearDown() self.rig:close() end
 
 -- A server's socket accepted with limits, the raw peer behind it, and the socket's record.
 function T:accepted(limits, options)

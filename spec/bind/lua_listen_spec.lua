@@ -15,26 +15,14 @@ function T:tearDown()
   if self.remove then self.remove() end
 end
 
-local function listen(rig, options)
-  options.loop = rig.loop
-  local server, message, code = wsock.listen(options)
-  if server then rig:keep(server) end
-  return server, message, code
-end
-
-local function port_of(server)
-  local _, port = server:address()
-  return port
-end
-
 -- ---- where it listens ------------------------------------------------------------
 
 function T:test_any_free_port()
-  local one, two = listen(self.rig, { port = 0 }), listen(self.rig, { port = 0 })
+  local one, two = self.rig:listen(), self.rig:listen()
   local host, port = one:address()
   lu.assertEquals(host, "127.0.0.1")
   lu.assertEquals(math.type(port), "integer")
-  lu.assertTrue(port > 0 and port ~= port_of(two))
+  lu.assertTrue(port > 0 and port ~= rigs.port_of(two))
 end
 
 function T:test_hosts()
@@ -42,7 +30,7 @@ function T:test_hosts()
     { nil, "127.0.0.1" }, { "localhost", "127.0.0.1" }, { "127.0.0.1", "127.0.0.1" }, { "127.0.0.2", "127.0.0.2" },
     { "0.0.0.0", "0.0.0.0" }, { "*", "0.0.0.0" }, { "::1", "::1" }, { "::", "::" },
   } do
-    local server = listen(self.rig, { port = 0, host = row[1] })
+    local server = self.rig:try_listen { port = 0, host = row[1] }
     local host, port = server:address()
     lu.assertEquals(host, row[2])
     local reached = host == "0.0.0.0" and "127.0.0.1" or host:find ":" and "[::1]" or host
@@ -54,53 +42,51 @@ end
 
 function T:test_bad_hosts_raise()
   for _, host in ipairs { "example.com", "", "[::1]", "127.0.0.1:80", "256.0.0.1", "a b", "ws://127.0.0.1" } do
-    lu.assertErrorMsgContains("'host' must be an IP address", listen, self.rig, { port = 0, host = host })
+    lu.assertErrorMsgContains("'host' must be an IP address", self.rig.try_listen, self.rig, { port = 0, host = host })
   end
-  lu.assertErrorMsgContains("'host' must be a string", listen, self.rig, { port = 0, host = 1 })
+  lu.assertErrorMsgContains("'host' must be a string", self.rig.try_listen, self.rig, { port = 0, host = 1 })
 end
 
 function T:test_bad_ports_raise()
-  lu.assertErrorMsgContains("'port' or 'path' is needed", listen, self.rig, {})
+  lu.assertErrorMsgContains("'port' or 'path' is needed", self.rig.try_listen, self.rig, {})
   for _, port in ipairs { -1, -2, 65536, 1.5, 2 ^ 53 } do
-    lu.assertErrorMsgContains("'port' must be an integer", listen, self.rig, { port = port })
+    lu.assertErrorMsgContains("'port' must be an integer", self.rig.try_listen, self.rig, { port = port })
   end
   for _, port in ipairs { "80", true, {} } do
-    lu.assertErrorMsgContains("'port' must be a number", listen, self.rig, { port = port })
+    lu.assertErrorMsgContains("'port' must be a number", self.rig.try_listen, self.rig, { port = port })
   end
 end
 
 function T:test_port_in_use()
-  local port = port_of(listen(self.rig, { port = 0 }))
-  local server, message, code = listen(self.rig, { port = port })
+  local _, _, port = self.rig:listen()
+  local server, message, code = self.rig:try_listen { port = port }
   lu.assertEquals({ server, message, code },
     { nil, ("listen 127.0.0.1:%d: Address already in use"):format(port), "EADDRINUSE" })
-  server, message, code = listen(self.rig, { port = port, reusePort = true })
+  server, message, code = self.rig:try_listen { port = port, reusePort = true }
   lu.assertNil(server, message)
   lu.assertEquals(code, "EADDRINUSE")
 end
 
 function T:test_address_of_somebody_else()
-  local server, message, code = listen(self.rig, { port = 7, host = "192.0.2.1" })
+  local server, message, code = self.rig:try_listen { port = 7, host = "192.0.2.1" }
   lu.assertNil(server)
   lu.assertEquals({ message, code }, { "listen 192.0.2.1:7: Address not available", "EADDRNOTAVAIL" })
 end
 
 function T:test_a_port_is_free_again_after_close()
-  local one = listen(self.rig, { port = 0 })
-  local port = port_of(one)
+  local one, _, port = self.rig:listen()
   local peer = visitors.bystander(self.rig, port)
   peer:check()
   one:close(1001, "", 0)
   self.rig:settle()
-  lu.assertNotNil(listen(self.rig, { port = port }))
+  lu.assertNotNil(self.rig:try_listen { port = port })
 end
 
 function T:test_sharing_a_port()
   local counts = { 0, 0 }
-  local one = listen(self.rig, { port = 0, reusePort = true, onconnection = function() counts[1] = counts[1] + 1 end })
-  local port = port_of(one)
-  lu.assertNotNil(listen(self.rig, { port = port, reusePort = true,
-    onconnection = function() counts[2] = counts[2] + 1 end }))
+  local function counter(i) return function() counts[i] = counts[i] + 1 end end
+  local _, _, port = self.rig:listen { reusePort = true, onconnection = counter(1) }
+  lu.assertNotNil(self.rig:try_listen { port = port, reusePort = true, onconnection = counter(2) })
   for _ = 1, 64 do -- the kernel deals them out by their ports: none for one of them is 2 ^ -63
     visitors.knock(self.rig, port)
   end
@@ -115,10 +101,10 @@ function T:test_unix_path()
   dir, self.remove = process.directory()
   local path = dir .. "/sock"
   local heard
-  local server = listen(self.rig, { path = path, onmessage = function(socket, data)
+  local server = self.rig:try_listen { path = path, onmessage = function(socket, data)
     heard = socket.remoteAddress
     socket:send(data)
-  end })
+  end }
   lu.assertEquals({ server:address() }, { path })
   local socket = self.rig:client("ws+unix:" .. path .. ":/")
   local record = rigs.record(socket)
@@ -127,7 +113,7 @@ function T:test_unix_path()
   lu.assertEquals(tostring(record), "open text:hi")
   lu.assertEquals(heard, "unix")
 
-  local second, message, code = listen(self.rig, { path = path })
+  local second, message, code = self.rig:try_listen { path = path }
   lu.assertEquals({ second, message, code }, { nil, ("listen %s: Address already in use"):format(path), "EADDRINUSE" })
 end
 
@@ -135,7 +121,7 @@ function T:test_unix_path_left_behind()
   local dir
   dir, self.remove = process.directory()
   local path = dir .. "/sock"
-  listen(self.rig, { path = path }):close()
+  self.rig:try_listen { path = path }:close()
   self.rig:settle()
   local child = process.start_lua { "-e", ([[
     local wsock = require "wsock"
@@ -147,7 +133,7 @@ function T:test_unix_path_left_behind()
   child:wait()
   child:stop()
   for _, name in ipairs { path, path .. 2 } do
-    local server, message = listen(self.rig, { path = name })
+    local server, message = self.rig:try_listen { path = name }
     lu.assertNotNil(server, message)
   end
 end
@@ -155,10 +141,10 @@ end
 function T:test_unix_paths_that_cannot_be()
   local dir
   dir, self.remove = process.directory()
-  lu.assertErrorMsgContains("'path' is empty or too long", listen, self.rig, { path = "" })
-  lu.assertErrorMsgContains("'path' is empty or too long", listen, self.rig, { path = ("x"):rep(108) })
-  lu.assertErrorMsgContains("'path'", listen, self.rig, { path = dir .. "/a\0b" })
-  local server, message, code = listen(self.rig, { path = dir .. "/none/sock" })
+  lu.assertErrorMsgContains("'path' is empty or too long", self.rig.try_listen, self.rig, { path = "" })
+  lu.assertErrorMsgContains("'path' is empty or too long", self.rig.try_listen, self.rig, { path = ("x"):rep(108) })
+  lu.assertErrorMsgContains("'path'", self.rig.try_listen, self.rig, { path = dir .. "/a\0b" })
+  local server, message, code = self.rig:try_listen { path = dir .. "/none/sock" }
   lu.assertNil(server)
   lu.assertEquals({ message, code }, { ("listen %s/none/sock: No such file or directory"):format(dir), "ENOENT" })
 end
@@ -182,7 +168,7 @@ function T:test_hooks_and_lists()
     { "slowConsumer", true, "'slowConsumer' must be" },
     { "path", 1, "'path' must be a string" }, { "reusePort", 1, "'reusePort' must be a boolean" },
   } do
-    lu.assertErrorMsgContains(row[3], listen, self.rig, { port = 0, [row[1]] = row[2] })
+    lu.assertErrorMsgContains(row[3], self.rig.try_listen, self.rig, { port = 0, [row[1]] = row[2] })
   end
 end
 
@@ -201,8 +187,8 @@ function T:test_hooks()
     { { origins = "*" }, 101 }, { { origins = "http://a" }, 101 }, { { origins = { "null" } }, 403 },
     { { origins = function() return true end }, 101 }, { {}, 403 }, { { origins = { "http://a", "http://b" } }, 101 },
   } do
-    local server = listen(self.rig, { port = 0, origins = row[1].origins, protocols = { "x" }, headers = { A = "b" } })
-    local peer, answer = visitors.knock(self.rig, port_of(server),
+    local _, _, port = self.rig:listen { origins = row[1].origins, protocols = { "x" }, headers = { A = "b" } }
+    local peer, answer = visitors.knock(self.rig, port,
       visitors.upgrade { Origin = "http://a", ["Sec-WebSocket-Protocol"] = "x" })
     lu.assertEquals(answer.status, row[2])
     if row[2] == 101 then

@@ -5,15 +5,8 @@ local wsock = require "wsock"
 local process = require "support.process"
 local rig = require "support.rig"
 
-local T = {}
+local T = rig.class()
 local contains = lu.assertErrorMsgContains
-
-function T:setUp()
-  self.rig = rig.new()
-  self.loop = self.rig.loop
-end
-
-function T:tearDown() self.rig:close() end
 
 -- ---- run, step, stop ------------------------------------------------------------------
 

@@ -7,11 +7,7 @@ local rigs = require "support.rig"
 local visitors = require "support.visitors"
 local wsock = require "wsock"
 
-local T = {}
-
-function T:setUp() self.rig = rigs.new() end
-
-function T:tearDown() self.rig:close() end
+local T = rigs.class()
 
 -- What a call of listen or WebSocket with one option says.
 local function complaint(rig, role, name, value)

@@ -5,14 +5,7 @@ local lu = require "luaunit"
 local bytes = require "support.bytes"
 local rig = require "support.rig"
 
-local T = {}
-
-function T:setUp()
-  self.rig = rig.new()
-  self.loop = self.rig.loop
-end
-
-function T:tearDown() self.rig:close() end
+local T = rig.class()
 
 -- A client that nobody listens to, and its raw peer.
 function T:silent(options)

@@ -4,10 +4,7 @@ local lu = require "luaunit"
 local rigs = require "support.rig"
 local wsock = require "wsock"
 
-local T = {}
-
-function T:setUp() self.rig = rigs.new() end
-function T:tearDown() self.rig:close() end
+local T = rigs.class()
 
 -- Answers the next request of a raw server with a redirect; the request's head.
 local function redirect(server, location, status, more)

@@ -5,11 +5,7 @@ local rigs = require "support.rig"
 local visitors = require "support.visitors"
 local wsock = require "wsock"
 
-local T = {}
-
-function T:setUp() self.rig = rigs.new() end
-
-function T:tearDown() self.rig:close() end
+local T = rigs.class()
 
 -- The request object of one head, as an onrequest or onupgrade handler gets it.
 local function request_of(rig, text)

@@ -7,11 +7,7 @@ local process = require "support.process"
 local visitors = require "support.visitors"
 local wsock = require "wsock"
 
-local T = {}
-
-function T:setUp() self.rig = rigs.new() end
-
-function T:tearDown() self.rig:close() end
+local T = rigs.class()
 
 -- A server with a record of its own end: server, port, log.
 local function listen(rig, options)

@@ -7,11 +7,7 @@ local rigs = require "support.rig"
 local visitors = require "support.visitors"
 local wsock = require "wsock"
 
-local T = {}
-
-function T:setUp() self.rig = rigs.new() end
-
-function T:tearDown() self.rig:close() end
+local T = rigs.class()
 
 local function oops() error "oops" end
 

@@ -5,11 +5,7 @@ local lu = require "luaunit"
 local rigs = require "support.rig"
 local visitors = require "support.visitors"
 
-local T = {}
-
-function T:setUp() self.rig = rigs.new() end
-
-function T:tearDown() self.rig:close() end
+local T = rigs.class()
 
 local function has_left(rig, server, n)
   rig:wait(function() return server.clientCount == n end, "clients: " .. server.clientCount)

@@ -7,29 +7,13 @@ local rigs = require "support.rig"
 local visitors = require "support.visitors"
 local wsock = require "wsock"
 
-local T = {}
-
-function T:setUp() self.rig = rigs.new() end
-
-function T:tearDown() self.rig:close() end
-
-local function listen(rig, options)
-  options.loop = rig.loop
-  local server, message, code = wsock.listen(options)
-  if server then rig:keep(server) end
-  return server, message, code
-end
-
-local function port_of(server)
-  local _, port = server:address()
-  return port
-end
+local T = rigs.class()
 
 -- ---- the object ----------------------------------------------------------------------
 
 function T:test_listening_is_told_once_and_not_before_the_loop_turns()
   local told = 0
-  local server = listen(self.rig, { port = 0, onlistening = function() told = told + 1 end })
+  local server = self.rig:listen { onlistening = function() told = told + 1 end }
   local later = 0
   server:on("listening", function() later = later + 1 end)
   lu.assertEquals({ told, later }, { 0, 0 })
@@ -40,13 +24,13 @@ end
 function T:test_handlers_in_all_three_ways()
   local log = {}
   local function note(name) return function() log[#log + 1] = name end end
-  local server = listen(self.rig, { port = 0, onmessage = note "option" })
+  local server, _, port = self.rig:listen { onmessage = note "option" }
   server:on("message", note "on"):once("message", note "once")
   local option = server.onmessage
   lu.assertIsFunction(option)
   local function gone() log[#log + 1] = "gone" end
   server:on("message", gone):off("message", gone)
-  local peer = visitors.knock(self.rig, port_of(server))
+  local peer = visitors.knock(self.rig, port)
   peer:frame { "1" }
   peer:frame { "2" }
   self.rig:wait(function() return #log == 5 end)
@@ -60,19 +44,19 @@ function T:test_handlers_in_all_three_ways()
 end
 
 function T:test_misspelt_names_raise()
-  local server = listen(self.rig, { port = 0 })
+  local server = self.rig:listen {}
   lu.assertErrorMsgContains("did you mean 'onmessage'?", function() server.onmesage = print end)
   lu.assertErrorMsgContains("unknown event 'mesage'", function() server:on("mesage", print) end)
   lu.assertErrorMsgContains("unknown field of a server 'whatever'", function() server.whatever = 1 end)
   lu.assertErrorMsgContains("onmessage must be a function", function() server.onmessage = "x" end)
   lu.assertErrorMsgContains("listener must be a function", function() server:on("message", nil) end)
-  lu.assertErrorMsgContains("did you mean 'onmessage'?", listen, self.rig, { port = 0, onmesage = print })
-  lu.assertErrorMsgContains("onmessage must be a function", listen, self.rig, { port = 0, onmessage = 1 })
+  lu.assertErrorMsgContains("did you mean 'onmessage'?", self.rig.listen, self.rig, { onmesage = print })
+  lu.assertErrorMsgContains("onmessage must be a function", self.rig.listen, self.rig, { onmessage = 1 })
 end
 
 -- A server's sockets are open when it hears of them: "connection" is meant.
 function T:test_there_is_no_open_event()
-  local server = listen(self.rig, { port = 0 })
+  local server = self.rig:listen {}
   lu.assertErrorMsgContains("unknown event of a server 'open'", server.on, server, "open", print)
   lu.assertErrorMsgContains("unknown event of a server 'open'", server.once, server, "open", print)
   lu.assertErrorMsgContains("unknown field of a server 'onopen'", function() server.onopen = print end)
@@ -82,15 +66,15 @@ end
 
 function T:test_a_callable_object_is_a_handler()
   local got
-  local server = listen(self.rig, { port = 0,
-    onmessage = setmetatable({}, { __call = function(_, _, data) got = data end }) })
-  visitors.knock(self.rig, port_of(server)):frame { "hi" }
+  local _, _, port = self.rig:listen {
+    onmessage = setmetatable({}, { __call = function(_, _, data) got = data end }) }
+  visitors.knock(self.rig, port):frame { "hi" }
   self.rig:wait(function() return got end)
   lu.assertEquals(got, "hi")
 end
 
 function T:test_tostring_and_metatable()
-  local server = listen(self.rig, { port = 0 })
+  local server = self.rig:listen {}
   lu.assertStrContains(tostring(server), "wsock.server (listening, 0 clients)")
   lu.assertFalse(getmetatable(server))
   server:close()
@@ -100,7 +84,7 @@ end
 
 function T:test_events_of_a_socket_go_to_its_own_listeners_first()
   local log = {}
-  local server = listen(self.rig, { port = 0,
+  local _, _, port = self.rig:listen {
     onconnection = function(socket)
       socket:on("message", function(data) log[#log + 1] = "own " .. data end)
       socket.onmessage = function(event) log[#log + 1] = "event " .. event.data end
@@ -109,8 +93,8 @@ function T:test_events_of_a_socket_go_to_its_own_listeners_first()
     onping = function(_, data) log[#log + 1] = "ping " .. data end,
     onpong = function(_, data) log[#log + 1] = "pong " .. data end,
     onclose = function(_, code, reason, clean) log[#log + 1] = ("close %d %s %s"):format(code, reason, clean) end,
-  })
-  local peer = visitors.knock(self.rig, port_of(server))
+  }
+  local peer = visitors.knock(self.rig, port)
   peer:frame { "t" }
   peer:frame { op = "binary", "b" }
   peer:frame { op = "ping", "i" }
@@ -127,15 +111,15 @@ end
 
 function T:test_connection_comes_with_socket_and_request_and_its_sends_come_first()
   local socket, request
-  local server = listen(self.rig, { port = 0,
+  local _, _, port = self.rig:listen {
     onconnection = function(s, r)
       socket, request = s, r
       s:send "one"
       s:send("two", "binary")
     end,
     onmessage = function(s, data) s:send(data) end,
-  })
-  local peer = visitors.visit(self.rig, port_of(server), visitors.upgrade() .. bytes.frame { "three", mask = true })
+  }
+  local peer = visitors.visit(self.rig, port, visitors.upgrade() .. bytes.frame { "three", mask = true })
   peer:head()
   local got = {}
   for i = 1, 3 do got[i] = peer:take().payload end
@@ -143,20 +127,20 @@ function T:test_connection_comes_with_socket_and_request_and_its_sends_come_firs
   lu.assertEquals(socket.readyState, 1)
   lu.assertTrue(rawequal(socket.request, request))
   lu.assertEquals(socket.remoteAddress, "127.0.0.1")
-  lu.assertEquals(socket.localPort, port_of(server))
+  lu.assertEquals(socket.localPort, port)
 end
 
 -- S69, S84: a client that is killed
 function T:test_a_killed_client()
   local close
-  local server = listen(self.rig, { port = 0, onmessage = function(socket, data) socket:send(data) end,
-    onclose = function(_, ...) close = { ... } end })
-  local bystander = visitors.bystander(self.rig, port_of(server))
+  local server, _, port = self.rig:listen { onmessage = function(socket, data) socket:send(data) end,
+    onclose = function(_, ...) close = { ... } end }
+  local bystander = visitors.bystander(self.rig, port)
   local child <close> = process.start_lua { "-e", ([[
     local socket = require "wsock".WebSocket("ws://127.0.0.1:%d/")
     socket.onopen = function() socket:send "hi" end
     socket.onmessage = function() print "heard" end
-    require "wsock".run()]]):format(port_of(server)) }
+    require "wsock".run()]]):format(port) }
   child:expect("heard", 10, function() self.rig:turn() end)
   lu.assertEquals(server.clientCount, 2)
   child:kill "KILL"
@@ -173,7 +157,7 @@ function T:test_a_server_nobody_holds_goes_on()
   local alive = setmetatable({}, { __mode = "v" })
   do
     alive[1] = assert(wsock.listen { port = 0, loop = self.rig.loop, onmessage = function(s, data) s:send(data) end })
-    port = port_of(alive[1])
+    port = rigs.port_of(alive[1])
   end
   for _ = 1, 3 do
     collectgarbage()
@@ -194,7 +178,7 @@ function T:test_a_dropped_loop_takes_its_servers_along()
   do
     local loop = wsock.loop()
     local server = assert(wsock.listen { port = 0, loop = loop, onconnection = function(s) s:send "hi" end })
-    port = port_of(server)
+    port = rigs.port_of(server)
     local socket = self.rig:client(("ws://127.0.0.1:%d/"):format(port))
     got = rigs.record(socket)
     self.rig:wait(function()
@@ -206,14 +190,13 @@ function T:test_a_dropped_loop_takes_its_servers_along()
   collectgarbage()
   self.rig:closed(got)
   lu.assertEquals(tostring(got), "open text:hi close:1001::true")
-  local again = listen(self.rig, { port = port })
-  lu.assertNotNil(again)
+  lu.assertNotNil(self.rig:listen { port = port })
 end
 
 function T:test_after_its_loop_was_closed()
   local loop = wsock.loop()
   local server = assert(wsock.listen { port = 0, loop = loop })
-  local peer = visitors.visit(self.rig, port_of(server), visitors.upgrade())
+  local peer = visitors.visit(self.rig, rigs.port_of(server), visitors.upgrade())
   self.rig:wait(function()
     loop:step(0)
     return server.clientCount == 1

@@ -5,11 +5,8 @@ local lu = require "luaunit"
 local bytes = require "support.bytes"
 local rig = require "support.rig"
 
-local T = {}
+local T = rig.class()
 local contains = lu.assertErrorMsgContains
-
-function T:setUp() self.rig = rig.new() end
-function T:tearDown() self.rig:close() end
 
 -- ---- send ------------------------------------------------------------------------------
 

@@ -6,14 +6,7 @@ local lu = require "luaunit"
 local wsock = require "wsock"
 local rig = require "support.rig"
 
-local T = {}
-
-function T:setUp()
-  self.rig = rig.new()
-  self.loop = self.rig.loop
-end
-
-function T:tearDown() self.rig:close() end
+local T = rig.class()
 
 function T:test_the_class()
   local task = self.loop:spawn(print)

@@ -7,16 +7,8 @@ local process = require "support.process"
 local rig = require "support.rig"
 local sys = require "wsock.probe".net.sys
 
-local T = {}
+local T = rig.class(function(self) self.seen = {} end)
 local contains = lu.assertErrorMsgContains
-
-function T:setUp()
-  self.rig = rig.new()
-  self.loop = self.rig.loop
-  self.seen = {}
-end
-
-function T:tearDown() self.rig:close() end
 
 -- A callback that notes its name.
 function T:note(name, act)

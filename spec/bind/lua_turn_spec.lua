@@ -6,14 +6,7 @@ local wsock = require "wsock"
 local bytes = require "support.bytes"
 local rig = require "support.rig"
 
-local T = {}
-
-function T:setUp()
-  self.rig = rig.new()
-  self.loop = self.rig.loop
-end
-
-function T:tearDown() self.rig:close() end
+local T = rig.class()
 
 function T:test_every_kind_of_source_in_one_loop()
   local seen = {}

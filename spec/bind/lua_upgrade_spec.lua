@@ -5,11 +5,7 @@ local bytes = require "support.bytes"
 local rigs = require "support.rig"
 local visitors = require "support.visitors"
 
-local T = {}
-
-function T:setUp() self.rig = rigs.new() end
-
-function T:tearDown() self.rig:close() end
+local T = rigs.class()
 
 -- The status a server gives to a request with these headers.
 local function status(rig, port, change)

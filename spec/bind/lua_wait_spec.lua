@@ -5,10 +5,7 @@ local lu = require "luaunit"
 local wsock = require "wsock"
 local rig = require "support.rig"
 
-local T = {}
-
-function T:setUp() self.rig = rig.new() end
-function T:tearDown() self.rig:close() end
+local T = rig.class()
 
 -- Runs fn in a coroutine of the loop, to its end; what it returned.
 function T:inside(fn, ...)

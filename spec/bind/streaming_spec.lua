@@ -8,14 +8,7 @@ local bytes = require "support.bytes"
 local process = require "support.process"
 local rig = require "support.rig"
 
-local T = {}
-
-function T:setUp()
-  self.rig = rig.new()
-  self.loop = self.rig.loop
-end
-
-function T:tearDown() self.rig:close() end
+local T = rig.class()
 
 -- A client that streams, and its raw peer.
 function T:silent(options)

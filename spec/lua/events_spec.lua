@@ -4,17 +4,12 @@ local lu = require "luaunit"
 local events = require "wsock.events"
 local rigs = require "support.rig"
 
-local T = {}
-local contains = lu.assertErrorMsgContains
-
-function T:setUp()
-  self.rig = rigs.new()
+local T = rigs.class(function(self)
   self.target = {}
-  self.events = events.new(self.target, { open = {}, close = { "code", "reason" } }, self.rig.loop)
+  self.events = events.new(self.target, { open = {}, close = { "code", "reason" } }, self.loop)
   self.log = {}
-end
-
-function T:tearDown() self.rig:close() end
+end)
+local contains = lu.assertErrorMsgContains
 
 function T:note(name)
   return function(...)

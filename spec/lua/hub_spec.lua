@@ -6,16 +6,11 @@ local growth = require "support.growth"
 local rigs = require "support.rig"
 local wsock = require "wsock"
 
-local T = {}
-local contains = lu.assertErrorMsgContains
-
-function T:setUp()
-  self.rig = rigs.new()
+local T = rigs.class(function(self)
   self.hub = wsock.hub()
   self.sockets, self.peers = {}, {}
-end
-
-function T:tearDown() self.rig:close() end
+end)
+local contains = lu.assertErrorMsgContains
 
 -- n sockets of a server, and the raw peers behind them.
 function T:gather(n, options)

@@ -5,15 +5,8 @@ local bytes = require "support.bytes"
 local rigs = require "support.rig"
 local wsock = require "wsock"
 
-local T = {}
+local T = rigs.class(function(self) self.router = wsock.router() end)
 local contains = lu.assertErrorMsgContains
-
-function T:setUp()
-  self.rig = rigs.new()
-  self.router = wsock.router()
-end
-
-function T:tearDown() self.rig:close() end
 
 -- ---- helpers ---------------------------------------------------------------------------
 

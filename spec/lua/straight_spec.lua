@@ -6,14 +6,7 @@ local bytes = require "support.bytes"
 local codec = require "wsock.core".codec
 local rig = require "support.rig"
 
-local T = {}
-
-function T:setUp()
-  self.rig = rig.new()
-  self.loop = self.rig.loop
-end
-
-function T:tearDown() self.rig:close() end
+local T = rig.class()
 
 -- wsock.connect in the rig's loop.
 function T:connect(url, options)

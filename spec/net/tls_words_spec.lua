@@ -4,10 +4,7 @@ local lu = require "luaunit"
 local certs = require "support.certs"
 local rigs = require "support.rig"
 
-local T = {}
-
-function T:setUp() self.rig = rigs.new() end
-function T:tearDown() self.rig:close() end
+local T = rigs.class()
 
 -- A server with a certificate of that kind, and what our client says of it.
 function T:visit(kind, tls, server_tls, host)

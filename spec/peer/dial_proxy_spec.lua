@@ -6,10 +6,7 @@ local forward = require "support.forward"
 local rigs = require "support.rig"
 local wsock = require "wsock"
 
-local T = {}
-
-function T:setUp() self.rig = rigs.new() end
-function T:tearDown() self.rig:close() end
+local T = rigs.class()
 
 local schemes = { http = "http", socks = "socks5" }
 

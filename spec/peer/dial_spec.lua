@@ -4,10 +4,7 @@ local luasocket = require "socket"
 local rigs = require "support.rig"
 local wsock = require "wsock"
 
-local T = {}
-
-function T:setUp() self.rig = rigs.new() end
-function T:tearDown() self.rig:close() end
+local T = rigs.class()
 
 -- A port nobody listens on.
 local function dead_port()

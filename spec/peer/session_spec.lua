@@ -5,10 +5,7 @@ local bytes = require "support.bytes"
 local rigs = require "support.rig"
 local visitors = require "support.visitors"
 
-local T = {}
-
-function T:setUp() self.rig = rigs.new() end
-function T:tearDown() self.rig:close() end
+local T = rigs.class()
 
 -- A server that notes what it gets, and a raw client of it.
 function T:visited(options)

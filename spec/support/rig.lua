@@ -1,8 +1,9 @@
 -- spec/support/rig.lua -- a loop of its own, and raw TCP peers to misbehave.
 --
--- A rig is made in setUp and closed in tearDown. Our sockets live in its loop;
--- the far side is plain LuaSocket in the same process, which moves whenever
--- the rig waits. Nothing a test has begun outlives rig:close().
+-- M.class() is a class of specs each of whose tests has a rig: made in setUp,
+-- closed in tearDown. Our sockets live in its loop; the far side is plain
+-- LuaSocket in the same process, which moves whenever the rig waits. Nothing a
+-- test has begun outlives rig:close().
 
 local lu = require "luaunit"
 local luasocket = require "socket"
@@ -24,6 +25,19 @@ function M.new(backend)
     rig.errors[#rig.errors + 1] = { message, traceback, socket }
   end
   return rig
+end
+
+--- A class of specs whose tests have self.rig and its loop, self.loop; also(self)
+--- adds to setUp what more they share.
+function M.class(also)
+  local T = {}
+  function T:setUp()
+    self.rig = M.new()
+    self.loop = self.rig.loop
+    if also then also(self) end
+  end
+  function T:tearDown() self.rig:close() end
+  return T
 end
 
 local function try_close(thing)
@@ -103,6 +117,12 @@ function Record:last() return self[#self] end
 --- Waits for the close event of a record.
 function Rig:closed(record)
   return self:wait(function() return record.closed end, function() return "no close, but: " .. tostring(record) end)
+end
+
+--- What a record has after "open", as one string.
+function M.after_open(record)
+  lu.assertEquals(record[1], "open")
+  return table.concat(record, " ", 2)
 end
 
 --- Waits until a record has n entries.
@@ -277,12 +297,38 @@ function Rig:opened(options, ...)
   return socket, record, peer
 end
 
---- wsock.listen in the rig's loop: server, url, port.
-function Rig:listen(options)
-  local o = { loop = self.loop, port = 0 }
-  for key, value in pairs(options or {}) do o[key] = value end
-  local server = self:keep(assert(wsock.listen(o)))
+--- A client's life against a raw peer: fn(socket, peer, record) acts, then it
+--- ends; what came after "open", and the peer.
+function Rig:life(fn, options)
+  local socket, record, peer = self:opened(options)
+  fn(socket, peer, record)
+  self:closed(record)
+  self:settle() -- nothing is left, and nothing comes after close
+  lu.assertEquals(socket.readyState, socket.CLOSED)
+  return M.after_open(record), peer
+end
+
+--- wsock.listen in the rig's loop, and what it returns.
+function Rig:try_listen(options)
+  local o = { loop = self.loop }
+  for key, value in pairs(options) do o[key] = value end
+  local server, message, code = wsock.listen(o)
+  if server then self:keep(server) end
+  return server, message, code
+end
+
+--- The port of a server.
+function M.port_of(server)
   local _, port = server:address()
+  return port
+end
+
+--- The same on any free port unless told, and not to fail: server, url, port.
+function Rig:listen(options)
+  local o = { port = 0 }
+  for key, value in pairs(options or {}) do o[key] = value end
+  local server = assert(self:try_listen(o))
+  local port = M.port_of(server)
   return server, ("ws://127.0.0.1:%d/"):format(port), port
 end
 

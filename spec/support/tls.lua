@@ -11,16 +11,12 @@ local M = {}
 
 --- A spec's class; a test may leave a program in self.program.
 function M.class()
-  local T = {}
-
-  function T:setUp()
-    self.rig = rigs.new()
-    self.good = certs.get "good"
-  end
+  local T = rigs.class(function(self) self.good = certs.get "good" end)
+  local close_rig = T.tearDown
 
   function T:tearDown()
     if self.program then self.program:stop() end
-    self.rig:close()
+    close_rig(self)
   end
 
   --- A server with the good certificate unless tls: server, url, port.

@@ -8,11 +8,7 @@ local bytes = require "support.bytes"
 local rigs = require "support.rig"
 local visitors = require "support.visitors"
 
-local T = {}
-
-function T:setUp() self.rig = rigs.new() end
-
-function T:tearDown() self.rig:close() end
+local T = rigs.class()
 
 local function never() lu.fail "a handler was called" end
 

@@ -10,11 +10,7 @@ local visitors = require "support.visitors"
 
 local costs_at_most = visitors.costs_at_most
 
-local T = {}
-
-function T:setUp() self.rig = rigs.new() end
-
-function T:tearDown() self.rig:close() end
+local T = rigs.class()
 
 -- A server that counts messages and their bytes, and a bystander of it.
 local function serve(rig, options)

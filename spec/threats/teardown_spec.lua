@@ -7,11 +7,7 @@ local bytes = require "support.bytes"
 local rigs = require "support.rig"
 local visitors = require "support.visitors"
 
-local T = {}
-
-function T:setUp() self.rig = rigs.new() end
-
-function T:tearDown() self.rig:close() end
+local T = rigs.class()
 
 -- A server, a raw peer of it, the server's socket for that with a record of
 -- its events, and a bystander.
