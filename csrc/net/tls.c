@@ -15,9 +15,11 @@
 #include <stdio.h>
 
 enum {
-    RECVS_MAX = 64
-}; /* of one operation: a flood of records that carry
-                            nothing cannot hold up the turn */
+    RECVS_MAX = 8, /* of one operation: twice what a read of 256 KiB needs;
+                      small records cannot hold up the turn */
+    TALK_MAX = 64  /* messages of TLS's own, as KeyUpdates, between two pieces
+                      of data: each costs us more than its sender */
+};
 
 static struct ws_tls *tls_of(struct ws_stream *s)
 {
@@ -113,6 +115,20 @@ BIO_METHOD *ws_tls_bio(void)
     return m;
 }
 
+/* OpenSSL has handled a message, or sent one.  It would go on with what it has
+** read, thousands of them: where the peer has shut down, it stops. */
+static void on_talk(const SSL *ssl, int where, int value)
+{
+    struct ws_tls *t = SSL_get_app_data(ssl);
+
+    (void)value;
+    if ((where & SSL_CB_LOOP) == 0 || is_opening(t) || t->talk > TALK_MAX)
+        return;
+    t->talk++;
+    if (t->talk > TALK_MAX)
+        SSL_set_shutdown(t->ssl, SSL_RECEIVED_SHUTDOWN);
+}
+
 /* -- what OpenSSL answers -- */
 
 void ws_tls_begin(struct ws_tls *t)
@@ -124,12 +140,16 @@ void ws_tls_begin(struct ws_tls *t)
 
 int ws_tls_judge(struct ws_tls *t, int result)
 {
+    int talked = t->talk > TALK_MAX; /* which looks like the peer's end */
+
     switch (SSL_get_error(t->ssl, result)) {
     case SSL_ERROR_WANT_READ:
     case SSL_ERROR_WANT_WRITE:
         return WS_AGAIN;
     case SSL_ERROR_ZERO_RETURN:
-        return 0;
+        if (!talked)
+            return 0;
+        break;
     default:
         break;
     }
@@ -137,9 +157,11 @@ int ws_tls_judge(struct ws_tls *t, int result)
     t->fault = WS_ERR_TLS;
     if (t->below_err != 0)
         t->fault = t->below_err;
-    else if (t->eof && !is_opening(t))
+    else if (t->eof && !is_opening(t) && !talked)
         t->fault = WS_ERR_LOST;
-    if (t->fault == WS_ERR_LOST)
+    if (t->fault == WS_ERR_TLS && talked)
+        ws_tls_note(t, "too many messages of TLS's own, and no data");
+    else if (t->fault == WS_ERR_LOST)
         ws_tls_note(t, "the connection ended without close_notify");
     else if (t->fault == WS_ERR_TLS && t->eof)
         ws_tls_note(t, "the peer closed the connection");
@@ -192,10 +214,12 @@ static ptrdiff_t tls_read(struct ws_stream *s, struct ws_span room)
     if (t->broken) /* it did not open: the caller waits for the end only */
         return ws_stream_read(t->below, room);
     ws_tls_begin(t);
-    while (n < room.n && r == 1) {
+    while (n < room.n) {
         r = SSL_read_ex(t->ssl, room.p + n, room.n - n, &got);
-        if (r == 1)
-            n += got;
+        if (r != 1)
+            break;
+        n += got;
+        t->talk = 0;
     }
     if (r != 1)
         err = ws_tls_judge(t, r);
@@ -341,6 +365,7 @@ static int connect_parts(struct ws_tls *t)
     BIO_set_init(b, 1);
     SSL_set_bio(t->ssl, b, b);
     SSL_set_app_data(t->ssl, t);
+    SSL_set_info_callback(t->ssl, on_talk);
     return WS_OK;
 }
 

@@ -55,7 +55,8 @@ struct ws_tls {
     uint8_t *rest; /* encrypted, and not taken by the socket; or NULL */
     size_t rest_n, rest_at; /* its bytes, and those that are out */
     size_t ahead;           /* plain bytes in it, not yet counted as taken */
-    uint16_t recvs;         /* calls of its read that are left */
+    uint8_t recvs;          /* calls of its read that are left */
+    uint8_t talk;           /* messages of TLS's own since data came */
     uint8_t dry : 1;        /* it had no more, a moment ago */
     uint8_t eof : 1;        /* it came to its end */
     uint8_t ended : 1;      /* reading is at its end */

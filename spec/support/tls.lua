@@ -7,6 +7,8 @@ local certs = require "support.certs"
 local relays = require "support.relay"
 local rigs = require "support.rig"
 
+require "wsock.probe".net.sys.reach() -- faults of these specs are the module's
+
 local M = {}
 
 --- A spec's class; a test may leave a program in self.program.

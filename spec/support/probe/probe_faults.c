@@ -1,8 +1,8 @@
 /* probe_faults.c -- system calls that fail on demand, names that resolve slowly.
 **
 ** The functions below have the names of system calls.  They are hidden, so
-** the objects linked into the probe call them and nobody else does; each goes
-** on to the system's unless it was told to fail.
+** the objects linked into the probe call them and nobody else does (but see
+** probe_reach.c); each goes on to the system's unless it was told to fail.
 */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* RTLD_DEFAULT, accept4 */
@@ -437,9 +437,8 @@ void freeaddrinfo(struct addrinfo *list)
 void probe_open_faults(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"fault", set_fault}, {"asleep", wait_asleep},
-        {"release", release}, {"live", count_live},
-        {NULL, NULL},
+        {"fault", set_fault}, {"asleep", wait_asleep}, {"release", release},
+        {"live", count_live}, {"reach", probe_reach},  {NULL, NULL},
     };
     find_all();
     luaL_setfuncs(L, functions, 0);

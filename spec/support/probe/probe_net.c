@@ -3,6 +3,7 @@
 ** An address is the bytes of a ws_addr as a string.
 */
 #include "probe_sys.h"
+#include "probe_tls.h"
 #include "probe_tunnel.h"
 
 #include "net/resolve.h"
@@ -518,6 +519,7 @@ int ws_probe_net(lua_State *L)
     open_errno(L);
     open_eai(L);
     probe_open_tunnel(L);
+    probe_open_tls(L);
     lua_newtable(L);
     probe_open_sys(L);
     probe_open_faults(L);

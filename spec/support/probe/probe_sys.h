@@ -13,7 +13,10 @@ int probe_sys_result(lua_State *L, int rc, int err);
 /* Adds pipe, close, read, ... to the table on top. */
 void probe_open_sys(lua_State *L);
 
-/* Adds fault, live, asleep and release to the table on top. */
+/* reach(), in probe_reach.c: faults hold for the module itself, too. */
+int probe_reach(lua_State *L);
+
+/* Adds fault, reach, live, asleep and release to the table on top. */
 void probe_open_faults(lua_State *L);
 
 #endif
