@@ -55,6 +55,7 @@ build = {
     ["wsock.reconnecting"] = "lua/wsock/reconnecting.lua",
     ["wsock.resty.client"] = "lua/wsock/resty/client.lua",
     ["wsock.resty.frames"] = "lua/wsock/resty/frames.lua",
+    ["wsock.resty.protocol"] = "lua/wsock/resty/protocol.lua",
     ["wsock.resty.server"] = "lua/wsock/resty/server.lua",
     ["wsock.router"] = "lua/wsock/router.lua",
     ["wsock.static"] = "lua/wsock/static.lua",

@@ -1,7 +1,9 @@
 /* bind/lua_hello.c -- see lua_hello.h. */
 #include "bind/lua_hello.h"
 
+#include "base/base64.h"
 #include "wire/auth.h"
+#include "wire/field.h"
 
 /* -- the URL -- */
 
@@ -126,8 +128,36 @@ static void add_auth(lua_State *L, struct ws_hello_conf *h,
 void ws_aim_asking(struct ws_asking *a, const struct ws_uri *uri)
 {
     ws_uri_host_header(uri, a->host, sizeof a->host);
-    a->hello.host = ws_slice_str(a->host);
+    a->hello.host = a->alias.n > 0 ? a->alias : ws_slice_str(a->host);
     a->hello.target = ws_slice_str(uri->target);
+}
+
+/* The string stays pushed. */
+static struct ws_slice read_host(lua_State *L, int options)
+{
+    struct ws_slice s, host;
+    int port;
+
+    if (!ws_get_field(L, options, "host", LUA_TSTRING))
+        return ws_slice_of(NULL, 0);
+    s = ws_slice_at(L, -1);
+    if (ws_host_port(s, &host, &port) != WS_OK)
+        luaL_error(L, "option 'host' must be a host, or host:port");
+    return s;
+}
+
+static void read_key(lua_State *L, int options, struct ws_asking *a)
+{
+    struct ws_slice s;
+    size_t n = 0;
+
+    if (!ws_get_field(L, options, "handshakeKey", LUA_TSTRING))
+        return;
+    s = ws_slice_at(L, -1);
+    if (s.n != WS_KEY_SIZE || ws_base64_decode(a->nonce, &n, s) != WS_OK ||
+        n != WS_NONCE_SIZE)
+        luaL_error(L, "option 'handshakeKey' must be 16 bytes in base64");
+    a->hello.nonce = ws_slice_of(a->nonce, n);
 }
 
 void ws_read_asking(lua_State *L, int idx, const struct ws_uri *uri,
@@ -138,7 +168,9 @@ void ws_read_asking(lua_State *L, int idx, const struct ws_uri *uri,
     struct ws_slice who[2];
 
     memset(h, 0, sizeof *h);
+    a->alias = read_host(L, options);
     ws_aim_asking(a, uri);
+    read_key(L, options, a);
     h->protocols = ws_read_protocols(L, idx);
     if (ws_get_field(L, options, "origin", LUA_TSTRING))
         h->origin = ws_slice_at(L, -1);

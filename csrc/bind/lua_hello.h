@@ -16,6 +16,8 @@ struct ws_asking {
     struct ws_hello_conf hello;
     struct ws_field *fields; /* what hello.fields is */
     struct ws_field own;
+    struct ws_slice alias; /* Host, if it is not the URL's; n 0: it is */
+    uint8_t nonce[WS_KEY_SIZE];
     char host[WS_HOST_HEADER_SIZE];
 };
 
@@ -29,13 +31,14 @@ void ws_keep_url(lua_State *L, struct ws_uri *u, struct ws_mem *mem);
 ** userdata that is pushed; raises "SyntaxError: ...". */
 const struct ws_uri *ws_check_url(lua_State *L, int idx);
 
-/* Host and target are those of uri. */
+/* Host and target are those of uri, but Host is the alias if there is one. */
 void ws_aim_asking(struct ws_asking *a, const struct ws_uri *uri);
 
 /* Fills a with the request for uri, with the subprotocols at idx (as for
-** ws_read_protocols) and "origin", "headers" and "auth" of the options behind
-** it (a table or nil).  Without "auth" the URL's user and password are sent as
-** Authorization.  The strings it needs are pushed. */
+** ws_read_protocols) and what the options behind it (a table or nil) say of
+** it: "origin", "host", "handshakeKey", "headers", "auth".  Without "auth" the
+** URL's user and password are sent as Authorization.  The strings it needs are
+** pushed. */
 void ws_read_asking(lua_State *L, int idx, const struct ws_uri *uri,
                     struct ws_asking *a);
 

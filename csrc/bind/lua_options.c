@@ -34,6 +34,8 @@ static const double send_s = 30; /* without one byte accepted */
 static const char *const client_names[] = {"headers",
                                            "origin",
                                            "auth",
+                                           "host",
+                                           "handshakeKey",
                                            "protocols",
                                            "maxPayload",
                                            "maxFragments",

@@ -111,7 +111,7 @@ static void check_options(lua_State *L, int idx, enum ws_role role)
         "highWaterMark", "lowWaterMark", "pingInterval", "pingTimeout",
         "sendTimeout", "handshakeTimeout", "closeTimeout", "autoPong", "now",
         "streaming", "perMessageDeflate", "frames", "headers", "origin",
-        "protocols", "auth", NULL};
+        "protocols", "auth", "host", "handshakeKey", NULL};
     /* clang-format on */
 
     if (lua_isnil(L, idx))

@@ -38,6 +38,7 @@ static void leave_behind(struct ws_plan *p)
             a->fields[n++] = a->fields[i];
     }
     a->hello.nfields = n;
+    a->alias.n = 0;
     p->tls = p->tls_bare;
     p->tls_name = NULL;
 }
@@ -58,6 +59,7 @@ static int follow(lua_State *L, struct ws_lsocket *k, int plan_idx,
 
     if (!ws_location_same(from, to))
         leave_behind(p);
+    p->asking.hello.nonce.n = 0;
     p->redirects--;
     ws_plan_aim(p, to);
     lua_getiuservalue(L, plan_idx, 1);

@@ -132,15 +132,14 @@ static int check_conf(const struct ws_hello_conf *conf)
 }
 
 int ws_hello_write(struct ws_hello *h, struct ws_buf *out, struct ws_mem *mem,
-                   const struct ws_hello_conf *conf,
-                   const uint8_t nonce[WS_NONCE_SIZE])
+                   const struct ws_hello_conf *conf)
 {
     struct writer w = {out, mem, check_conf(conf)};
     unsigned i;
 
     if (w.err != WS_OK)
         return w.err;
-    ws_base64_encode(h->key, ws_slice_of(nonce, WS_NONCE_SIZE));
+    ws_base64_encode(h->key, conf->nonce);
     h->protocols = conf->protocols;
     h->extensions = conf->extensions.n > 0;
 

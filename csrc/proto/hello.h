@@ -15,6 +15,7 @@ enum { WS_KEY_SIZE = 24, WS_NONCE_SIZE = 16 };
 
 /* What the request says; slices are needed only during ws_hello_write. */
 struct ws_hello_conf {
+    struct ws_slice nonce;         /* WS_NONCE_SIZE bytes: the key, bare */
     struct ws_slice target;        /* "/path?query" */
     struct ws_slice host;          /* value of Host */
     struct ws_slice origin;        /* value of Origin; n 0: none */
@@ -54,8 +55,7 @@ int ws_hello_protocols_ok(struct ws_slice s);
 ** bytes.  WS_OK, WS_ERR_FIELD (a header or part that may not be sent),
 ** WS_ERR_PROTOCOLS, WS_ERR_NOMEM. */
 int ws_hello_write(struct ws_hello *h, struct ws_buf *out, struct ws_mem *mem,
-                   const struct ws_hello_conf *conf,
-                   const uint8_t nonce[WS_NONCE_SIZE]);
+                   const struct ws_hello_conf *conf);
 
 /* Checks the head of the final answer.  WS_OK and *answer, or WS_ERR_STATUS,
 ** WS_ERR_HEAD_VERSION, WS_ERR_UPGRADE, WS_ERR_CONNECTION, WS_ERR_ACCEPT,

@@ -318,11 +318,10 @@ static int put_head(struct ws_conn *c, struct ws_buf *b)
 /* What is to be remembered, with the offer's bytes behind it. */
 static int new_hello(struct ws_conn *c, struct ws_slice protocols)
 {
-    struct ws_hello *h;
+    struct ws_hello *h = NULL;
 
-    if (protocols.n > SIZE_MAX - sizeof *h)
-        return WS_ERR_NOMEM;
-    h = ws_mem_get(c->conf->mem, sizeof *h + protocols.n);
+    if (protocols.n <= SIZE_MAX - sizeof *h)
+        h = ws_mem_get(c->conf->mem, sizeof *h + protocols.n);
     if (h == NULL)
         return WS_ERR_NOMEM;
     if (protocols.n > 0)
@@ -337,7 +336,6 @@ int ws_conn_start(struct ws_conn *c, const struct ws_hello_conf *hello)
     struct ws_hello_conf own = *hello;
     uint8_t nonce[WS_NONCE_SIZE];
     char offer[WS_OFFER_SIZE];
-    struct ws_mem *mem = c->conf->mem;
     struct ws_buf b;
     int err = new_hello(c, hello->protocols);
 
@@ -349,11 +347,13 @@ int ws_conn_start(struct ws_conn *c, const struct ws_hello_conf *hello)
             ws_slice_of(offer, ws_offer_write(offer, &c->conf->pmd.offer));
     ws_buf_init(&b, 0);
     err = c->conf->random(c->conf->random_ud, nonce, sizeof nonce);
+    if (own.nonce.n == 0)
+        own.nonce = ws_slice_of(nonce, sizeof nonce);
     if (err == WS_OK)
-        err = ws_hello_write(c->side.hello, &b, mem, &own, nonce);
+        err = ws_hello_write(c->side.hello, &b, c->conf->mem, &own);
     if (err == WS_OK)
         err = put_head(c, &b);
-    ws_buf_free(&b, mem);
+    ws_buf_free(&b, c->conf->mem);
     return err;
 }
 

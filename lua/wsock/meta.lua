@@ -177,6 +177,8 @@ function Socket:stats() end
 ---@field protocols string|string[]|nil when the second argument has none
 ---@field origin string? the Origin header
 ---@field auth {[1]: string, [2]: string?}? user and password, sent as Basic credentials
+---@field host string? the Host header, in place of the URL's
+---@field handshakeKey string? 16 bytes in base64, sent as Sec-WebSocket-Key
 ---@field localAddress string? the address to connect from
 ---@field maxRedirects integer? redirects that are followed: 0
 ---@field proxy string|false|nil a proxy's URL; false: none; nil: what the environment says
@@ -226,7 +228,7 @@ function Socket:stats() end
 -- Of wsock.Options neither loop nor noDelay; a server has no headers, auth,
 -- origin and protocols either, a client no maxBody.  now: the time in seconds by the
 -- clock that tick will be told.
----@alias wsock.ProtocolOptions wsock.Options|{now?: number, origin?: string, auth?: string[], protocols?: string|string[], maxBody?: integer}
+---@alias wsock.ProtocolOptions wsock.Options|{now?: number, origin?: string, auth?: string[], host?: string, handshakeKey?: string, protocols?: string|string[], maxBody?: integer}
 
 -- ---- the server -------------------------------------------------------------
 

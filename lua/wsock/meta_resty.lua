@@ -5,7 +5,7 @@
 -- luacheck: no max comment line length
 
 ---@class wsock
----@field resty {client: wsock.RestyClient, server: wsock.RestyServer}
+---@field resty {client: wsock.RestyClient, server: wsock.RestyServer, protocol: wsock.RestyProtocol}
 
 ---@alias wsock.FrameKind "continuation"|"text"|"binary"|"close"|"ping"|"pong"
 
@@ -54,7 +54,7 @@ local RestyClient = {}
 function RestyClient:new(options) end
 
 ---@param uri string
----@param options? {protocols?: string|string[], origin?: string, headers?: string[], ssl_verify?: boolean, server_name?: string, pool?: string}
+---@param options? {protocols?: string|string[], origin?: string, headers?: string[], host?: string, key?: string, ssl_verify?: boolean, server_name?: string, client_cert?: string, client_priv_key?: string, pool?: string, pool_size?: integer}
 ---@return 1? ok, string? err, string? res
 function RestyClient:connect(uri, options) end
 
@@ -77,3 +77,33 @@ function RestyServer:new(options) end
 ---@param options wsock.ServerOptions with handler: fun(request: wsock.Request)
 ---@return wsock.Server? server, string? message, string? code
 function RestyServer.listen(options) end
+
+---@class wsock.RestyProtocol
+---@field _VERSION string
+local RestyProtocol = {}
+
+---@param sock table with receive(n) and send(bytes)
+---@param max_payload_len? integer 65,535
+---@param force_masking? boolean
+---@return string? data, wsock.FrameKind? typ, string|integer|nil err
+function RestyProtocol.recv_frame(sock, max_payload_len, force_masking) end
+
+---@param fin boolean
+---@param opcode integer
+---@param payload_len integer
+---@param payload? string
+---@param masking? boolean
+---@return string? frame, string? err
+function RestyProtocol.build_frame(fin, opcode, payload_len, payload, masking) end
+
+---@param sock table
+---@param fin boolean
+---@param opcode integer
+---@param payload? any
+---@param max_payload_len? integer 65,535
+---@param masking? boolean
+---@return integer? bytes, string? err
+function RestyProtocol.send_frame(sock, fin, opcode, payload, max_payload_len, masking) end
+
+---@return table
+function RestyProtocol.new_tab() end

@@ -70,4 +70,31 @@ function T:test_a_hundred_headers_and_credentials()
   lu.assertStrContains(request, "X-100: v\r\nAuthorization: Basic dTpw\r\n\r\n")
 end
 
+-- ---- Host and the key ---------------------------------------------------------------
+
+function T:test_another_host_than_the_url_names()
+  for _, host in ipairs { "a.example", "a.example:8080", "[::1]:80", "10.0.0.1" } do
+    local request = head("ws://127.0.0.1:8080/x", { host = host })
+    lu.assertStrMatches(request, "GET /x HTTP/1.1\r\nHost: " .. host:gsub("%p", "%%%0") .. "\r\n.*")
+    lu.assertNil(request:find "127")
+  end
+  for _, bad in ipairs { "", "a b", "a:b", "a/b", "u@a", "a\r\nX: y", "a\0" } do
+    contains("option 'host' must be a host, or host:port", head, "ws://h/", { host = bad })
+  end
+  contains("option 'host' must be a string, got number", head, "ws://h/", { host = 1 })
+  contains("Host", head, "ws://h/", { headers = { Host = "x" } }) -- there is one way to say it
+end
+
+function T:test_a_key_of_ones_own()
+  local key = "dGhlIHNhbXBsZSBub25jZQ=="
+  local function key_of(options) return head("ws://h/", options):match "\r\nSec%-WebSocket%-Key: (%S+)\r\n" end
+  lu.assertEquals(key_of { handshakeKey = key }, key)
+  lu.assertNotEquals(key_of {}, key_of {})
+  for _, bad in ipairs { "", "x", "dGhlIHNhbXBsZSBub25jZQ=", "dGhlIHNhbXBsZSBub25jZR==", "dGhlIHNhbXBsZSBub25jZTEy",
+    "dGhlIHNhbXBsZSBub25jZ\r\n=", key .. "AAAA" } do
+    contains("option 'handshakeKey' must be 16 bytes in base64", head, "ws://h/", { handshakeKey = bad })
+  end
+  contains("option 'handshakeKey' must be a string", head, "ws://h/", { handshakeKey = 1 })
+end
+
 return T

@@ -124,6 +124,21 @@ function T:test_credentials_of_url_and_option_stay_behind()
   end
 end
 
+-- A key is for one request; a Host goes along within its origin.
+function T:test_host_and_key()
+  local first, second = self.rig:raw_server(), self.rig:raw_server()
+  local key = "dGhlIHNhbXBsZSBub25jZQ=="
+  self.rig:client(first.url, nil, { maxRedirects = 3, host = "a.example", handshakeKey = key })
+  local one, two, three = redirect(first, "/x"), redirect(first, second.url), redirect(second, first.url)
+  lu.assertStrContains(one, "\r\nHost: a.example\r\n")
+  lu.assertStrContains(one, key)
+  lu.assertStrContains(two, "\r\nHost: a.example\r\n")
+  lu.assertStrContains(three, ("\r\nHost: 127.0.0.1:%d\r\n"):format(second.port))
+  local back = first:accept():head()
+  lu.assertStrContains(back, ("\r\nHost: 127.0.0.1:%d\r\n"):format(first.port))
+  for _, later in ipairs { two, three, back } do lu.assertNil(later:find(key, 1, true)) end
+end
+
 -- ---- where it may not lead -------------------------------------------------------
 
 function T:test_what_is_refused()

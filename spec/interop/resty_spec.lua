@@ -26,6 +26,7 @@ http {
     lua_socket_log_errors off;
     location /serve { content_by_lua_file $folder/nginx_serve.lua; }
     location /ask { content_by_lua_file $folder/nginx_ask.lua; }
+    location /bare { content_by_lua_file $folder/nginx_bare.lua; }
   }
 }
 ]]
@@ -128,6 +129,63 @@ log(wb:connect "nonsense")
 log "end"
 ]]
 
+-- resty.websocket.protocol over a stream that has some bytes.
+local BARE = PRELUDE .. [[
+local function stream(input)
+  local s = { sent = "" }
+  function s.receive(_, n)
+    if #input < n then return nil, "closed" end
+    local data = input:sub(1, n)
+    input = input:sub(n + 1)
+    return data
+  end
+  function s.send(_, data)
+    s.sent = s.sent .. data
+    return #data
+  end
+  return s
+end
+local lines = {}
+local function note(...)
+  local list = {}
+  for i = 1, select("#", ...) do list[i] = tostring((select(i, ...))) end
+  lines[#lines + 1] = table.concat(list, "|")
+end
+local function hex(text)
+  return text and (text:gsub(".", function(c) return ("%02x"):format(c:byte()) end)) or "nil"
+end
+local seconds = { 0, 1, 2, 5, 125, 126, 127, 128, 129, 130, 133, 253, 254, 255 }
+local lengths = { "", "\0", "\0\126", "\1\44", "\1\45", "\0\0\0\0\0\0\1\45", "\0\0\0\0\127\0\0\0",
+  "\0\0\0\0\128\0\0\0", "\0\0\0\1\0\0\0\0", "\128\0\0\0\0\0\0\1" }
+for first = 0, 255 do
+  for _, second in ipairs(seconds) do
+    for i, length in ipairs(lengths) do
+      if i < 3 or second % 128 > 125 then
+        local input = string.char(first, second) .. length .. ("\3\232ab"):rep(80)
+        local data, typ, more = library.recv_frame(stream(input), 300, first % 2 == 0)
+        note(first, second, i, hex(data), typ, more)
+      end
+    end
+  end
+end
+for opcode = 0, 15 do
+  for _, n in ipairs { 0, 2, 125, 126, 300, 65535, 65536 } do
+    for _, fin in ipairs { true, false } do
+      local payload = ("x"):rep(n)
+      local frame = library.build_frame(fin, opcode, n, payload, false)
+      note(opcode, n, fin, #frame, hex(frame:sub(1, 12)))
+      note(#library.build_frame(fin, opcode, n, payload, true))
+      local s = stream ""
+      local bytes, err = library.send_frame(s, fin, opcode, payload, 65535, false)
+      note(bytes, err, s.sent == frame)
+    end
+  end
+end
+note(library.build_frame(true, 1, 2147483648, "", false))
+log(table.concat(lines, "\n"))
+log "end"
+]]
+
 local function write(path, text)
   local file = assert(io.open(path, "w"))
   file:write(text)
@@ -144,12 +202,10 @@ end
 -- Writes a program for both.
 function T:programs(name, text, values)
   values = values or {}
-  local modules = {
-    nginx = "nginx.websocket." .. (name == "serve" and "server" or "client"),
-    ours = "wsock.resty." .. (name == "serve" and "server" or "client"),
-  }
-  for who, module in pairs(modules) do
-    values.module, values.log = module, ("%s/%s.log"):format(self.folder, who)
+  local module = ({ serve = "server", ask = "client", bare = "protocol" })[name]
+  local modules = { nginx = "nginx.websocket." .. module, ours = "wsock.resty." .. module }
+  for who, path in pairs(modules) do
+    values.module, values.log = path, ("%s/%s.log"):format(self.folder, who)
     write(("%s/%s_%s.lua"):format(self.folder, who, name), (text:gsub("$(%a+)", values)))
   end
 end
@@ -246,6 +302,14 @@ function T:test_server()
   end
 end
 
+-- What a program logs here, and in nginx.
+function T:both(name)
+  peer.start { "curl", "--silent", "--noproxy", "*", ("http://127.0.0.1:%d/%s"):format(self:start_nginx(), name) }
+  local theirs = self:log "nginx"
+  peer.start_lua { ("%s/ours_%s.lua"):format(self.folder, name) }
+  return self:log "ours", theirs
+end
+
 -- What the other side of a client does, by path.
 local function far_side(socket, request)
   local path = request.path
@@ -274,10 +338,16 @@ end
 function T:test_client()
   local _, far = peer.listen { frames = true, protocols = { "a" }, onconnection = far_side, pingInterval = 0 }
   self:programs("ask", ASK, { far = far })
-  peer.start { "curl", "--silent", "--noproxy", "*", ("http://127.0.0.1:%d/ask"):format(self:start_nginx()) }
-  local theirs = self:log "nginx"
-  peer.start_lua { self.folder .. "/ours_ask.lua" }
-  lu.assertEquals(self:log "ours", theirs)
+  lu.assertEquals(self:both "ask")
+end
+
+function T:test_protocol()
+  self:programs("bare", BARE)
+  local mine, theirs = self:both "bare"
+  lu.assertTrue(select(2, theirs:gsub("\n", "")) > 10000)
+  if mine == theirs then return end
+  local lines = mine:gmatch "[^\n]*"
+  for line in theirs:gmatch "[^\n]*" do lu.assertEquals(lines(), line) end
 end
 
 return T

@@ -40,14 +40,15 @@ end
 
 --- Puts the connection into its pool, for a later connect.
 -- @param idle milliseconds it may wait there; 0: no limit
--- @param size connections the pool may have; the longest idle one makes room
+-- @param size connections the pool may have (30), unless connect was told by
+-- pool_size; the longest idle one makes room
 -- @return 1, or nil, err
 function M:set_keepalive(idle, size)
   local sock = self.sock
   if not sock or self.closed or sock.readyState ~= sock.OPEN then return nil, "closed" end
   local pool = pools[self.pool] or {}
   pools[self.pool] = pool
-  while #pool >= (size or 30) do take(pool, 1):close(1000) end
+  while #pool >= (self.pool_size or size or 30) do take(pool, 1):close(1000) end
   local entry = { sock = sock }
   idle = idle or 60000
   if idle > 0 then
@@ -64,9 +65,20 @@ end
 
 -- ---- connecting -----------------------------------------------------------------------
 
--- Not ours to do: the key is random, and a Host that is not the URL's is for
--- proxies' tests.
-local refused = { "host", "key", "client_cert", "client_priv_key" }
+-- What must be a string, and how that library calls it.
+local texts = {
+  host = "custom host header", key = "custom Sec-WebSocket-Key", server_name = "SSL server_name",
+  client_cert = "client_cert", client_priv_key = "client_priv_key",
+}
+
+local function check_texts(options)
+  for name, words in pairs(texts) do
+    local value = options[name]
+    if value ~= nil and type(value) ~= "string" then return words .. " must be a string" end
+  end
+  if options.client_cert and not options.client_priv_key then return "client_cert needs client_priv_key" end
+  if options.backlog then return "connect: option backlog is not supported" end
+end
 
 -- "Name: value" lines to ours.
 local function read_headers(list)
@@ -84,7 +96,21 @@ end
 -- ssl_verify = false is written out.
 local function read_tls(uri, options)
   if not uri.secure then return nil end
-  return { verify = options.ssl_verify ~= false, serverName = options.server_name }
+  return {
+    verify = options.ssl_verify ~= false,
+    serverName = options.server_name or options.host and core.wire.field.hostPort(options.host),
+    cert = options.client_cert, key = options.client_priv_key,
+  }
+end
+
+-- Who may use a connection again: whoever would have made the same one.
+local function pool_of(uri, options)
+  if options.pool then return options.pool end
+  local parts = { uri.url }
+  for _, name in ipairs { "host", "server_name", "ssl_verify", "client_cert", "client_priv_key" } do
+    parts[#parts + 1] = tostring(options[name])
+  end
+  return table.concat(parts, "\0")
 end
 
 -- A string "a, b" or a list.
@@ -103,6 +129,12 @@ local function head_of(response)
   return table.concat(lines, "\r\n") .. "\r\n\r\n"
 end
 
+-- nil, err: it could not even begin
+local function impossible(message)
+  message = tostring(message):gsub("^option 'tls': ", "failed to set TLS client certificate: ")
+  return nil, message
+end
+
 local reasons = { ECONNREFUSED = "connection refused", TIMEOUT = "timeout", CLOSED = "closed" }
 
 -- nil, err, head
@@ -119,29 +151,28 @@ end
 --- Connects, or takes a connection from the pool.
 -- @param uri ws://host:port/path, wss: too, or ws://unix:/path/to.sock:/path
 -- @param options protocols (a string or a list), origin, headers (a list of
--- "Name: value"), ssl_verify, server_name, pool (the pool's name; else the URI)
+-- "Name: value"), host, key (Host and Sec-WebSocket-Key), ssl_verify, server_name
+-- (else the host), client_cert and client_priv_key (PEM, or files), pool (its
+-- name; else all that counts), pool_size (connections that may wait there)
 -- @return 1, nil, the answer's head or "connection reused"; or nil, err [, head]
 function M:connect(uri, options)
   options = options or {}
-  uri = uri:gsub("^ws://unix:", "ws+unix:")
+  uri = tostring(uri):gsub("^ws://unix:", "ws+unix:")
   local parsed = core.wire.uri.parse(uri)
   if not parsed then return nil, "bad websocket uri" end
-  for _, name in ipairs(refused) do
-    if options[name] ~= nil then return nil, "connect: option " .. name .. " is not supported" end
-  end
-  if options.server_name ~= nil and type(options.server_name) ~= "string" then
-    return nil, "SSL server_name must be a string"
-  end
   local headers, err = read_headers(options.headers)
-  if not headers then return nil, err end
-  self.pool = options.pool or parsed.url
+  err = err or check_texts(options)
+  if err then return nil, err end
+  self.pool, self.pool_size = pool_of(parsed, options), options.pool_size
   self.fatal, self.closed = nil, nil
   self.sock = pooled(self.pool)
   if self.sock then return 1, nil, "connection reused" end
-  local socket = core.WebSocket(uri, read_protocols(options.protocols), {
-    frames = true, headers = headers, origin = options.origin, handshakeTimeout = frames.seconds(self),
-    maxPayload = self.max_recv_len, maxBuffered = 0, pingInterval = 0, tls = read_tls(parsed, options),
+  local able, socket = pcall(core.WebSocket, uri, read_protocols(options.protocols), {
+    frames = true, headers = headers, origin = options.origin, host = options.host, handshakeKey = options.key,
+    handshakeTimeout = frames.seconds(self), maxPayload = self.max_recv_len, maxBuffered = 0, pingInterval = 0,
+    tls = read_tls(parsed, options),
   })
+  if not able then return impossible(socket) end
   local open, message, code, status = core.opened(socket)
   if not open then return failed(socket, message, code, status) end
   self.sock = socket

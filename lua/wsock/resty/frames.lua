@@ -26,6 +26,9 @@ local words = {
 
 local kinds = { [0] = "continuation", "text", "binary", [8] = "close", [9] = "ping", [10] = "pong" }
 
+--- Kinds of frames by opcode, and the bytes a payload has at most unless told.
+M.kinds, M.DEFAULT_LEN = kinds, DEFAULT_LEN
+
 --- The settings of new() as fields of an object.
 function M.init(object, options)
   local len = options.max_payload_len or DEFAULT_LEN
@@ -71,13 +74,12 @@ function M.recv_frame(self)
   return data, kind, not final and "again" or nil
 end
 
--- What may not leave, in words.
-local function misfit(self, fin, opcode, payload)
+--- What may not leave, in words, or nil.
+function M.misfit(fin, opcode, payload, most)
   local control = opcode & 8 ~= 0
-  if #payload > self.max_send_len then return "payload too big" end
+  if #payload > most then return "payload too big" end
   if control and #payload > 125 then return "too much payload for control frame" end
   if control and not fin then return "fragmented control frame" end
-  if not kinds[opcode] then return "failed to build frame: reserved opcode" end
 end
 
 -- Bytes on the wire.
@@ -92,7 +94,8 @@ function M.send_frame(self, fin, opcode, payload)
   if self.fatal then return nil, "fatal error already happened" end
   if self.closed then return nil, "already closed" end
   payload = payload == nil and "" or tostring(payload)
-  local why = misfit(self, fin, opcode, payload)
+  local why = M.misfit(fin, opcode, payload, self.max_send_len)
+    or not kinds[opcode] and "failed to build frame: reserved opcode"
   if not why and not self.sock then
     why = "failed to send frame: closed"
   elseif not why then

@@ -72,7 +72,20 @@ function T:test_misuse()
   lu.assertEquals({ wb:connect("ws://h", { headers = "X: 1" }) }, { nil, "custom headers must be a table" })
   lu.assertEquals({ wb:connect("ws://h", { headers = { "bad" } }) },
     { nil, "custom header is no \"Name: value\": bad" })
-  lu.assertEquals({ wb:connect("ws://h", { host = "x" }) }, { nil, "connect: option host is not supported" })
+  lu.assertEquals({ wb:connect() }, { nil, "bad websocket uri" })
+  for name, words in pairs {
+    host = "custom host header", key = "custom Sec-WebSocket-Key", server_name = "SSL server_name",
+    client_cert = "client_cert", client_priv_key = "client_priv_key",
+  } do
+    lu.assertEquals({ wb:connect("ws://h", { [name] = 1 }) }, { nil, words .. " must be a string" })
+  end
+  lu.assertEquals({ wb:connect("ws://h", { backlog = 1 }) }, { nil, "connect: option backlog is not supported" })
+  lu.assertEquals({ wb:connect("wss://h", { client_cert = "x" }) }, { nil, "client_cert needs client_priv_key" })
+  lu.assertStrContains(select(2, wb:connect("ws://h", { host = "a b" })), "must be a host")
+  lu.assertStrContains(select(2, wb:connect("ws://h", { key = "abc" })), "16 bytes in base64")
+  lu.assertStrContains(select(2, wb:connect("ws://h", { protocols = { "a", "a" } })), "SyntaxError")
+  lu.assertStrMatches(select(2, wb:connect("wss://h", { client_cert = "/no/such", client_priv_key = "/no/such" })),
+    "failed to set TLS client certificate: .*/no/such.*")
   lu.assertStrContains(select(2, client:new { send_unmasked = true }), "must mask")
 end
 
@@ -107,6 +120,41 @@ function T:test_tls()
   lu.assertEquals(wb:connect(uri, { ssl_verify = false, server_name = "localhost" }), 1)
   lu.assertEquals({ wb:recv_frame() }, { "over TLS", "text" })
   lu.assertEquals(#names, 1)
+end
+
+-- Host, if it is given, is also the name that is asked for.
+function T:test_host_and_key()
+  local _, record = self:connect({ timeout = 2000 }, nil, { host = "a.example:81", key = "dGhlIHNhbXBsZSBub25jZQ==" })
+  local headers = record.socket.request.headers
+  lu.assertEquals({ headers.host, headers["sec-websocket-key"] }, { "a.example:81", "dGhlIHNhbXBsZSBub25jZQ==" })
+  lu.assertStrContains(self.answer[3], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
+  local good = require "support.certs".get "good"
+  local _, port = peer.listen { tls = { cert = good.cert, key = good.key } }
+  local wb = client:new { timeout = 5000 }
+  self.clients[#self.clients + 1] = wb
+  local _, err = wb:connect(("wss://127.0.0.1:%d/"):format(port), { host = "other.example:1" })
+  lu.assertStrContains(err, "ssl handshake failed: TLS handshake with other.example: ")
+end
+
+function T:test_a_client_certificate()
+  local certs = require "support.certs"
+  local good, alice = certs.get "good", certs.get "client"
+  local _, port = peer.listen {
+    tls = { cert = good.cert, key = good.key, ca = good.ca, requestCert = true },
+    onconnection = function(socket) socket:send(socket.tls.peerCertificate.subject) end,
+  }
+  local uri = ("wss://localhost:%d/"):format(port)
+  local wb = client:new { timeout = 5000 }
+  self.clients[#self.clients + 1] = wb
+  for _, read in ipairs { function(path) return path end, certs.read } do -- files, or their text
+    lu.assertEquals(wb:connect(uri, { ssl_verify = false, client_cert = read(alice.cert),
+      client_priv_key = read(alice.key) }), 1)
+    lu.assertEquals({ wb:recv_frame() }, { "CN=Alice, O=Specs", "text" })
+    wb.sock:terminate()
+  end
+  lu.assertStrContains(select(2, wb:connect(uri, { client_cert = alice.cert, client_priv_key = good.key })),
+    "failed to set TLS client certificate: ")
+  lu.assertNil((wb:connect(uri, { ssl_verify = false })))
 end
 
 function T:test_before_connect()
@@ -315,6 +363,31 @@ function T:test_the_pool_has_a_size()
     if select(3, self.clients[i]:connect(uri, { pool = "mine" })) == "connection reused" then reused = reused + 1 end
   end
   lu.assertEquals(reused, 2)
+end
+
+-- What connect said of the pool's size goes before what set_keepalive says.
+function T:test_pool_size()
+  local _, port = peer.echo()
+  local uri = ("ws://127.0.0.1:%d/"):format(port)
+  for i = 1, 2 do
+    self.clients[i] = client:new { timeout = 2000 }
+    assert(self.clients[i]:connect(uri, { pool_size = 1 }))
+  end
+  for i = 1, 2 do self.clients[i]:set_keepalive(60000, 5) end
+  lu.assertEquals(select(3, self.clients[1]:connect(uri)), "connection reused")
+  lu.assertStrContains(select(3, self.clients[2]:connect(uri)), "101")
+end
+
+-- A connection is used again by whom it would have been made for.
+function T:test_pools_keep_hosts_apart()
+  local wb = self:connect()
+  wb:set_keepalive(60000)
+  lu.assertStrContains(select(3, wb:connect(self.uri, { host = "a.example" })), "101")
+  wb:set_keepalive(60000)
+  lu.assertEquals(select(3, wb:connect(self.uri, { host = "a.example" })), "connection reused")
+  local other = client:new()
+  self.clients[#self.clients + 1] = other
+  lu.assertEquals(select(3, other:connect(self.uri)), "connection reused")
 end
 
 return T

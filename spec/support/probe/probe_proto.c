@@ -120,8 +120,9 @@ static int hello_write(lua_State *L)
     int n;
     luaL_argcheck(L, nonce.n == WS_NONCE_SIZE, 2, "16 bytes");
     probe_hello_conf(L, 1, &conf);
+    conf.nonce = nonce;
     ws_buf_init(&b, 0);
-    n = push_buf(L, &b, ws_hello_write(&h, &b, mem, &conf, nonce.p));
+    n = push_buf(L, &b, ws_hello_write(&h, &b, mem, &conf));
     if (n == 1) {
         struct ws_slice s = ws_buf_peek(&b);
         lua_pushlstring(L, (const char *)s.p, s.n);
