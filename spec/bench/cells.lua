@@ -6,6 +6,8 @@
 -- the second run is a yardstick, how fast the machine was meanwhile.  `least`
 -- must be reached, `aim` is where we want to be; with `most` in place of
 -- `least` smaller is better.
+-- `beats` is how many times the first peer's figure ours must be at least, when
+-- peers are asked for; tls says that they speak TLS.
 -- A run is {server, "options of load"}; with fresh = true its server is
 -- started for it alone.
 
@@ -15,6 +17,7 @@ local M = {}
 
 local measure = {
   rate = { "thousand messages per second of server CPU", function(r) return r.messages / r.cpu / 1000 end },
+  shakes = { "handshakes per second of server CPU", function(r) return r.messages / r.cpu end },
   cost = { "microseconds of server CPU", function(r) return r.cpu / r.messages * 1e6 end },
   each = { "bytes of server memory for each", function(r) return r.memory / r.conns end },
   growth = { "KiB the server has grown", function(r) return r.memory / 1024 end },
@@ -88,6 +91,52 @@ local function broadcast()
   } }
 end
 
+-- What TLS leaves of the plain echo; and handshakes, the WebSocket's too when
+-- there are peers to compare with, against OpenSSL's own server.
+local function tls()
+  local cells = {}
+  for i, s in ipairs { { 16, 0.45, 1.8 }, { 16 << 10, 0.25, 2.5 }, { 64 << 10, 0.15, 3 } } do
+    local load = "conns=64 size=" .. s[1]
+    cells[i] = {
+      name = "64 x 1 x " .. size_name(s[1]), runs = { { "echo_tls", "tls=1 " .. load }, { "echo", load } },
+      peers = "tls=1 " .. load, tls = true, measure = measure.rate, least = s[2], beats = s[3],
+    }
+  end
+  return cells
+end
+
+local function handshakes()
+  local load = "conns=16 tls=1 ms=1000"
+  return { {
+    name = "TLS handshakes", measure = measure.shakes, least = 0.85,
+    runs = { { "echo_tls", "mode=shake " .. load }, { "openssl", "mode=shake " .. load } },
+  }, {
+    name = "TLS and opening handshakes", measure = measure.shakes,
+    runs = { { "echo_tls", "mode=rate " .. load } }, peers = "mode=rate " .. load, tls = true, beats = 2,
+  } }
+end
+
+local function idle_tls(_, most)
+  most = math.min(most, 1000)
+  return { {
+    name = ("idle connection over TLS, %d of them"):format(most),
+    runs = { { "idle_tls", ("mode=idle tls=1 conns=%d"):format(most), fresh = true } },
+    once = true, measure = measure.each, most = 20 << 10,
+  } }
+end
+
+local function straight()
+  local cells = {}
+  for i, depth in ipairs { 1, 16 } do
+    local load = ("conns=64 depth=%d size=125"):format(depth)
+    cells[i] = {
+      name = ("receive in a loop, 64 x %d x 125 B"):format(depth), runs = { { "straight", load }, { "echo", load } },
+      measure = measure.rate, least = 0.7,
+    }
+  end
+  return cells
+end
+
 local function idle(_, most)
   return { {
     name = ("idle connection, %d of them"):format(most),
@@ -120,6 +169,10 @@ M.groups = {
   { "broadcast", "raw echo", broadcast },
   { "idle", nil, idle },
   { "memory", nil, flat },
+  { "straight", "handlers", straight },
+  { "tls", "plain", tls },
+  { "tls", "s_server", handshakes },
+  { "tls", nil, idle_tls },
 }
 
 return M

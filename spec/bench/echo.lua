@@ -1,12 +1,15 @@
 -- spec/bench/echo.lua -- every message back to where it came from.
 --
 -- One function for all sockets, as a server that is meant to be fast has it.
--- Prints "port N"; ends by itself after an hour.
+-- Arguments: the files of a certificate and its key, for TLS. Prints "port N"; ends
+-- by itself after an hour.
 
 local wsock = require "wsock"
 
+local cert, key = ...
 local server = assert(wsock.listen {
   port = 0,
+  tls = cert and { cert = cert, key = key },
   maxPayload = 16 << 20,
   onmessage = function(socket, data, kind) socket:send(data, kind) end,
 })

@@ -2,7 +2,7 @@
 **
 **   load mode=echo port=N [pid=N] [name=value ...]      one line on stdout
 **
-** One thread, epoll, libc only.  Frames are masked beforehand and lie in a
+** One thread, epoll; OpenSSL with tls=1, else libc only.  Frames are masked beforehand and lie in a
 ** ring, each with its own key and content; connections start at different
 ** places in it.  So what a server must answer is known to the byte, also the
 ** lengths of its frames and which connection gets which: comparing takes the
@@ -18,12 +18,14 @@
 **   mode=rate       `conns` slots that open, shake hands, close and start over
 **   mode=broadcast  the first of `conns` sends, all of them receive
 **   mode=idle       opens `conns` connections and sees what memory they take
+**   mode=shake      `conns` slots that shake hands in TLS, end and start over
 **
 ** `ms` of measuring after `warm` ms (echo: at least `count` messages), all of
 ** it within `limit` seconds.  With busy=1 it never sleeps, so that the server
 ** need not wake it: figures are steadier, and ratios a little kinder.
 */
 #include "ring.h"
+#include "secure.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -45,18 +47,19 @@ enum {
     SOURCES = 32    /* addresses to connect from: ports in TIME_WAIT */
 };
 
-static const char *const modes[] = {"echo",      "raw",  "rate",
-                                    "broadcast", "idle", NULL};
-enum { ECHO, RAW, RATE, BROADCAST, IDLE };
+static const char *const modes[] = {"echo", "raw",   "rate", "broadcast",
+                                    "idle", "shake", NULL};
+enum { ECHO, RAW, RATE, BROADCAST, IDLE, SHAKE };
 static const char *const kinds[] = {"binary", "ascii", "mixed", "dense", NULL};
 
 static long mode, kind, port, pid, conns = 1, active, depth = 1, size = 16;
-static long ms = 1000, warm = 200, count, limit = 60, busy;
+static long ms = 1000, warm = 200, count, limit = 60, busy, tls;
 
 /* What a connection waits for. */
 enum state {
     UNUSED,     /* to be opened */
     CONNECTING, /* the TCP handshake */
+    SHAKING,    /* the TLS handshake */
     OPENING,    /* the whole 101 */
     OPEN,       /* answers */
     CLOSING     /* a Close, then the end */
@@ -64,6 +67,7 @@ enum state {
 
 struct conn {
     int fd;
+    struct ssl_st *ssl; /* NULL: plain */
     enum state state;
     size_t first;   /* the frame of the ring it starts with */
     size_t sent;    /* bytes, ever */
@@ -150,7 +154,7 @@ static void flush(struct conn *c)
 
         at = (c->sent + c->first * ring.frame_n) % all_n;
         n = c->owed < all_n - at ? c->owed : all_n - at;
-        k = send(c->fd, ring.frames + at, n, MSG_NOSIGNAL);
+        k = secure_send(c->ssl, c->fd, ring.frames + at, n);
 
         if (k < 0 && errno == EAGAIN)
             return;
@@ -170,7 +174,7 @@ static void send_messages(struct conn *c, size_t n)
 /* Few bytes, to a connection that has sent nothing yet. */
 static void send_text(struct conn *c, const char *text, size_t n)
 {
-    if (send(c->fd, text, n, MSG_NOSIGNAL) != (ssize_t)n)
+    if (secure_send(c->ssl, c->fd, text, n) != (ssize_t)n)
         die("send: %s", strerror(errno));
 }
 
@@ -201,6 +205,15 @@ static void dial(struct conn *c)
         die("connect: %s", strerror(errno));
 }
 
+static void start_over(struct conn *c)
+{
+    secure_close(c->ssl);
+    c->ssl = NULL;
+    close(c->fd);
+    messages++;
+    dial(c);
+}
+
 /* The key and its answer are those of RFC 6455 1.3. */
 static void connected(struct conn *c)
 {
@@ -210,13 +223,26 @@ static void connected(struct conn *c)
         "Sec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-    if (mode == RAW) {
+    if (mode == SHAKE) {
+        start_over(c);
+    } else if (mode == RAW) {
         c->state = OPEN;
         opened++;
     } else {
         c->state = OPENING;
         send_text(c, request, sizeof request - 1);
     }
+}
+
+/* TCP, then as many steps of TLS as there are. */
+static void shake(struct conn *c)
+{
+    if (c->state == CONNECTING && tls) {
+        c->ssl = secure_open(c->fd);
+        c->state = SHAKING;
+    }
+    if (c->state == CONNECTING || secure_shake(c->ssl))
+        connected(c);
 }
 
 /* Part of the head has come: what if it is all? */
@@ -246,10 +272,8 @@ static void ended(struct conn *c)
     if (c->state != CLOSING || c->head_n != 4 ||
         memcmp(c->head, "\x88\x02\x03\xe8", 4) != 0)
         die("the server ended a connection");
-    close(c->fd);
     opened--;
-    messages++;
-    dial(c);
+    start_over(c);
 }
 
 /* -- receiving -- */
@@ -278,12 +302,14 @@ static ssize_t receive(struct conn *c, size_t *room, int *seen)
 {
     size_t left = ring.answer_n - c->got % ring.answer_n;
 
-    *seen = c->state != OPEN || !measuring || left <= SKIPPED;
+    *seen = c->state != OPEN || !measuring || left <= SKIPPED || tls;
     *room = *seen ? sizeof buf : left;
+    if (c->state == OPEN && !*seen)
+        return recv(c->fd, buf, *room, MSG_TRUNC);
     if (c->state == OPEN)
-        return recv(c->fd, buf, *room, *seen ? 0 : MSG_TRUNC);
+        return secure_recv(c->ssl, c->fd, buf, *room);
     *room = sizeof c->head - 1 - c->head_n;
-    return recv(c->fd, c->head + c->head_n, *room, 0);
+    return secure_recv(c->ssl, c->fd, c->head + c->head_n, *room);
 }
 
 static void readable(struct conn *c)
@@ -306,7 +332,8 @@ static void readable(struct conn *c)
             if (c->state == OPENING)
                 opening(c);
         }
-        if (c->fd != fd || n == 0 || (c->state == OPEN && (size_t)n < room))
+        if (c->fd != fd || n == 0 ||
+            (c->state == OPEN && !tls && (size_t)n < room))
             return;
     }
 }
@@ -324,8 +351,11 @@ static void turn(int wait_ms)
             (long long)messages);
     for (i = 0; i < n; i++) {
         struct conn *c = ev[i].data.ptr;
-        if ((ev[i].events & EPOLLERR) == 0 && c->state == CONNECTING)
-            connected(c);
+        if ((ev[i].events & EPOLLERR) == 0 && c->state <= SHAKING) {
+            shake(c);
+            if (c->state <= SHAKING)
+                continue;
+        }
         if ((ev[i].events & EPOLLOUT) != 0)
             flush(c);
         if ((ev[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
@@ -362,7 +392,7 @@ static void begin(void)
 {
     long i;
 
-    if (mode == RATE) {
+    if (mode == RATE || mode == SHAKE) {
         for (i = 0; i < conns; i++)
             dial(&all[i]);
         return;
@@ -446,7 +476,7 @@ static void option(char *text)
                    {"pid", &pid},       {"conns", &conns}, {"size", &size},
                    {"active", &active}, {"depth", &depth}, {"ms", &ms},
                    {"warm", &warm},     {"count", &count}, {"limit", &limit},
-                   {"busy", &busy}};
+                   {"busy", &busy},     {"tls", &tls}};
     char *value = strchr(text, '=');
     size_t i;
 

@@ -86,7 +86,7 @@ end
 local function show(cell, values, ratios, others)
   local mark = cell.most and "<" or ""
   local judged = not cell.absolute and ratios or values[1]
-  row(cell.name, number(median(values[1])), values[2] and number(median(values[2])),
+  row(cell.name, number(median(values[1])), ratios and number(median(values[2])),
     ratios and ("%.2f"):format(median(ratios)), #judged > 1 and "±" .. number(half_spread(judged)),
     mark .. number(cell.least or cell.most), cell.aim and mark .. number(cell.aim),
     " " .. verdict(cell, median(judged)) .. others)
@@ -107,7 +107,7 @@ end
 
 -- Values by run and round, ratios by round.
 local function measure(cell, runs)
-  local values, ratios = {}, #runs > 1 and {} or nil
+  local values, ratios = {}, #cell.runs > 1 and {} or nil
   for i = 1, #runs do values[i] = {} end
   for round = 1, cell.once and quick and 1 or rounds do
     for i, run in ipairs(runs) do values[i][round] = cell.measure[2](run_load(run)) end
@@ -120,7 +120,7 @@ end
 local function all_runs(cell)
   local runs = table.move(cell.runs, 1, #cell.runs, 1, {})
   if option.peers and cell.peers then
-    for _, name in ipairs(servers.peers()) do runs[#runs + 1] = { name, cell.peers } end
+    for _, name in ipairs(servers.peers(cell.tls)) do runs[#runs + 1] = { name, cell.peers } end
   end
   return runs
 end
@@ -134,8 +134,11 @@ local function run_cell(cell)
   end
   local others = ""
   for i = #cell.runs + 1, #runs do
-    others = ("%s  %s %s (ours x %.1f)"):format(others, runs[i][1], number(median(values[i])),
-      median(values[1]) / median(values[i]))
+    local times = median(values[1]) / median(values[i])
+    others = ("%s  %s %s (ours x %.1f)"):format(others, runs[i][1], number(median(values[i])), times)
+    if cell.beats and i == #cell.runs + 1 then
+      others = ("%s, at least %.1f: %s"):format(others, cell.beats, verdict({ least = cell.beats }, times))
+    end
   end
   show(cell, values, ratios, others)
 end

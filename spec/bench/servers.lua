@@ -25,11 +25,12 @@ local quote = process.quote
 
 local warnings = "-Wall -Wextra -Wshadow -Wconversion"
 
+-- Sources, and "-l..." what is linked.
 local function compile(name, ...)
-  local sources = {}
-  for i, file in ipairs { ... } do sources[i] = quote(root .. "/" .. file) end
+  local words = {}
+  for i, word in ipairs { ... } do words[i] = word:find "^-l" and word or quote(root .. "/" .. word) end
   local text, ok = shell(("%s -std=c11 -D_GNU_SOURCE -O2 %s -I%s -o %s %s"):format(os.getenv "CC" or "cc",
-    warnings, quote(root .. "/csrc"), quote(bench .. "/" .. name), table.concat(sources, " ")))
+    warnings, quote(root .. "/csrc"), quote(bench .. "/" .. name), table.concat(words, " ")))
   if not ok then error("cannot build " .. name .. ":\n" .. text, 0) end
 end
 
@@ -53,15 +54,23 @@ local function spin()
   end
 end
 
+-- A key and a certificate for everybody who speaks TLS here.
+local function certify()
+  local text, ok = shell(("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 "
+    .. "-subj /CN=localhost -keyout %s/key.pem -out %s/cert.pem"):format(quote(bench), quote(bench)))
+  if not ok then error("cannot make a certificate:\n" .. text, 0) end
+end
+
 --- Builds what is in C; root is the project's, build_dir has wsock/core.so.
 function M.open(root_dir, build_dir)
   root, build = root_dir, build_dir
   bench = build .. "/bench"
   shell("mkdir -p " .. quote(bench))
-  compile("load", "spec/bench/load.c", "spec/bench/ring.c")
+  compile("load", "spec/bench/load.c", "spec/bench/ring.c", "spec/bench/secure.c", "-lssl", "-lcrypto")
   compile("raw", "spec/bench/raw.c")
   compile("micro", "spec/bench/micro.c", "spec/bench/ring.c", "csrc/base/mask.c", "csrc/base/utf8.c")
   package.cpath = build .. "/?.so;" .. package.cpath
+  certify()
   find_cores()
   hard_limit = tonumber((shell "ulimit -Hn")) or math.huge
   spin()
@@ -84,14 +93,22 @@ end
 
 -- ---- servers ---------------------------------------------------------------------
 
-local function lua(name) return { root .. "/spec/bench/" .. name .. ".lua", lua = true } end
+-- A program of this directory; with words, TLS's certificate among them.
+local function lua(name, ...) return { lua = true, root .. "/spec/bench/" .. name .. ".lua", ... } end
+local function lua_tls(name) return lua(name, bench .. "/cert.pem", bench .. "/key.pem") end
 
 local node_program = [[
-const { WebSocketServer } = require("ws");
-const server = new WebSocketServer({ host: "127.0.0.1", port: 0, maxPayload: 16 << 20 });
-server.on("listening", () => console.log("port " + server.address().port));
+const { WebSocketServer } = require("ws"), fs = require("fs");
+const [cert, key] = process.argv.slice(1).map(name => fs.readFileSync(name));
+const http = cert ? require("https").createServer({ cert, key }) : require("http").createServer();
+const server = new WebSocketServer({ server: http, maxPayload: 16 << 20 });
 server.on("connection", s => s.on("message", (data, binary) => s.send(data, { binary })));
+http.listen(0, "127.0.0.1", 511, () => console.log("port " + http.address().port));
 ]]
+
+local function node(...)
+  return { env = { NODE_PATH = root .. "/build/node/node_modules" }, "node", "-e", node_program, ... }
+end
 
 local nginx_modules = "/usr/lib/nginx/modules/"
 local nginx_program = [[
@@ -138,24 +155,35 @@ local programs = {
   echo = function() return lua "echo" end,
   broadcast = function() return lua "broadcast" end,
   idle = function() return lua "idle" end,
+  straight = function() return lua "straight" end,
+  echo_tls = function() return lua_tls "echo" end,
+  idle_tls = function() return lua_tls "idle" end,
   raw = function() return { bench .. "/raw" } end,
-  node = function()
-    return { "node", "-e", node_program, env = { NODE_PATH = root .. "/build/node/node_modules" } }
+  -- OpenSSL's own server: shakes hands, and nothing else
+  openssl = function(port)
+    return { "openssl", "s_server", "-accept", "127.0.0.1:" .. port, "-cert", bench .. "/cert.pem", "-key",
+      bench .. "/key.pem", "-quiet", "-num_tickets", "1", "-no_cache", stdin = true }
   end,
+  node = node,
+  node_tls = function() return node(bench .. "/cert.pem", bench .. "/key.pem") end,
   nginx = nginx,
 }
 
---- The names of other servers that are installed.
-function M.peers()
+-- These must be told their port.
+local told = { nginx = true, openssl = true }
+
+--- The names of other servers that are installed, of those that speak TLS here.
+function M.peers(tls)
   local names = {}
-  if exists(root .. "/build/node/node_modules/ws/package.json") then names[1] = "node" end
+  if exists(root .. "/build/node/node_modules/ws/package.json") then names[1] = tls and "node_tls" or "node" end
+  if tls then return names end
   if exists(nginx_modules .. "ngx_http_lua_module.so") then names[#names + 1] = "nginx" end
   return names
 end
 
 -- Puts `words` (a table) in front of a command.
 local function pinned(command)
-  local t = { "sh", "-c", "ulimit -n $(ulimit -Hn); exec \"$@\"", "sh", env = command.env }
+  local t = { "sh", "-c", "ulimit -n $(ulimit -Hn); exec \"$@\"", "sh", env = command.env, stdin = command.stdin }
   if #cores > 1 then table.move({ "taskset", "-c", tostring(cores[1]) }, 1, 3, 5, t) end
   return table.move(command, 1, #command, #t + 1, t)
 end
@@ -168,7 +196,7 @@ local function listens(port)
 end
 
 local function start(name)
-  local port = name == "nginx" and process.free_port()
+  local port = told[name] and process.free_port()
   local command = programs[name](port)
   if command.lua then
     table.insert(command, 1, arg[-1] or "lua5.4")
