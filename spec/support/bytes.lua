@@ -74,16 +74,17 @@ end
 --- n random bytes (math.random's, so the run's seed repeats them).
 function M.random(n)
   local t = {}
-  for i = 1, n do t[i] = string.char(math.random(0, 255)) end
+  for i = 1, n // 8 do t[i] = ("<i8"):pack(math.random(0)) end
+  for _ = 1, n % 8 do t[#t + 1] = string.char(math.random(0, 255)) end
   return table.concat(t)
 end
 
---- s XORed with the four bytes of key: the slow way, to compare with.
+--- s XORed with the four bytes of key: a plain way, to compare with.
 function M.mask(s, key)
-  local t = {}
-  for i = 1, #s do
-    t[i] = string.char(s:byte(i) ~ key:byte((i - 1) % 4 + 1))
-  end
+  local t, whole = {}, #s - #s % 8
+  local twice = ("<i8"):unpack(key .. key)
+  for at = 1, whole, 8 do t[#t + 1] = ("<i8"):pack(("<i8"):unpack(s, at) ~ twice) end
+  for i = whole + 1, #s do t[#t + 1] = string.char(s:byte(i) ~ key:byte((i - 1) % 4 + 1)) end
   return table.concat(t)
 end
 

@@ -21,6 +21,16 @@ function T:test_parse_undoes_frame()
   end
 end
 
+function T:test_mask_byte_by_byte()
+  local key, s = "\x80\x01\xFE\x7F", bytes.random(33)
+  for n = 0, #s do
+    local masked = bytes.mask(s:sub(1, n), key)
+    lu.assertEquals(#masked, n)
+    for i = 1, n do lu.assertEquals(masked:byte(i), s:byte(i) ~ key:byte((i - 1) % 4 + 1)) end
+    lu.assertEquals(#bytes.random(n), n)
+  end
+end
+
 function T:test_parse_waits_for_the_whole_frame()
   for head in bytes.splits(bytes.frame { mask = true, ("x"):rep(130) }:sub(1, -2)) do
     lu.assertNil(bytes.parse(head))

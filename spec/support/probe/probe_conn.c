@@ -182,16 +182,20 @@ static int conn_direct(lua_State *L)
     return 1;
 }
 
-/* :peek([slices]) -> output, which stays */
+/* :peek([slices [, bytes]]) -> at most so much output, which stays */
 static int conn_peek(lua_State *L)
 {
     struct tested *t = check(L);
     struct ws_slice v[64];
     int i, n = ws_conn_output(&t->c, v, (int)luaL_optinteger(L, 2, 64));
+    size_t left = lua_isnoneornil(L, 3) ? SIZE_MAX : probe_size(L, 3);
     luaL_Buffer b;
     luaL_buffinit(L, &b);
-    for (i = 0; i < n; i++)
-        luaL_addlstring(&b, (const char *)v[i].p, v[i].n);
+    for (i = 0; i < n && left > 0; i++) {
+        size_t take = v[i].n < left ? v[i].n : left;
+        luaL_addlstring(&b, (const char *)v[i].p, take);
+        left -= take;
+    }
     luaL_pushresult(&b);
     return 1;
 }
