@@ -72,6 +72,15 @@ enum { WS_PULLS = 1 << 15, WS_OWN_QUEUE = WS_ON_COUNT };
 /* The bits by which a message may not go straight to its server's function. */
 enum { WS_DETOURS = 1 << WS_ON_SLOW | 1 << WS_ON_MESSAGE | WS_PULLS };
 
+/* What a receive that looked ahead of the pump has met; see lua_pull.h. */
+enum ws_met { WS_MET_NOTHING, WS_MET_EVENT, WS_MET_END, WS_MET_NO_MEMORY };
+
+struct ws_ahead {
+    const struct ws_lsocket *of; /* it is being handed a message: it may look */
+    enum ws_met met;
+    struct ws_event ev; /* with EVENT: what the pump goes on with */
+};
+
 struct ws_lloop {
     struct ws_mem mem;
     struct ws_loop loop;
@@ -81,6 +90,7 @@ struct ws_lloop {
     struct ws_link tasks;       /* of ws_ltask, those at work */
     struct ws_ltask *task;      /* the one that was run last, or NULL */
     const struct ws_lserver *own_of; /* whose own table lies at hand */
+    struct ws_ahead ahead;
     size_t active; /* sockets, servers, timers...: what run() waits for */
     uint8_t open;  /* initialised and not yet closed */
     uint8_t running;

@@ -155,10 +155,60 @@ void ws_pull_message(lua_State *L, struct ws_lsocket *k, int idx)
     struct ws_ltask *t = ws_wait_first(&k->waiters, WS_FOR_MESSAGE);
 
     if (t != NULL) {
+        k->loop->ahead.of = k;
         ws_task_hand(L, t, convert(L, k));
+        k->loop->ahead.of = NULL;
     } else {
         keep(L, k, idx);
     }
+}
+
+/* -- ahead of the pump -- */
+
+/* Pushes the next message of the socket at 1, if that is what comes next and
+** the running task, t, the one to be handed it.  How many values. */
+static int look_ahead(lua_State *L, const struct ws_ltask *t)
+{
+    struct ws_lsocket *k = lua_touserdata(L, 1);
+    struct ws_ahead *a = &t->loop->ahead;
+    int n;
+
+    if (a->of != k || t != t->loop->task ||
+        ws_wait_first(&k->waiters, WS_FOR_MESSAGE) != NULL)
+        return 0;
+    if (ws_session_next(&k->s, &a->ev) != WS_OK) {
+        a->met = WS_MET_END;
+        return 0;
+    }
+    if ((a->ev.type != WS_EV_TEXT && a->ev.type != WS_EV_BINARY) ||
+        k->s.conn.conf->message.streaming) {
+        a->met = WS_MET_EVENT;
+        return 0;
+    }
+    a->met = WS_MET_NO_MEMORY; /* should the next lines raise */
+    lua_pushlstring(L, (const char *)a->ev.data.p, a->ev.data.n);
+    lua_pushstring(L, a->ev.type == WS_EV_TEXT ? "text" : "binary");
+    n = convert(L, k);
+    a->met = WS_MET_NOTHING;
+    return n;
+}
+
+int ws_pull_next(struct ws_lsocket *k, struct ws_event *ev)
+{
+    struct ws_ahead *a = &k->loop->ahead;
+    enum ws_met met = a->met;
+
+    if (WS_LIKELY(met == WS_MET_NOTHING))
+        return ws_session_next(&k->s, ev);
+    a->met = WS_MET_NOTHING;
+    if (met == WS_MET_END)
+        return WS_MORE;
+    if (met == WS_MET_EVENT) {
+        *ev = a->ev;
+        return WS_OK;
+    }
+    ws_conn_fail(&k->s.conn, WS_ERR_NOMEM);
+    return ws_session_next(&k->s, ev);
 }
 
 void ws_pull_check(lua_State *L, const struct ws_emitter *t, int event)
@@ -198,7 +248,8 @@ static int message_ready(lua_State *L)
 }
 
 static const struct ws_wait receiving = {
-    "receive", WS_FOR_MESSAGE, message_ready, waiters, loop_of, push_loop};
+    "receive", WS_FOR_MESSAGE, message_ready, waiters,
+    loop_of,   push_loop,      look_ahead};
 
 static struct ws_lsocket *pull(lua_State *L, int streaming)
 {
@@ -227,9 +278,9 @@ int ws_socket_receive(lua_State *L)
 /* socket:receiveChunk([timeout]) -> data, kind, final | as receive */
 int ws_socket_receive_chunk(lua_State *L)
 {
-    static const struct ws_wait chunk = {"receiveChunk", WS_FOR_MESSAGE,
-                                         message_ready,  waiters,
-                                         loop_of,        push_loop};
+    static const struct ws_wait chunk = {
+        "receiveChunk", WS_FOR_MESSAGE, message_ready, waiters,
+        loop_of,        push_loop,      NULL};
     int64_t ms = ws_check_timeout(L, 2, "receiveChunk: timeout");
 
     pull(L, 1);
@@ -270,8 +321,8 @@ static int drain_ready(lua_State *L)
     return 1;
 }
 
-static const struct ws_wait draining = {"drain", WS_FOR_DRAIN, drain_ready,
-                                        waiters, loop_of,      push_loop};
+static const struct ws_wait draining = {
+    "drain", WS_FOR_DRAIN, drain_ready, waiters, loop_of, push_loop, NULL};
 
 /* socket:drain([timeout]) -> true | nil, message, code */
 int ws_socket_drain(lua_State *L)
@@ -310,8 +361,8 @@ static int open_ready(lua_State *L)
     return lua_gettop(L) - top;
 }
 
-static const struct ws_wait opening = {"connect", WS_FOR_OPEN, open_ready,
-                                       waiters,   loop_of,     push_loop};
+static const struct ws_wait opening = {
+    "connect", WS_FOR_OPEN, open_ready, waiters, loop_of, push_loop, NULL};
 
 int ws_socket_opened(lua_State *L)
 {

@@ -33,6 +33,12 @@ void ws_pull_check(lua_State *L, const struct ws_emitter *t, int event);
 ** chunks makes it push again. */
 void ws_pull_listens(const struct ws_emitter *t, int event);
 
+/* In a turn: the next event of a socket, as ws_session_next gives it.  A task
+** that was handed a message and asks for another takes that from the session
+** itself, which spares a switch of coroutines for each; what else it meets
+** there is the pump's. */
+int ws_pull_next(struct ws_lsocket *k, struct ws_event *ev);
+
 /* Whether what waits is for listeners: frames never are. */
 int ws_pull_pushes(const struct ws_lsocket *k);
 

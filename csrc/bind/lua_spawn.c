@@ -50,8 +50,8 @@ static void push_self(lua_State *L)
 /* loop:sleep(seconds) */
 int ws_loop_sleep(lua_State *L)
 {
-    static const struct ws_wait sleep = {NULL, WS_FOR_TIME, never,
-                                         NULL, itself,      push_self};
+    static const struct ws_wait sleep = {NULL,   WS_FOR_TIME, never, NULL,
+                                         itself, push_self,   NULL};
     int64_t ms;
 
     ws_check_loop(L, 1);
@@ -122,8 +122,8 @@ static void push_loop(lua_State *L)
 /* task:join([timeout]) -> true, results... | nil, message, code */
 static int task_join(lua_State *L)
 {
-    static const struct ws_wait join = {"join",  WS_FOR_TASK, join_ready,
-                                        joiners, loop_of,     push_loop};
+    static const struct ws_wait join = {
+        "join", WS_FOR_TASK, join_ready, joiners, loop_of, push_loop, NULL};
     struct ws_ltask *t = check_task(L);
     int64_t ms = ws_check_timeout(L, 2, "join: timeout");
 

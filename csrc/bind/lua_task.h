@@ -63,6 +63,8 @@ struct ws_wait {
     struct ws_link *(*queue)(void *object); /* NULL: only time wakes it */
     struct ws_lloop *(*loop)(void *object); /* NULL when that is gone */
     void (*push_loop)(lua_State *L);
+    /* NULL, or as ready, asked just before a task of the loop yields */
+    int (*ahead)(lua_State *L, const struct ws_ltask *t);
 };
 
 /* -- lua_wait.c -- */

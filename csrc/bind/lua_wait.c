@@ -93,10 +93,15 @@ static int resumed(lua_State *L, int status, lua_KContext ctx);
 ** one does, and two that wait for each other should not. */
 static int suspend(lua_State *L, struct ws_ltask *t, const struct ws_wait *w)
 {
+    int n;
+
     if (t->loop == NULL)
         return luaL_error(L, "loop is closed");
     if (arm(t) != WS_OK)
         return luaL_error(L, "out of memory");
+    n = w->ahead != NULL ? w->ahead(L, t) : 0;
+    if (n > 0)
+        return n;
     t->waits = (uint8_t)w->what;
     if (w->queue != NULL)
         ws_link_append(w->queue(lua_touserdata(L, 1)), &t->link);
