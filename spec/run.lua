@@ -16,6 +16,8 @@
 --   --backends=A,B run everything in a child per loop backend, sum up
 --   --under=CMD    with --backends: start the children under this command
 --   --list         print the names only
+--   --again=N      a test that fails is run once more, N of them at most; both
+--                  failures are shown, and the second counts
 --   --verbose      print each name before its test runs
 
 local root = arg[0]:match "^(.*)/spec/[^/]*$" or "."
@@ -41,6 +43,7 @@ local leaks = require "support.leaks"
 local seed = math.tointeger(tonumber(option.seed or os.getenv "SPEC_SEED"))
   or os.time() % 1000000
 runner.verbose = option.verbose ~= nil
+runner.again = math.tointeger(tonumber(option.again)) or 0
 
 -- Whether one of the list is part of path, and the method it names.
 local function contains(list, path)

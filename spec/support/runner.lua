@@ -7,15 +7,21 @@ local lu = require "luaunit" -- reseeds math.random when it is loaded
 local leaks = require "support.leaks"
 local now = require "support.clock".now
 
-local M = { passed = 0, failed = 0, skipped = 0, verbose = false }
+-- `again`: how many tests may have a second try. On a machine that others use
+-- one of five thousand now and then meets a pause longer than its patience.
+local M = { passed = 0, failed = 0, skipped = 0, verbose = false, again = 0 }
 
-local failures, times = {}, {}
+local failures, unsteady, times = {}, {}, {}
+
+local function show(what, name, message)
+  print(("%s %s\n  %s"):format(what, name, (message:gsub("\n", "\n  "))))
+end
 
 --- Counts and shows a failure.
 function M.fail(name, message)
   M.failed = M.failed + 1
   failures[#failures + 1] = name
-  print(("FAILED %s\n  %s"):format(name, (message:gsub("\n", "\n  "))))
+  show("FAILED", name, message)
 end
 
 --- Puts a list in random order, in place.
@@ -52,26 +58,39 @@ local function call(object, method)
   if not ok and not err:find(lu.SUCCESS_PREFIX, 1, true) then return err end
 end
 
+-- Runs it once, on a table of its own; nil, or what went wrong, or what a skip
+-- says.
+local function attempt(class, method)
+  local self = setmetatable({}, { __index = class })
+  local before = class.leaks ~= false and leaks.snapshot()
+  local err = call(self, "setUp") or call(self, method)
+  local after = call(self, "tearDown")
+  local skip = err and err:match("^.-" .. lu.SKIP_PREFIX .. "(.*)")
+  if skip and not after then return nil, skip end
+  err = err or after
+  self = nil -- luacheck: ignore (the test's garbage must be collectable)
+  return err or before and leaks.compare(before) or nil
+end
+
 local function run_test(class, path, method)
   local name = path .. ":" .. method
   leaks.progress(name)
   leaks.warm()
   if M.verbose then print(name) end
-  local self = setmetatable({}, { __index = class })
-  local before = class.leaks ~= false and leaks.snapshot()
   local start = now()
-  local err = call(self, "setUp") or call(self, method)
-  local after = call(self, "tearDown")
+  local err, skip = attempt(class, method)
+  if err and M.again > 0 then
+    M.again = M.again - 1
+    unsteady[#unsteady + 1] = name
+    show("FAILED, ONCE MORE", name, err)
+    err, skip = attempt(class, method)
+  end
   times[#times + 1] = { now() - start, name }
-  local skip = err and err:match("^.-" .. lu.SKIP_PREFIX .. "(.*)")
-  if skip and not after then
+  if err then return M.fail(name, err) end
+  if skip then
     M.skipped = M.skipped + 1
     return print(("SKIPPED %s: %s"):format(name, skip))
   end
-  err = err or after
-  self = nil -- luacheck: ignore (the test's garbage must be collectable)
-  local left = before and not err and leaks.compare(before)
-  if err or left then return M.fail(name, err or left) end
   M.passed = M.passed + 1
 end
 
@@ -100,12 +119,13 @@ function M.run(class, path, only)
   if err then M.fail(path .. ":tearDownClass", err) end
 end
 
---- The slowest tests, the failures' names, the sum; true when all is well.
+--- The slowest tests, the names of those run twice and of failures, the sum; true when all is well.
 function M.report(about)
   table.sort(times, function(a, b) return a[1] > b[1] end)
   for i = 1, math.min(5, #times) do
     if times[i][1] >= 0.1 then print(("%6.2f s  %s"):format(times[i][1], times[i][2])) end
   end
+  for _, name in ipairs(unsteady) do print("run twice: " .. name) end
   for _, name in ipairs(failures) do print("failed: " .. name) end
   if M.passed + M.failed + M.skipped == 0 then M.fail("the run", "no test was selected") end
   print(about)

@@ -37,6 +37,29 @@ function T:test_passed_failed_skipped_are_counted()
   lu.assertStrContains(out, "a\\x00b")
 end
 
+-- Two tests that fail at first, and one that always does.
+local stumbling = class [[
+    local n = {}
+    for _, name in ipairs { 'a', 'b' } do
+      T['test_' .. name] = function() n[name] = (n[name] or 0) + 1 if n[name] == 1 then lu.fail 'stumbles' end end
+    end
+    function T:test_c() lu.fail 'falls' end]]
+
+function T:test_a_second_try_is_shown_and_counts()
+  local last, code, out = run(stumbling, "--again=3")
+  lu.assertEquals({ last, code }, { "2 passed, 1 failed", 1 })
+  lu.assertEquals(select(2, out:gsub("FAILED, ONCE MORE x/a:test_[abc]\n", "")), 3)
+  lu.assertEquals(select(2, out:gsub("run twice: x/a:test_[abc]\n", "")), 3)
+  lu.assertStrContains(out, "\nFAILED x/a:test_c\n")
+end
+
+function T:test_second_tries_are_few()
+  lu.assertEquals(run(stumbling), "0 passed, 3 failed")
+  lu.assertEquals(run(stumbling, "--again=0"), "0 passed, 3 failed")
+  local _, _, out = run(stumbling, "--again=1")
+  lu.assertEquals(select(2, out:gsub("run twice", "")), 1)
+end
+
 function T:test_success_is_0()
   local last, code = run(class "function T:test_a() end")
   lu.assertEquals({ last, code }, { "1 passed, 0 failed", 0 })
