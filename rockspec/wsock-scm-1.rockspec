@@ -72,6 +72,7 @@ build = {
         "csrc/base/mask.c",
         "csrc/base/mem.c",
         "csrc/base/utf8.c",
+        "csrc/bind/lua_ahead.c",
         "csrc/bind/lua_aux.c",
         "csrc/bind/lua_broadcast.c",
         "csrc/bind/lua_bytes.c",

@@ -16,7 +16,7 @@
 #ifndef WS_BIND_LUA_BIND_H
 #define WS_BIND_LUA_BIND_H
 
-#include "bind/lua_aux.h"
+#include "bind/lua_ahead.h"
 #include "peer/dial.h"
 #include "peer/serve.h"
 
@@ -32,8 +32,8 @@
 #define WS_TASK_NAME "wsock.task"
 
 /* User values, see above. */
-enum { WS_UV_LIVE = 1, WS_UV_THREAD, WS_UV_ONERROR, WS_UV_PINS };
-enum { WS_UV_TASKS = 5, WS_UV_TLS, WS_UV_LOOP_COUNT = WS_UV_TLS };
+enum { WS_UV_LIVE = 1, WS_UV_THREAD, WS_UV_ONERROR, WS_UV_PINS, WS_UV_TASKS };
+enum { WS_UV_TLS = 6, WS_UV_LOOP_COUNT = WS_UV_TLS };
 enum { WS_UV_OWNER = 1, WS_UV_OWN = 2, WS_UV_OPTIONS = 3 };
 
 /* Tags of loop sources that are the binding's own. */
@@ -71,15 +71,6 @@ enum { WS_PULLS = 1 << 15, WS_OWN_QUEUE = WS_ON_COUNT };
 
 /* The bits by which a message may not go straight to its server's function. */
 enum { WS_DETOURS = 1 << WS_ON_SLOW | 1 << WS_ON_MESSAGE | WS_PULLS };
-
-/* What a receive that looked ahead of the pump has met; see lua_pull.h. */
-enum ws_met { WS_MET_NOTHING, WS_MET_EVENT, WS_MET_END, WS_MET_NO_MEMORY };
-
-struct ws_ahead {
-    const struct ws_lsocket *of; /* it is being handed a message: it may look */
-    enum ws_met met;
-    struct ws_event ev; /* with EVENT: what the pump goes on with */
-};
 
 struct ws_lloop {
     struct ws_mem mem;

@@ -285,7 +285,7 @@ void ws_pump(lua_State *L, struct ws_session *s)
         find_server_own(L, k, idx);
     if (WS_UNLIKELY(k->queued > 0))
         deliver_queue(L, k, idx);
-    while (ws_pull_next(k, &ev) == WS_OK) {
+    while (ws_ahead_next(k, &ev) == WS_OK) {
         if (WS_LIKELY(deliver_fast(L, k, idx, &ev)))
             continue;
         on_event(L, k, idx, &ev);

@@ -107,9 +107,7 @@ static void keep(lua_State *L, struct ws_lsocket *k, int idx)
         ws_conn_hold(&k->s.conn, 1);
 }
 
-/* The message at the top becomes what is answered: data what binaryType asks
-** for, a packed frame its parts.  How many values. */
-static int convert(lua_State *L, const struct ws_lsocket *k)
+int ws_pull_convert(lua_State *L, const struct ws_lsocket *k)
 {
     int width = ws_pull_width(k);
     struct ws_slice s;
@@ -147,7 +145,7 @@ int ws_pull_take(lua_State *L, struct ws_lsocket *k, int idx)
         ws_conn_hold(&k->s.conn, 0);
         ws_session_touch(&k->s);
     }
-    return convert(L, k);
+    return ws_pull_convert(L, k);
 }
 
 void ws_pull_message(lua_State *L, struct ws_lsocket *k, int idx)
@@ -156,59 +154,11 @@ void ws_pull_message(lua_State *L, struct ws_lsocket *k, int idx)
 
     if (t != NULL) {
         k->loop->ahead.of = k;
-        ws_task_hand(L, t, convert(L, k));
+        ws_task_hand(L, t, ws_pull_convert(L, k));
         k->loop->ahead.of = NULL;
     } else {
         keep(L, k, idx);
     }
-}
-
-/* -- ahead of the pump -- */
-
-/* Pushes the next message of the socket at 1, if that is what comes next and
-** the running task, t, the one to be handed it.  How many values. */
-static int look_ahead(lua_State *L, const struct ws_ltask *t)
-{
-    struct ws_lsocket *k = lua_touserdata(L, 1);
-    struct ws_ahead *a = &t->loop->ahead;
-    int n;
-
-    if (a->of != k || t != t->loop->task ||
-        ws_wait_first(&k->waiters, WS_FOR_MESSAGE) != NULL)
-        return 0;
-    if (ws_session_next(&k->s, &a->ev) != WS_OK) {
-        a->met = WS_MET_END;
-        return 0;
-    }
-    if ((a->ev.type != WS_EV_TEXT && a->ev.type != WS_EV_BINARY) ||
-        k->s.conn.conf->message.streaming) {
-        a->met = WS_MET_EVENT;
-        return 0;
-    }
-    a->met = WS_MET_NO_MEMORY; /* should the next lines raise */
-    lua_pushlstring(L, (const char *)a->ev.data.p, a->ev.data.n);
-    lua_pushstring(L, a->ev.type == WS_EV_TEXT ? "text" : "binary");
-    n = convert(L, k);
-    a->met = WS_MET_NOTHING;
-    return n;
-}
-
-int ws_pull_next(struct ws_lsocket *k, struct ws_event *ev)
-{
-    struct ws_ahead *a = &k->loop->ahead;
-    enum ws_met met = a->met;
-
-    if (WS_LIKELY(met == WS_MET_NOTHING))
-        return ws_session_next(&k->s, ev);
-    a->met = WS_MET_NOTHING;
-    if (met == WS_MET_END)
-        return WS_MORE;
-    if (met == WS_MET_EVENT) {
-        *ev = a->ev;
-        return WS_OK;
-    }
-    ws_conn_fail(&k->s.conn, WS_ERR_NOMEM);
-    return ws_session_next(&k->s, ev);
 }
 
 void ws_pull_check(lua_State *L, const struct ws_emitter *t, int event)
@@ -249,7 +199,7 @@ static int message_ready(lua_State *L)
 
 static const struct ws_wait receiving = {
     "receive", WS_FOR_MESSAGE, message_ready, waiters,
-    loop_of,   push_loop,      look_ahead};
+    loop_of,   push_loop,      ws_ahead_take};
 
 static struct ws_lsocket *pull(lua_State *L, int streaming)
 {

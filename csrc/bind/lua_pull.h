@@ -22,6 +22,10 @@ static inline int ws_pull_width(const struct ws_lsocket *k)
 */
 void ws_pull_message(lua_State *L, struct ws_lsocket *k, int idx);
 
+/* The message at the top becomes what is answered: data what binaryType asks
+** for, a packed frame its parts.  How many values. */
+int ws_pull_convert(lua_State *L, const struct ws_lsocket *k);
+
 /* Pushes the first message that waits, one has to; of a frame what receive
 ** answers.  How many values. */
 int ws_pull_take(lua_State *L, struct ws_lsocket *k, int idx);
@@ -32,12 +36,6 @@ void ws_pull_check(lua_State *L, const struct ws_emitter *t, int event);
 /* A listener for `event` was added: one of a socket's own for messages or
 ** chunks makes it push again. */
 void ws_pull_listens(const struct ws_emitter *t, int event);
-
-/* In a turn: the next event of a socket, as ws_session_next gives it.  A task
-** that was handed a message and asks for another takes that from the session
-** itself, which spares a switch of coroutines for each; what else it meets
-** there is the pump's. */
-int ws_pull_next(struct ws_lsocket *k, struct ws_event *ev);
 
 /* Whether what waits is for listeners: frames never are. */
 int ws_pull_pushes(const struct ws_lsocket *k);

@@ -116,9 +116,8 @@ static int turns(lua_State *L)
     lua_pushliteral(L, "binary");
     lua_pushnil(L);
     ll->own_of = NULL;
-    ll->ahead.of = NULL; /* an error may have cut the last run short */
-    ll->ahead.met = WS_MET_NOTHING;
-    luaL_checkstack(L, 24, NULL); /* for ws_pump, and all it calls */
+    memset(&ll->ahead, 0, sizeof ll->ahead); /* an error cut the last short? */
+    luaL_checkstack(L, 24, NULL);            /* for ws_pump, and all it calls */
     if (once) {
         turn(L, ll, timeout);
         return 0;

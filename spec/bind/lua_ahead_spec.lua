@@ -1,4 +1,4 @@
--- bind/lua_pull, ahead of the pump: a coroutine that was handed a message takes
+-- bind/lua_ahead: a coroutine that was handed a message takes
 -- those behind it from the session itself. Nobody must be able to tell.
 
 local lu = require "luaunit"
