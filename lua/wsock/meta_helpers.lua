@@ -192,6 +192,14 @@ function Reconnecting:close(code, reason) end
 ---@return true
 function Reconnecting:terminate() end
 
+--- The next message, across connections.
+---@param timeout? number seconds
+---@return wsock.Data? data, string kind or message, string? code, integer? closeCode, string? reason
+function Reconnecting:receive(timeout) end
+
+---@return fun(): wsock.Data?, wsock.Kind
+function Reconnecting:messages() end
+
 ---@param data? string|number
 ---@return true? sent, string? message, string? code
 function Reconnecting:ping(data) end

@@ -3,6 +3,7 @@
 -- When its connection is lost, or cannot be had, it waits and tries again: a random time up to a ceiling that doubles
 -- with each try (full jitter), so that the clients of a server that was restarted do not all come at once. What is sent
 -- meanwhile waits in a queue. What was on its way when the connection was lost is lost: no peer says what it got.
+-- Messages go to listeners, or are asked for, over as many connections as it takes.
 -- @module wsock.reconnecting
 
 local check = require "wsock.check"
@@ -75,13 +76,76 @@ local function flush(s)
   end
 end
 
+-- ---- asking in place of listening ---------------------------------------------------------
+
+-- While it is asked for them, messages wait in the socket; those of a connection that is over lie in a list, the rest.
+
+-- From here on the socket keeps its messages.
+local function hold(s, socket)
+  socket:off(s.said, s.pass)
+  socket:messages()
+end
+
+local function pull(s)
+  if s.options.streaming then error("with the option streaming messages come in parts, as 'chunk'", 3) end
+  s.turning = nil
+  if s.pulls then return end
+  s.pulls = true
+  if not s.lost then hold(s, s.socket) end
+end
+
+-- The oldest message of the rest. While there are too many, the connection of now is not read.
+local function take(s)
+  local message = table.remove(s.rest, 1)
+  if s.paused and #s.rest < s.rest_max then
+    s.paused = false
+    s.socket:resume()
+  end
+  return message[1], message[2]
+end
+
+-- Hands out what waits; then messages go to listeners as they come. One of these may ask again.
+local function push(s)
+  if not s.turning then return end
+  s.turning, s.pulls = nil, false
+  while not s.pulls and s.rest[1] do s.pass(take(s)) end
+  if not s.pulls and not s.lost then s.socket:on(s.said, s.pass) end
+end
+
+-- What a connection that is over has left.
+local function keep_rest(s)
+  if not s.pulls then return end
+  for data, kind in s.socket:messages() do s.rest[#s.rest + 1] = { data, kind } end
+end
+
+-- A listener for messages is there, or one more: what waited for receive is for it, in a turn of its own.
+local function listened(s, name)
+  if name ~= s.said or not s.pulls or s.turning then return end
+  s.turning = true
+  s.loop:after(0, function() push(s) end)
+end
+
+-- A task without an end: who waits for a connection joins it, and who has one cancels it.
+local function gap(s)
+  s.gap = s.gap or s.loop:spawn(s.loop.sleep, s.loop, math.huge)
+  return s.gap
+end
+
+local function end_gap(s)
+  local task = s.gap
+  s.gap = nil
+  if task then task:cancel() end
+end
+
 -- ---- connections ------------------------------------------------------------------------
 
 local again
 
 local function finish(s, code, reason, clean)
   s.state, s.timer = CLOSED, nil
+  s.ended = { s.why or ("the connection was closed (%d)"):format(code), code, reason }
   s.queue, s.first, s.last, s.queued = {}, 1, 0, 0
+  end_gap(s)
   s.events:fire("close", code, reason, clean)
 end
 
@@ -100,6 +164,8 @@ end
 
 -- The connection is gone, or was never there.
 local function lost(s, code, reason, clean)
+  s.lost, s.paused = true, false
+  keep_rest(s)
   if s.opened_at then
     -- one that lasted longer than the wait before it starts the count anew
     if s.loop:now() - s.opened_at >= ceiling(s, s.attempts + 1) then s.attempts = 0 end
@@ -115,6 +181,10 @@ end
 
 local function opened(s)
   s.state, s.opened_at = OPEN, s.loop:now()
+  if #s.rest >= s.rest_max then
+    s.paused = true
+    s.socket:pause()
+  end
   s.events:fire "open"
   if s.been_open and s.state == OPEN then s.events:fire("reconnected", s.attempts) end
   s.been_open = true
@@ -125,10 +195,9 @@ local function listen(s, socket)
   local fire = s.events
   socket.binaryType = s.binary_type
   socket:on("open", function() opened(s) end)
-  local said = s.options.streaming and "chunk" or "message"
-  socket:on(said, function(...) fire:fire(said, ...) end)
+  if s.pulls then hold(s, socket) else socket:on(s.said, s.pass) end
   socket:on("error", function(message, code, status)
-    s.status = status
+    s.status, s.why = status, message
     if s.state == OPEN then s.state = CONNECTING end
     fire:fire("error", message, code, status)
   end)
@@ -151,7 +220,8 @@ local function connect(s)
     socket:terminate()
     return false, message
   end
-  s.socket, s.status = socket, nil
+  s.socket, s.status, s.why, s.lost = socket, nil, nil, false
+  end_gap(s)
   return true
 end
 
@@ -191,6 +261,43 @@ function Reconnecting:send(data, kind)
   return enqueue(s, message)
 end
 
+--- Waits for the next message, across as many connections as it takes.
+-- @tparam[opt] number timeout seconds
+-- @return data, kind; or nil, message, "TIMEOUT", and nothing is lost; or, once it has ended, nil, message, "CLOSED",
+-- close code, reason
+function Reconnecting:receive(timeout)
+  local s = self[STATE]
+  if timeout ~= nil and not (type(timeout) == "number" and timeout >= 0) then
+    local got = type(timeout) == "number" and timeout or type(timeout)
+    error(("receive: timeout must be a number of seconds >= 0, got %s"):format(got), 2)
+  end
+  pull(s)
+  local deadline = timeout and s.loop:now() + timeout
+  while true do
+    if s.rest[1] then return take(s) end
+    local left, socket = deadline and math.max(0, deadline - s.loop:now()), s.socket
+    local data, kind, code
+    if not s.lost then
+      data, kind, code = socket:receive(left)
+      s.lost = s.lost or code == "CLOSED" and s.socket == socket -- its close event may still come
+    elseif s.state == CLOSED then
+      return nil, s.ended[1], "CLOSED", s.ended[2], s.ended[3]
+    else
+      code = select(3, gap(s):join(left))
+    end
+    if data ~= nil then return data, kind end
+    if code == "TIMEOUT" then return nil, "receive: timed out", "TIMEOUT" end
+  end
+end
+
+--- Iterates over the messages: data, kind; ends when it has ended.
+-- @treturn function
+function Reconnecting:messages()
+  local s = self[STATE]
+  pull(s)
+  return function() return self:receive() end
+end
+
 --- Ends it for good, with or without a connection.
 -- @tparam[opt] integer code
 -- @tparam[opt] string reason
@@ -226,6 +333,7 @@ end
 -- @return itself
 function Reconnecting:on(name, listener)
   self[STATE].events:on(name, listener)
+  listened(self[STATE], name)
   return self
 end
 
@@ -235,6 +343,7 @@ end
 -- @return itself
 function Reconnecting:once(name, listener)
   self[STATE].events:on(name, listener, true)
+  listened(self[STATE], name)
   return self
 end
 
@@ -253,6 +362,7 @@ end
 -- @tparam[opt] table options `once`
 function Reconnecting:addEventListener(name, listener, options)
   self[STATE].events:add(name, listener, type(options) == "table" and options.once)
+  if listener ~= nil then listened(self[STATE], name) end
 end
 
 --- Takes away what addEventListener added.
@@ -300,6 +410,7 @@ function meta:__newindex(key, value)
   local name = attribute_name(s, key)
   if name then
     s.events:set(name, value)
+    if value ~= nil then listened(s, name) end
   elseif key == "binaryType" then
     s.socket.binaryType = value -- raises for what is none
     s.binary_type = value
@@ -351,8 +462,10 @@ function M.new(url, options)
     delay = own.delay or 1, max_delay = own.maxDelay or 30, max_attempts = own.maxAttempts or 0,
     give_up = set_of(own.giveUpCodes or GIVE_UP),
     queue = {}, first = 1, last = 0, queued = 0, max_queue = own.maxQueue or 1000,
-    max_buffered = rest.maxBuffered or 16 << 20,
+    max_buffered = rest.maxBuffered or 16 << 20, said = rest.streaming and "chunk" or "message", rest = {},
+    rest_max = rest.receiveQueue or 16,
   }
+  s.pass = function(...) s.events:fire(s.said, ...) end
   local self = { [STATE] = s }
   s.events = events.new(self, fields_of(rest.streaming), loop, function(event)
     if event.type == "message" then event.origin = s.socket.origin end
