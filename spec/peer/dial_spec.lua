@@ -1,18 +1,9 @@
 -- peer/dial: a client's way to a connected socket, and its failures in words.
 local lu = require "luaunit"
-local luasocket = require "socket"
 local rigs = require "support.rig"
 local wsock = require "wsock"
 
 local T = rigs.class()
-
--- A port nobody listens on.
-local function dead_port()
-  local sock = assert(luasocket.bind("127.0.0.1", 0))
-  local _, port = sock:getsockname()
-  sock:close()
-  return port
-end
 
 -- The error and the close of a client that fails: message, code, close code.
 function T:failure(url, options)
@@ -27,14 +18,14 @@ function T:failure(url, options)
 end
 
 function T:test_refused()
-  local port = dead_port()
+  local port = self.rig:dead_port()
   local message, code = self:failure(("ws://127.0.0.1:%d/"):format(port))
   lu.assertEquals(message, ("connect 127.0.0.1:%d: Connection refused"):format(port))
   lu.assertEquals(code, "ECONNREFUSED")
 end
 
 function T:test_every_address_of_a_name_is_tried()
-  local message, code = self:failure(("ws://localhost:%d/"):format(dead_port()))
+  local message, code = self:failure(("ws://localhost:%d/"):format(self.rig:dead_port()))
   lu.assertStrMatches(message, "connect .+:%d+: .+")
   lu.assertEquals(code, "ECONNREFUSED")
 end
@@ -76,7 +67,7 @@ function T:test_local_address()
 end
 
 function T:test_close_while_it_looks_up_and_while_it_connects()
-  for _, url in ipairs { "ws://nobody.invalid/", ("ws://127.0.0.1:%d/"):format(dead_port()) } do
+  for _, url in ipairs { "ws://nobody.invalid/", ("ws://127.0.0.1:%d/"):format(self.rig:dead_port()) } do
     local client = self.rig:client(url)
     local events = {}
     client:on("error", function(_, code) events[#events + 1] = code end)

@@ -162,7 +162,7 @@ end
 function T:play(call, err, times, skip)
   local what = ("%s fails %d times after %d calls with %d"):format(call, times, skip, err)
   local mem = probe.base.mem()
-  local t = open(mem, { close_ms = 2000 }) -- a busy machine is not to end it
+  local t = open(mem, { close_ms = 60000 }) -- a busy machine is not to end it
   sys.fault(call, err, times, skip)
   local ended = converse(t, 800)
   local spent = sys.fault(call)
@@ -235,8 +235,8 @@ function T:mute(options, act)
   clock.wait(function() return has(t.events[1], "open") and has(t.events[2], "open") end, 5,
     function() turn(t) end)
   t.server:pause(true)
-  if act then act(t) end
   local start = clock.now()
+  if act then act(t) end
   clock.wait(function() return has(t.events[1], "^close") end, 5, function() turn(t, 5) end)
   local took = clock.now() - start
   local list = table.concat(t.events[1], " ")

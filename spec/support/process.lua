@@ -133,7 +133,7 @@ function Process:finish()
   self.stdin = nil
 end
 
---- Ends it if it runs: TERM, after `seconds` (2) KILL.  Forgets its files; the
+--- Ends it if it runs: TERM, after `seconds` (5) KILL.  Forgets its files; the
 --- output stays readable.  Twice is fine.
 function Process:stop(seconds)
   if self.stopped then return end
@@ -141,7 +141,7 @@ function Process:stop(seconds)
   running = running - 1
   self:finish()
   self:kill "TERM"
-  if not pcall(self.wait, self, seconds or 2) then
+  if not clock.within(function() return self:code() end, seconds or 5) then
     self:kill "KILL"
     self:wait(5)
   end

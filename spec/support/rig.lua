@@ -15,7 +15,7 @@ local codec = require "wsock.core".codec
 local Rig, Raw, Record = {}, {}, {}
 Rig.__index, Raw.__index, Record.__index = Rig, Raw, Record
 
-local M = { LIMIT = 5 }
+local M = { LIMIT = clock.LIMIT }
 
 --- A rig; backend nil is the environment's choice.
 function M.new(backend)
@@ -176,6 +176,14 @@ function Rig:raw_server(host, backlog)
   return self:keep(server)
 end
 
+--- A port that refuses: it is taken, and nobody listens.
+function Rig:dead_port()
+  local sock = self:keep(luasocket.tcp4())
+  assert(sock:bind("127.0.0.1", 0))
+  local _, port = sock:getsockname()
+  return math.tointeger(tonumber(port))
+end
+
 --- A plain connection to a port of ours, handshake and all unless `bare`.
 function Rig:raw_client(port, bare)
   local sock = luasocket.tcp4()
@@ -229,7 +237,7 @@ function Raw:head()
   return self.rig:wait(function()
     local head, rest = self:look():match "^(.-\r\n\r\n)(.*)$"
     if head then self.got = rest end
-    return head
+    return head or self.ended and error("the peer has ended", 0)
   end, "no head")
 end
 
@@ -247,7 +255,7 @@ function Raw:take()
   return self.rig:wait(function()
     local frame, rest = bytes.parse(self:look())
     if frame then self.got = rest end
-    return frame
+    return frame or self.ended and error("the peer has ended", 0)
   end, function() return "no frame in " .. bytes.hex(self.got) end)
 end
 
