@@ -2,6 +2,7 @@
 
 local lu = require "luaunit"
 local wsock = require "wsock"
+local clock = require "support.clock"
 local rig = require "support.rig"
 
 local T = rig.class()
@@ -217,7 +218,7 @@ function T:times_out(url)
   self.rig:closed(record)
   local took = wsock.now() - start
   lu.assertEquals(tostring(record), "error:TIMEOUT close:1006::false")
-  lu.assertTrue(took >= 0.045 and took < 3, took)
+  lu.assertTrue(took >= 0.045, took)
 end
 
 function T:test_nobody_answers_the_syn()
@@ -240,7 +241,6 @@ function T:test_a_head_that_dribbles()
   local socket = self.rig:client(server.url, nil, { handshakeTimeout = 0.05 })
   local record = rig.record(socket)
   local peer = server:accept()
-  peer:head()
   self.rig:wait(function()
     peer.sock:send "H"
     return record.closed
@@ -249,23 +249,28 @@ function T:test_a_head_that_dribbles()
 end
 
 function T:test_a_refusal_whose_body_never_ends()
-  local server = self.rig:raw_server()
-  local socket = self.rig:client(server.url, nil, { handshakeTimeout = 0.1 })
-  local record = rig.record(socket)
-  local peer = server:accept()
-  peer:head()
-  peer:send "HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nbecause"
-  self.rig:closed(record)
-  lu.assertStrMatches(tostring(record), "error:%u+ close:1006::false")
-  lu.assertEquals({ socket.response.status, socket.response.body }, { 403, "because" })
+  clock.patiently(function(times)
+    local server = self.rig:raw_server()
+    local socket = self.rig:client(server.url, nil, { handshakeTimeout = 0.1 * times })
+    local record = rig.record(socket)
+    local peer = server:accept()
+    peer:head()
+    peer:send "HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nbecause"
+    self.rig:closed(record)
+    lu.assertStrMatches(tostring(record), "error:%u+ close:1006::false")
+    lu.assertNotNil(socket.response)
+    lu.assertEquals({ socket.response.status, socket.response.body }, { 403, "because" })
+  end)
 end
 
 function T:test_no_clock_once_it_is_open()
-  local socket, record = self.rig:opened { handshakeTimeout = 0.03 }
-  local over
-  self.rig.loop:after(0.06, function() over = true end)
-  self.rig:wait(function() return over end)
-  lu.assertEquals({ tostring(record), socket.readyState }, { "open", 1 })
+  clock.patiently(function(times)
+    local socket, record = self.rig:opened { handshakeTimeout = 0.03 * times }
+    local over
+    self.rig.loop:after(0.06 * times, function() over = true end)
+    self.rig:wait(function() return over end)
+    lu.assertEquals({ tostring(record), socket.readyState }, { "open", 1 })
+  end)
 end
 
 -- Each client has its options, whatever becomes of the table.

@@ -3,6 +3,7 @@
 
 local lu = require "luaunit"
 local bytes = require "support.bytes"
+local clock = require "support.clock"
 local rigs = require "support.rig"
 local visitors = require "support.visitors"
 local wsock = require "wsock"
@@ -326,15 +327,17 @@ function T:test_ping_interval()
 end
 
 function T:test_ping_timeout()
-  local peer, seen, port = guest(self.rig, { pingInterval = 0.05, pingTimeout = 0.1 })
-  local bystander = visitors.bystander(self.rig, port)
-  self.rig:wait(function()
-    bystander.peer:frame { op = "pong" } -- any sign of life will do
-    return seen.close
+  clock.patiently(function(k)
+    local peer, seen, port = guest(self.rig, { pingInterval = 0.05 * k, pingTimeout = 0.1 * k })
+    local bystander = visitors.bystander(self.rig, port)
+    self.rig:wait(function()
+      bystander.peer:frame { op = "pong" } -- any sign of life will do
+      return seen.close
+    end)
+    lu.assertEquals({ seen.close, seen.code }, { 1006, "TIMEOUT" })
+    lu.assertEquals(peer:take().op, bytes.OP.ping)
+    peer:take_end()
   end)
-  lu.assertEquals({ seen.close, seen.code }, { 1006, "TIMEOUT" })
-  lu.assertEquals(peer:take().op, bytes.OP.ping)
-  peer:take_end()
 end
 
 function T:test_no_pings()
@@ -372,15 +375,17 @@ end
 
 -- As long as some of it goes out, it may take as long as it takes.
 function T:test_send_timeout_and_a_reader_that_is_only_slow()
-  local peer, seen = guest(self.rig, { sendTimeout = 0.3, maxBuffered = 64 << 20 })
-  seen.socket:send(("x"):rep(32 << 20), "binary")
-  local start = self.rig.loop:now()
-  while self.rig.loop:now() - start < 0.6 do
-    peer.sock:receive(1 << 20) -- the system tells of room only when there is much
-    for _ = 1, 5 do self.rig:turn(0.01) end
-  end
-  lu.assertNil(seen.close)
-  peer:close()
+  clock.patiently(function(k)
+    local peer, seen = guest(self.rig, { sendTimeout = 0.3 * k, maxBuffered = 64 << 20 })
+    seen.socket:send(("x"):rep(32 << 20), "binary")
+    local start = self.rig.loop:now()
+    while self.rig.loop:now() - start < 0.6 * k do
+      peer.sock:receive(1 << 20) -- the system tells of room only when there is much
+      for _ = 1, 5 do self.rig:turn(0.01 * k) end
+    end
+    lu.assertNil(seen.close)
+    peer:close()
+  end)
 end
 
 function T:test_close_timeout()

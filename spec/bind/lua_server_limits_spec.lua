@@ -2,6 +2,7 @@
 -- never let in.
 
 local lu = require "luaunit"
+local clock = require "support.clock"
 local rigs = require "support.rig"
 local visitors = require "support.visitors"
 
@@ -103,15 +104,17 @@ function T:test_handshakes_max_at_its_edge()
 end
 
 function T:test_handshakes_max_ends_by_the_clock()
-  local refused = {}
-  local _, _, port = self.rig:listen { handshakesMax = 1, handshakeTimeout = 0.1, closeTimeout = 0.1,
-    onrefused = function(_, code) refused[#refused + 1] = code end }
-  local mute = visitors.visit(self.rig, port)
-  self.rig:idle()
-  local late = visitors.visit(self.rig, port, visitors.upgrade())
-  lu.assertStrContains(late:head(), " 101 ")
-  lu.assertEquals(refused, { "TIMEOUT" })
-  mute:take_end()
+  clock.patiently(function(times)
+    local refused = {}
+    local _, _, port = self.rig:listen { handshakesMax = 1, handshakeTimeout = 0.1 * times, closeTimeout = 0.1,
+      onrefused = function(_, code) refused[#refused + 1] = code end }
+    local mute = visitors.visit(self.rig, port)
+    self.rig:idle()
+    local late = visitors.visit(self.rig, port, visitors.upgrade())
+    lu.assertStrContains(late:head(), " 101 ")
+    lu.assertEquals(refused, { "TIMEOUT" })
+    mute:take_end()
+  end)
 end
 
 -- A request the application has not answered holds its place.
@@ -135,21 +138,24 @@ end
 
 -- C4: one clock for the whole head, however it dribbles in, and for a body.
 function T:test_one_clock_for_all_of_a_request()
-  local _, _, port = self.rig:listen { handshakeTimeout = 0.3, closeTimeout = 0.2, onrequest = function() end }
-  local bystander = visitors.bystander(self.rig, port)
   local post = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n"
   for _, start in ipairs { "", "GET / HTTP/1.1\r\nX: ", post } do
-    local peer = visitors.visit(self.rig, port, start)
-    local over
-    self.rig.loop:after(0.25, function() over = true end)
-    while not over do -- a byte now and then does not help
-      if #start > 0 then peer:send "x" end
-      for _ = 1, 5 do self.rig:turn(0.01) end
-    end
-    lu.assertEquals(peer:look(), "")
-    local answer = visitors.answer(peer)
-    lu.assertEquals(answer and answer.status, 408, start)
-    bystander:check()
+    clock.patiently(function(times)
+      local _, _, port = self.rig:listen { handshakeTimeout = 0.3 * times, closeTimeout = 0.2 * times,
+        onrequest = function() end }
+      local bystander = visitors.bystander(self.rig, port)
+      local peer = visitors.visit(self.rig, port, start)
+      local over
+      self.rig.loop:after(0.25 * times, function() over = true end)
+      while not over do -- a byte now and then does not help
+        if #start > 0 then peer:send "x" end
+        for _ = 1, 5 do self.rig:turn(0.01) end
+      end
+      lu.assertEquals(peer:look(), "")
+      local answer = visitors.answer(peer)
+      lu.assertEquals(answer and answer.status, 408, start)
+      bystander:check()
+    end)
   end
 end
 

@@ -1,6 +1,7 @@
 -- bind/lua_upgrade: plain HTTP. onrequest, response:send, content and its limit.
 
 local lu = require "luaunit"
+local clock = require "support.clock"
 local rigs = require "support.rig"
 local visitors = require "support.visitors"
 
@@ -116,14 +117,16 @@ end
 -- ---- when --------------------------------------------------------------------------------
 
 function T:test_later_from_a_timer()
-  local port = serve(self.rig, function(request, response)
-    self.rig.loop:after(0.15, function()
-      lu.assertTrue(response:send(200, nil, request.path))
+  clock.patiently(function(times)
+    local port = serve(self.rig, function(request, response)
+      self.rig.loop:after(0.15 * times, function()
+        lu.assertTrue(response:send(200, nil, request.path))
+        collectgarbage()
+      end)
       collectgarbage()
-    end)
-    collectgarbage()
-  end, { handshakeTimeout = 0.1 })
-  lu.assertEquals(visitors.ask(self.rig, port, plain "GET /late HTTP/1.1").body, "/late")
+    end, { handshakeTimeout = 0.1 * times })
+    lu.assertEquals(visitors.ask(self.rig, port, plain "GET /late HTTP/1.1").body, "/late")
+  end)
 end
 
 function T:test_answered_twice()

@@ -2,6 +2,7 @@
 
 local lu = require "luaunit"
 local bytes = require "support.bytes"
+local clock = require "support.clock"
 local rigs = require "support.rig"
 local visitors = require "support.visitors"
 
@@ -176,17 +177,21 @@ function T:test_accept_now()
 end
 
 function T:test_accept_later()
-  local asked, got
-  local server, _, port = self.rig:listen { handshakeTimeout = 0.1,
-    onupgrade = function(request) asked = request end,
-    onmessage = function(_, data) got = data end }
-  -- frames directly behind the request wait for the answer (H8)
-  local peer = visitors.visit(self.rig, port, visitors.upgrade() .. bytes.frame { "early", mask = true })
-  self.rig:wait(function() return asked end)
-  local over
-  self.rig.loop:after(0.2, function() over = true end)
-  self.rig:wait(function() return over end) -- the peer's clock has stopped
-  lu.assertEquals({ peer:look(), server.clientCount }, { "", 0 })
+  local asked, got, server, peer
+  clock.patiently(function(times)
+    local options = { handshakeTimeout = 0.1 * times,
+      onupgrade = function(request) asked = request end,
+      onmessage = function(_, data) got = data end }
+    local listening, _, port = self.rig:listen(options)
+    server = listening
+    -- frames directly behind the request wait for the answer (H8)
+    peer = visitors.visit(self.rig, port, visitors.upgrade() .. bytes.frame { "early", mask = true })
+    self.rig:wait(function() return asked or peer:look() ~= "" end)
+    local over
+    self.rig.loop:after(0.2 * times, function() over = true end)
+    self.rig:wait(function() return over end) -- the peer's clock has stopped
+    lu.assertEquals({ peer:look(), server.clientCount }, { "", 0 })
+  end)
   collectgarbage()
   local socket = asked:accept()
   lu.assertEquals({ socket.readyState, server.clientCount }, { 1, 1 })

@@ -85,7 +85,7 @@ local function differences(before)
   end
   for name, n in pairs(now) do
     local was = before.counts[name]
-    if was and n ~= was then
+    if was and n > was then
       list[#list + 1] = ("leaked %s: %s before, %s after"):format(name, was, n)
     end
   end
