@@ -102,7 +102,8 @@ end
 
 function T:test_options_of_protocol_objects()
   local known_to_server = { maxBody = 1, now = 1 }
-  local good = { protocols = "a", origin = "http://a", auth = { "u", "p" } }
+  local good = { protocols = "a", origin = "http://a", auth = { "u", "p" }, host = "a",
+    handshakeKey = ("A"):rep(22) .. "==" }
   for name in pairs(alias_fields "wsock.ProtocolOptions") do
     local value = good[name] or 1
     lu.assertEquals(pcall(wsock.protocol.server, { [name] = value }), known_to_server[name] ~= nil, name)
