@@ -2,30 +2,12 @@
 -- pass once they are open, errors below are told in the words of below.
 
 local lu = require "luaunit"
-local probe = require "wsock.probe"
 local bytes = require "support.bytes"
+local tunnels = require "support.tunnels"
 
-local T = {}
+local T = tunnels.class { kind = "http", host = "h", port = 80 }
 
 local YES = "HTTP/1.1 200 OK\r\n\r\n"
-
-function T:setUp()
-  self.mem = probe.base.mem()
-  self.tunnels = setmetatable({}, { __mode = "k" })
-end
-
-function T:tearDown()
-  for t in pairs(self.tunnels) do t:close() end
-  lu.assertEquals(self.mem:state().used, 0)
-end
-
-function T:tunnel(options)
-  local o = { kind = "http", host = "h", port = 80 }
-  for k, v in pairs(options or {}) do o[k] = v end
-  local t = assert(probe.net.tunnel(self.mem, o))
-  if t then self.tunnels[t] = true end
-  return t
-end
 
 function T:opened(behind, options)
   local t = self:tunnel(options)
@@ -136,7 +118,7 @@ end
 
 function T:test_no_memory()
   self.mem:fail(1)
-  lu.assertEquals({ probe.net.tunnel(self.mem, { kind = "http", host = "h", port = 1 }) }, { nil, "NOMEM" })
+  lu.assertEquals({ self:tunnel() }, { nil, "NOMEM" })
   local t = self:tunnel()
   t:feed(YES)
   self.mem:fail(1)

@@ -2,51 +2,13 @@
 -- taken for a yes, and proxies that are up to no good (RP-06 to RP-09, H10).
 
 local lu = require "luaunit"
-local probe = require "wsock.probe"
 local bytes = require "support.bytes"
+local tunnels = require "support.tunnels"
 
-local T = {}
+local T = tunnels.class { kind = "http", host = "example.org", port = 443 }
+local open = tunnels.open
 
-function T:setUp()
-  self.mem = probe.base.mem()
-  self.tunnels = setmetatable({}, { __mode = "k" })
-end
-
-function T:tearDown()
-  for t in pairs(self.tunnels) do t:close() end
-  lu.assertEquals(self.mem:state().used, 0)
-end
-
--- A tunnel to example.org:443.
-function T:tunnel(options)
-  local o = { kind = "http", host = "example.org", port = 443 }
-  for k, v in pairs(options or {}) do o[k] = v end
-  local t, err = probe.net.tunnel(self.mem, o)
-  if t then self.tunnels[t] = true end
-  return t, err
-end
-
--- Opens until it has to wait for more than a turn: what open said last.
-local function open(t)
-  local ok, code
-  for _ = 1, 100000 do
-    ok, code = t:open()
-    if ok or code ~= "AGAIN" then break end
-    local again = { t:open() }
-    if again[2] == "AGAIN" and not t.turning then return nil, "AGAIN" end
-    ok, code = again[1], again[2]
-    if ok or code ~= "AGAIN" then break end
-  end
-  return ok, code
-end
-
-local function failure(t)
-  local ok, code = open(t)
-  lu.assertEquals({ ok, code }, { nil, "PROXY" })
-  local text, word = t:failure "recv"
-  lu.assertEquals(word, "PROXY")
-  return (text:gsub("^CONNECT example%.org:443 by proxy:1080: ", ""))
-end
+local function failure(t) return tunnels.failure(t, "CONNECT example.org:443 by proxy:1080: ") end
 
 local YES = "HTTP/1.1 200 Connection established\r\n\r\n"
 
@@ -191,24 +153,7 @@ end
 -- ---- memory ------------------------------------------------------------------------
 
 function T:test_every_allocation_may_fail()
-  local n, done = 0, false
-  while not done do
-    n = n + 1
-    self.mem:fail(n)
-    local t, err = self:tunnel { user = "u", password = "p", sip = 7 }
-    if not t then
-      lu.assertEquals(err, "NOMEM")
-    else
-      t:feed(YES .. "x")
-      local ok, code
-      repeat ok, code = t:open() until ok or code ~= "AGAIN"
-      if not ok then lu.assertStrContains((t:failure "recv"), "out of memory") end
-      t:close()
-      done = self.mem:state().failed == 0
-    end
-    self.mem:fail(0)
-    lu.assertEquals(self.mem:state().used, 0)
-  end
+  local n = self:exhaust({ user = "u", password = "p", sip = 7 }, YES .. "x")
   lu.assertTrue(n > 4, n)
 end
 

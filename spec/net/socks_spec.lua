@@ -2,37 +2,12 @@
 -- every answer in words, every cut, and proxies that are up to no good.
 
 local lu = require "luaunit"
-local probe = require "wsock.probe"
 local bytes = require "support.bytes"
+local tunnels = require "support.tunnels"
 
-local T = {}
+local T = tunnels.class { kind = "socks", host = "example.org", port = 443 }
 
-function T:setUp()
-  self.mem = probe.base.mem()
-  self.tunnels = setmetatable({}, { __mode = "k" })
-end
-
-function T:tearDown()
-  for t in pairs(self.tunnels) do t:close() end
-  lu.assertEquals(self.mem:state().used, 0)
-end
-
-function T:tunnel(options)
-  local o = { kind = "socks", host = "example.org", port = 443 }
-  for k, v in pairs(options or {}) do o[k] = v end
-  local t, err = probe.net.tunnel(self.mem, o)
-  if t then self.tunnels[t] = true end
-  return t, err
-end
-
-local function failure(t)
-  local ok, code
-  repeat ok, code = t:open() until ok or code ~= "AGAIN"
-  lu.assertEquals({ ok, code }, { nil, "PROXY" })
-  local text, word = t:failure "recv"
-  lu.assertEquals(word, "PROXY")
-  return (text:gsub("^SOCKS5 example%.org:443 by proxy:1080: ", ""))
-end
+local function failure(t) return tunnels.failure(t, "SOCKS5 example.org:443 by proxy:1080: ") end
 
 local V4 = "\5\0\0\1\1\2\3\4\0\80"
 local V6 = "\5\0\0\4" .. ("\0"):rep(16) .. "\0\80"
@@ -150,8 +125,7 @@ function T:test_garbage()
     t = self:tunnel { user = math.random(2) == 1 and "u" or nil }
     t:feed((math.random(2) == 1 and "\5\0" or "") .. bytes.random(math.random(1, 300)))
     t:ends()
-    local ok, code
-    repeat ok, code = t:open() until ok or code ~= "AGAIN"
+    local ok, code = tunnels.open(t)
     if not ok then lu.assertEquals(code, "PROXY") end
     t:close()
   end
@@ -183,24 +157,7 @@ function T:test_every_cut_and_every_sip()
 end
 
 function T:test_every_allocation_may_fail()
-  local n, done = 0, false
-  while not done do
-    n = n + 1
-    self.mem:fail(n)
-    local t, err = self:tunnel { user = "u", password = "p", sip = 2 }
-    if not t then
-      lu.assertEquals(err, "NOMEM")
-    else
-      t:feed("\5\2\1\0" .. NAME)
-      local ok, code
-      repeat ok, code = t:open() until ok or code ~= "AGAIN"
-      if not ok then lu.assertStrContains((t:failure "recv"), "out of memory") end
-      t:close()
-      done = self.mem:state().failed == 0
-    end
-    self.mem:fail(0)
-    lu.assertEquals(self.mem:state().used, 0)
-  end
+  local n = self:exhaust({ user = "u", password = "p", sip = 2 }, "\5\2\1\0" .. NAME)
   lu.assertTrue(n > 5, n)
 end
 
