@@ -1,6 +1,7 @@
 -- bind/lua_file: the file as an object. What may be opened is in net/file_spec.lua.
 
 local lu = require "luaunit"
+local files = require "support.files"
 local core = require "wsock.core"
 local process = require "support.process"
 
@@ -9,11 +10,7 @@ local T = {}
 function T:setUp() self.root, self.remove = process.directory() end
 function T:tearDown() self.remove() end
 
-function T:write(name, data)
-  local file = assert(io.open(self.root .. "/" .. name, "wb"))
-  file:write(data)
-  file:close()
-end
+function T:write(name, data) files.write(self.root .. "/" .. name, data) end
 
 function T:test_size_and_tag_say_whether_it_changed()
   self:write("a", "one")

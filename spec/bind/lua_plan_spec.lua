@@ -3,6 +3,7 @@
 
 local lu = require "luaunit"
 local clock = require "support.clock"
+local files = require "support.files"
 local forward = require "support.forward"
 local process = require "support.process"
 local rigs = require "support.rig"
@@ -37,9 +38,7 @@ wsock.run()
 
 function T:outcome(url, env, option)
   local path = os.tmpname()
-  local f = assert(io.open(path, "w"))
-  f:write(script)
-  f:close()
+  files.write(path, script)
   for _, name in ipairs { "ws_proxy", "http_proxy", "all_proxy", "no_proxy", "WS_PROXY", "HTTP_PROXY", "ALL_PROXY",
     "NO_PROXY", "REQUEST_METHOD" } do
     env[name] = env[name] or ""

@@ -4,6 +4,7 @@
 -- the borders of fragments and windows.
 
 local lu = require "luaunit"
+local fronts = require "interop.fronts"
 local peer = require "interop.peer"
 local process = require "support.process"
 
@@ -379,39 +380,22 @@ end
 -- ---- nginx in between ----------------------------------------------------------------
 
 local NGINX = [[
-worker_processes 1; daemon off; master_process off;
-pid $folder/nginx.pid; error_log stderr warn;
-events { worker_connections 64; }
-http {
-  access_log off;
-  client_body_temp_path $folder/body; proxy_temp_path $folder/proxy;
-  fastcgi_temp_path $folder/fastcgi; uwsgi_temp_path $folder/uwsgi; scgi_temp_path $folder/scgi;
   server {
     listen 127.0.0.1:$port;
     location / {
       proxy_pass http://127.0.0.1:$backend;
       proxy_http_version 1.1;
       proxy_set_header Upgrade $http_upgrade;
-      proxy_set_header Connection "Upgrade";
+      proxy_set_header Connection $connection_upgrade;
       proxy_set_header Host $http_host;
     }
   }
-}
 ]]
 
 function T:test_behind_nginx()
   local _, backend = on()
-  local port = process.free_port()
   self.folder, self.remove = process.directory()
-  local path = self.folder .. "/nginx.conf"
-  local file = assert(io.open(path, "w"))
-  file:write((NGINX:gsub("%$(%a+)%f[^%w_]", { folder = self.folder, port = port, backend = backend })))
-  file:close()
-  local command = io.open "/usr/sbin/nginx" and "/usr/sbin/nginx" or "nginx"
-  local child = peer.start { command, "-p", self.folder, "-c", path }
-  local wanted = (":%04X 00000000:0000 0A"):format(port)
-  peer.wait(function() return child:code() or io.open("/proc/net/tcp"):read "a":find(wanted, 1, true) end, "nginx")
-  lu.assertNil(child:code(), child:output())
+  local port = fronts.nginx(self.folder, NGINX, { backend = backend })
   local socket, record = peer.connect(("ws://127.0.0.1:%d/"):format(port), nil, { maxPayload = 8 << 20 })
   record:wait "^open"
   lu.assertEquals(socket.extensions, "permessage-deflate")

@@ -4,6 +4,8 @@
 
 local lu = require "luaunit"
 local certs = require "support.certs"
+local files = require "support.files"
+local fronts = require "interop.fronts"
 local peer = require "interop.peer"
 local process = require "support.process"
 
@@ -11,11 +13,7 @@ local T = {}
 
 -- ---- programs ------------------------------------------------------------------
 
-local function write(path, text, values)
-  local f = assert(io.open(path, "w"))
-  f:write((text:gsub("%$(%w+)", values or {})))
-  f:close()
-end
+local function write(path, text, values) files.write(path, (text:gsub("%$(%w+)", values or {}))) end
 
 local SQUID = [[
 http_port 127.0.0.1:$port
@@ -46,16 +44,6 @@ Allow 127.0.0.1
 $access
 ]]
 
-local STUNNEL = [[
-foreground = yes
-pid =
-[proxy]
-accept = 127.0.0.1:$port
-connect = 127.0.0.1:$backend
-cert = $cert
-key = $key
-]]
-
 -- Each starts on a port, in a folder, with or without "ann:sesame".
 local start = {}
 
@@ -83,26 +71,16 @@ end
 
 local scheme = { squid = "http", tinyproxy = "http", microsocks = "socks5" }
 
-function T:setUp() self.folders = {} end
+function T:setUp() self.folder, self.remove = process.directory() end
 
 function T:tearDown()
   peer.cleanup()
-  for _, remove in ipairs(self.folders) do remove() end
-end
-
-function T:run(command, port)
-  local child = peer.start(command)
-  peer.wait(function()
-    if child:code() then error("it ended:\n" .. child:output()) end
-    return io.open("/proc/net/tcp"):read "a":find((":%04X 00000000:0000 0A"):format(port), 1, true)
-  end, command[1], 20)
+  self.remove()
 end
 
 -- A proxy of that kind: "127.0.0.1:port".
 function T:proxy(kind, password)
-  local port, folder, remove = process.free_port(), process.directory()
-  self.folders[#self.folders + 1] = remove
-  self:run(start[kind](port, folder, password), port)
+  local _, port = peer.start_listening(function(free) return start[kind](free, self.folder, password) end)
   return ("127.0.0.1:%d"):format(port)
 end
 
@@ -157,10 +135,7 @@ end
 function T:test_a_proxy_over_tls()
   local good = certs.get "good"
   local backend = self:proxy("tinyproxy", true):match ":(%d+)$"
-  local port, folder, remove = process.free_port(), process.directory()
-  self.folders[#self.folders + 1] = remove
-  write(folder .. "/stunnel.conf", STUNNEL, { port = port, backend = backend, cert = good.cert, key = good.key })
-  self:run({ "stunnel", folder .. "/stunnel.conf" }, port)
+  local port = fronts.stunnel(self.folder, { backend = backend, cert = good.cert, key = good.key })
   for _, url in ipairs(urls()) do
     echo(url, ("https://ann:sesame@localhost:%d"):format(port))
     local message

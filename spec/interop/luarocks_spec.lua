@@ -6,7 +6,7 @@ local process = require "support.process"
 
 local T = {}
 
-local root = arg[0]:match "^(.*)/spec/[^/]*$" or "."
+local root = require "support.files".root
 
 function T:tearDown()
   peer.cleanup()

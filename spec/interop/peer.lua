@@ -7,6 +7,7 @@
 
 local wsock = require "wsock"
 local clock = require "support.clock"
+local files = require "support.files"
 local process = require "support.process"
 
 local M = {}
@@ -169,7 +170,7 @@ function M.start_listening(command)
   for _ = 1, 5 do
     local port = process.free_port()
     local child = M.start(command(port))
-    M.wait(function() return child:code() or M.listens(port) end, "the start of " .. child.name)
+    M.wait(function() return child:code() or M.listens(port) end, "the start of " .. child.name, 2 * LIMIT)
     if not child:code() then return child, port end
     message = child:output()
   end
@@ -197,18 +198,15 @@ end
 local Driver = {}
 Driver.__index = Driver
 
--- The folder of the checkout.
-local root = arg[0]:match "^(.*)/spec/[^/]*$" or "."
-
 local commands = {
-  node = { "node", root .. "/spec/interop/js/node.js" },
-  chromium = { "node", root .. "/spec/interop/js/chromium.js" },
-  python = { "/usr/bin/python3", root .. "/spec/interop/py/driver.py" },
+  node = { "node", files.root .. "/spec/interop/js/node.js" },
+  chromium = { "node", files.root .. "/spec/interop/js/chromium.js" },
+  python = { "/usr/bin/python3", files.root .. "/spec/interop/py/driver.py" },
 }
 
 -- Node looks for modules in folders with absolute names only.
 local function node_path()
-  local text = process.run { "sh", "-c", "cd '" .. root .. "' && pwd -P" }
+  local text = process.run { "sh", "-c", "cd '" .. files.root .. "' && pwd -P" }
   return text:match "[^\n]+" .. "/build/node/node_modules"
 end
 

@@ -4,20 +4,13 @@
 -- then sees: the Host without its port, the Host of the backend, no Upgrade.
 
 local lu = require "luaunit"
+local fronts = require "interop.fronts"
 local peer = require "interop.peer"
 local process = require "support.process"
 
 local T = {}
 
 local NGINX = [[
-worker_processes 1; daemon off; master_process off;
-pid $folder/nginx.pid; error_log stderr warn;
-events { worker_connections 256; }
-http {
-  access_log off;
-  client_body_temp_path $folder/body; proxy_temp_path $folder/proxy;
-  fastcgi_temp_path $folder/fastcgi; uwsgi_temp_path $folder/uwsgi; scgi_temp_path $folder/scgi;
-  map $http_upgrade $connection_upgrade { default upgrade; '' close; }
   server {
     listen 127.0.0.1:$port;
     proxy_http_version 1.1;
@@ -47,19 +40,9 @@ http {
       proxy_set_header Connection close;
     }
   }
-}
 ]]
 
 local HAPROXY = [[
-global
-  maxconn 200
-defaults
-  mode http
-  retries 0
-  timeout connect 2s
-  timeout client 10s
-  timeout server 10s
-  timeout tunnel 20s
 frontend front
   bind 127.0.0.1:$port
   option forwardfor
@@ -68,30 +51,10 @@ backend back
   server wsock 127.0.0.1:$backend
 ]]
 
-local function program(name)
-  local path = "/usr/sbin/" .. name
-  local file = io.open(path)
-  if not file then return name end
-  file:close()
-  return path
-end
-
-local function write(path, text)
-  local file = assert(io.open(path, "w"))
-  file:write(text)
-  file:close()
-end
-
 -- Starts a proxy in front of the backend; its port.
 function T:proxy(name, backend)
   local port
-  self.child, port = peer.start_listening(function(free)
-    local values = { folder = self.folder, port = free, backend = backend }
-    local path = self.folder .. "/" .. name .. ".conf"
-    write(path, ((name == "nginx" and NGINX or HAPROXY):gsub("%$(%a+)%f[^%w_]", values)))
-    return name == "nginx" and { program "nginx", "-p", self.folder, "-c", path }
-      or { program "haproxy", "-db", "-f", path }
-  end)
+  port, self.child = fronts[name](self.folder, name == "nginx" and NGINX or HAPROXY, { backend = backend })
   return port
 end
 

@@ -5,22 +5,20 @@
 local lu = require "luaunit"
 local bytes = require "support.bytes"
 local clock = require "support.clock"
+local files = require "support.files"
+local fronts = require "interop.fronts"
 local net = require "socket"
 local peer = require "interop.peer"
 local process = require "support.process"
 
 local T = {}
 
-local NGINX = [[
+local MODULES = [[
 load_module /usr/lib/nginx/modules/ndk_http_module.so;
 load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;
-worker_processes 1; daemon off; master_process off;
-pid $folder/nginx.pid; error_log stderr crit;
-events { worker_connections 256; }
-http {
-  access_log off;
-  client_body_temp_path $folder/body; proxy_temp_path $folder/proxy;
-  fastcgi_temp_path $folder/fastcgi; uwsgi_temp_path $folder/uwsgi; scgi_temp_path $folder/scgi;
+]]
+
+local NGINX = [[
   server {
     listen 127.0.0.1:$port;
     lua_socket_log_errors off;
@@ -28,7 +26,6 @@ http {
     location /ask { content_by_lua_file $folder/nginx_ask.lua; }
     location /bare { content_by_lua_file $folder/nginx_bare.lua; }
   }
-}
 ]]
 
 -- What both are told first.
@@ -186,19 +183,6 @@ log(table.concat(lines, "\n"))
 log "end"
 ]]
 
-local function write(path, text)
-  local file = assert(io.open(path, "w"))
-  file:write(text)
-  file:close()
-end
-
-local function read(path)
-  local file = io.open(path)
-  local text = file and file:read "a" or ""
-  if file then file:close() end
-  return text
-end
-
 -- Writes a program for both.
 function T:programs(name, text, values)
   values = values or {}
@@ -206,17 +190,12 @@ function T:programs(name, text, values)
   local modules = { nginx = "nginx.websocket." .. module, ours = "wsock.resty." .. module }
   for who, path in pairs(modules) do
     values.module, values.log = path, ("%s/%s.log"):format(self.folder, who)
-    write(("%s/%s_%s.lua"):format(self.folder, who, name), (text:gsub("$(%a+)", values)))
+    files.write(("%s/%s_%s.lua"):format(self.folder, who, name), (text:gsub("$(%a+)", values)))
   end
 end
 
 function T:start_nginx()
-  local path = self.folder .. "/nginx.conf"
-  local _, port = peer.start_listening(function(free)
-    write(path, (NGINX:gsub("$(%a+)", { folder = self.folder, port = free })))
-    return { "/usr/sbin/nginx", "-p", self.folder, "-c", path }
-  end)
-  return port
+  return (fronts.nginx(self.folder, NGINX, {}, MODULES))
 end
 
 function T:setUp()
@@ -231,9 +210,10 @@ end
 -- What a log has once its program has ended.
 function T:log(who)
   local path = ("%s/%s.log"):format(self.folder, who)
-  local ok = pcall(clock.wait, function() return read(path):find "end\n$" end, 10, peer.pump)
-  lu.assertTrue(ok, who .. " did not end:\n" .. read(path))
-  local text = read(path)
+  local function read() return files.read(path) or "" end
+  local ok = pcall(clock.wait, function() return read():find "end\n$" end, 10, peer.pump)
+  lu.assertTrue(ok, who .. " did not end:\n" .. read())
+  local text = read()
   os.remove(path)
   return text
 end

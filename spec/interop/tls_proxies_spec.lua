@@ -4,20 +4,13 @@
 
 local lu = require "luaunit"
 local certs = require "support.certs"
+local fronts = require "interop.fronts"
 local peer = require "interop.peer"
 local process = require "support.process"
 
 local T = {}
 
 local NGINX = [[
-worker_processes 1; daemon off; master_process off;
-pid $folder/nginx.pid; error_log stderr warn;
-events { worker_connections 256; }
-http {
-  access_log off;
-  client_body_temp_path $folder/body; proxy_temp_path $folder/proxy;
-  fastcgi_temp_path $folder/fastcgi; uwsgi_temp_path $folder/uwsgi; scgi_temp_path $folder/scgi;
-  map $http_upgrade $connection_upgrade { default upgrade; '' close; }
   server {
     listen 127.0.0.1:$port ssl;
     server_name ws.localhost;
@@ -37,17 +30,9 @@ http {
     ssl_certificate $cert; ssl_certificate_key $key;
     location / { return 200 "the site\n"; }
   }
-}
 ]]
 
 local HAPROXY = [[
-defaults
-  mode http
-  retries 0
-  timeout connect 2s
-  timeout client 10s
-  timeout server 10s
-  timeout tunnel 20s
 frontend front
   bind 127.0.0.1:$port ssl crt $both alpn $alpn
   http-request set-header X-Version %[req.ver]
@@ -56,49 +41,9 @@ backend back
   server wsock 127.0.0.1:$backend $more
 ]]
 
-local STUNNEL = [[
-foreground = yes
-pid =
-[ws]
-accept = 127.0.0.1:$port
-connect = 127.0.0.1:$backend
-cert = $cert
-key = $key
-]]
-
-local texts = { nginx = NGINX, haproxy = HAPROXY, stunnel = STUNNEL }
-
-local function program(name)
-  local path = "/usr/sbin/" .. name
-  local file = io.open(path)
-  if not file then return name end
-  file:close()
-  return path
-end
-
-local function listens(port)
-  local file = assert(io.open "/proc/net/tcp")
-  local text = file:read "a"
-  file:close()
-  return text:find((":%04X 00000000:0000 0A"):format(port), 1, true) ~= nil
-end
-
--- Starts one in front of the backend; its port.
-function T:front(name, values)
-  local message
-  for _ = 1, 5 do
-    values.port, values.folder = process.free_port(), self.folder
-    local path = self.folder .. "/" .. name .. ".conf"
-    local file = assert(io.open(path, "w"))
-    file:write((texts[name]:gsub("%$(%a+)%f[^%w_]", values)))
-    file:close()
-    local child = peer.start(name == "nginx" and { program "nginx", "-p", self.folder, "-c", path }
-      or name == "haproxy" and { program "haproxy", "-db", "-f", path } or { program "stunnel", path })
-    peer.wait(function() return child:code() or listens(values.port) end, "the start of " .. name)
-    if not child:code() then return values.port end
-    message = child:output()
-  end
-  error(name .. " does not start: " .. message)
+-- haproxy with our certificates; its port.
+function T:haproxy(backend, alpn, more)
+  return fronts.haproxy(self.folder, HAPROXY, { backend = backend, both = self.both, alpn = alpn, more = more or "" })
 end
 
 function T:setUpClass()
@@ -146,7 +91,7 @@ end
 -- The configuration of README's chapter; S95, with two certificates.
 function T:test_nginx()
   local backend, record, requests = server()
-  local port = self:front("nginx", { backend = backend, cert = self.good.cert, key = self.good.key,
+  local port = fronts.nginx(self.folder, NGINX, { backend = backend, cert = self.good.cert, key = self.good.key,
     wscert = self.ws.cert, wskey = self.ws.key })
   local url = ("wss://127.0.0.1:%d/"):format(port)
   local _, refused = peer.connect(url, nil, { tls = { ca = self.good.ca } }) -- the site, which is no WebSocket
@@ -166,21 +111,21 @@ end
 
 function T:test_haproxy()
   local backend, record = server()
-  local port = self:front("haproxy", { backend = backend, both = self.both, alpn = "http/1.1", more = "" })
+  local port = self:haproxy(backend, "http/1.1")
   carries(("wss://localhost:%d/"):format(port), record, { ca = self.good.ca })
 end
 
 -- TLS on both of its sides: it checks our certificate as a client.
 function T:test_haproxy_to_our_tls()
   local backend, record = server { tls = { cert = self.good.cert, key = self.good.key } }
-  local port = self:front("haproxy", { backend = backend, both = self.both, alpn = "http/1.1",
-    more = ("ssl verify required ca-file %s verifyhost localhost"):format(self.good.ca) })
+  local port = self:haproxy(backend, "http/1.1",
+    ("ssl verify required ca-file %s verifyhost localhost"):format(self.good.ca))
   carries(("wss://localhost:%d/"):format(port), record, { ca = self.good.ca })
 end
 
 function T:test_stunnel()
   local backend, record = server()
-  local port = self:front("stunnel", { backend = backend, cert = self.good.cert, key = self.good.key })
+  local port = fronts.stunnel(self.folder, { backend = backend, cert = self.good.cert, key = self.good.key })
   carries(("wss://localhost:%d/"):format(port), record, { ca = self.good.ca })
 end
 
@@ -189,7 +134,7 @@ function T:test_websocket_over_http_2()
   local backend, record, requests = server {
     onrequest = function(_, response) response:send(200, { ["Content-Type"] = "text/html" }, "<title>h2</title>") end,
   }
-  local port = self:front("haproxy", { backend = backend, both = self.both, alpn = "h2,http/1.1", more = "" })
+  local port = self:haproxy(backend, "h2,http/1.1")
   self.browser:run([[await open("page", "https://localhost:$port/")]], { port = port })
   local seen = self.browser:run([[return run("page", $code)]], { code = peer.js(([[
     return await new Promise(done => {

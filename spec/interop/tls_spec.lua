@@ -233,7 +233,7 @@ end
 -- S95: the page of one name, the WebSocket of another, one port.
 function T:test_two_names_in_chromium()
   local a, b = certs.get "localhost", certs.get "ws_localhost"
-  local here = (arg[0]:match "^(.*)/spec/[^/]*$" or ".") .. "/spec/examples/two_names.lua"
+  local here = require "support.files".root .. "/spec/examples/two_names.lua"
   local child = peer.start_lua { here, "0", a.cert, a.key, b.cert, b.key }
   local port = child:expect("https://localhost:(%d+)/", 20, peer.pump)
   local browser = self.browser

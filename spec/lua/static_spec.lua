@@ -1,6 +1,7 @@
 -- lua/wsock/static: files of a directory.
 
 local lu = require "luaunit"
+local files = require "support.files"
 local bytes = require "support.bytes"
 local process = require "support.process"
 local rigs = require "support.rig"
@@ -29,11 +30,7 @@ function T:tearDown()
   self.remove()
 end
 
-function T:write(name, data)
-  local file = assert(io.open(self.root .. "/" .. name, "wb"))
-  file:write(data)
-  file:close()
-end
+function T:write(name, data) files.write(self.root .. "/" .. name, data) end
 
 function T:serve(options, handler)
   local _

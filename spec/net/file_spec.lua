@@ -1,6 +1,7 @@
 -- net/file: a regular file below a directory. Lua sees it through openFile.
 
 local lu = require "luaunit"
+local files = require "support.files"
 local bytes = require "support.bytes"
 local core = require "wsock.core"
 local process = require "support.process"
@@ -19,11 +20,7 @@ end
 
 function T:tearDown() self.remove() end
 
-function T:write(name, data)
-  local file = assert(io.open(self.root .. "/" .. name, "wb"))
-  file:write(data)
-  file:close()
-end
+function T:write(name, data) files.write(self.root .. "/" .. name, data) end
 
 -- What opening a path comes to: its content, or the error's code.
 function T:open(path)

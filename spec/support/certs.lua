@@ -7,6 +7,8 @@
 -- What must be valid is so for a hundred years and what must not be never will
 -- be: no spec fails because of the calendar.
 
+local files = require "support.files"
+
 local M = {}
 
 local function shell(command)
@@ -67,11 +69,7 @@ commonName = supplied
 organizationName = optional
 ]]
 
-local function write(name, text)
-  local f = assert(io.open(state.dir .. "/" .. name, "wb"))
-  f:write(text)
-  f:close()
-end
+local function write(name, text) files.write(state.dir .. "/" .. name, text) end
 
 local function prepare()
   if state.dir then return end
@@ -122,12 +120,7 @@ local function make(name)
     by == "middle" and ("cat middle.crt >> %s.crt"):format(name) or ""))
 end
 
-function M.read(path)
-  local f = assert(io.open(path, "rb"))
-  local text = f:read "a"
-  f:close()
-  return text
-end
+function M.read(path) return assert(files.read(path)) end
 
 --- The certificate and key of that kind as files, and the authority they are
 --- to be checked against.

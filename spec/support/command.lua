@@ -7,7 +7,7 @@ local process = require "support.process"
 
 local M = {}
 
-local root = arg[0]:match "^(.*)/spec/[^/]*$" or "."
+local root = require "support.files".root
 local script = root .. "/lua/wsock/bin/wsock"
 
 local function with_script(words)

@@ -1,20 +1,17 @@
 -- The runner itself: it must not call anything a success that is none.
 local lu = require "luaunit"
+local files = require "support.files"
 local process = require "support.process"
 
 local T = {}
 
-local root = arg[0]:match "^(.*)/spec/[^/]*$" or "."
-
 -- Runs the runner over a tree with one spec of this text.
 local function run(text, ...)
   local dir, remove = process.directory()
-  local here = process.run { "sh", "-c", "cd '" .. root .. "' && pwd -P" }:match "[^\n]+"
+  local here = process.run { "sh", "-c", "cd '" .. files.root .. "' && pwd -P" }:match "[^\n]+"
   process.run { "sh", "-c", ("mkdir -p D/spec/x && ln -s R/spec/run.lua R/spec/support D/spec/")
     :gsub("%u%f[/]", { D = dir, R = here }) }
-  local f = assert(io.open(dir .. "/spec/x/a_spec.lua", "w"))
-  f:write(text)
-  f:close()
+  files.write(dir .. "/spec/x/a_spec.lua", text)
   local out, code = process.run_lua { dir .. "/spec/run.lua", "x/", env = { SPEC_PROGRESS = "" }, ... }
   remove()
   return out:match "([^\n]*)\n$", code, out

@@ -1,6 +1,7 @@
 -- resty/frames: what client and server have in common, over a socket made here.
 
 local lu = require "luaunit"
+local files = require "support.files"
 local frames = require "wsock.resty.frames"
 
 local T = {}
@@ -80,11 +81,9 @@ end
 
 -- Our words stand in its table as they are, or the others' would never come.
 function T:test_words_are_those_of_the_library()
-  local file <close> = assert(io.open((arg[0]:match "^(.*)/spec/[^/]*$" or ".") .. "/csrc/base/err.h"))
-  local text = file:read "a":gsub("\\\n%s*", ""):gsub('"%s+"', "")
-  local source <close> = assert(io.open((arg[0]:match "^(.*)/spec/[^/]*$" or ".") .. "/lua/wsock/resty/frames.lua"))
+  local text = files.read(files.root .. "/csrc/base/err.h"):gsub("\\\n%s*", ""):gsub('"%s+"', "")
   local n = 0
-  for words in source:read "a":gmatch '%["([^"]+)"%] =' do
+  for words in files.read(files.root .. "/lua/wsock/resty/frames.lua"):gmatch '%["([^"]+)"%] =' do
     n = n + 1
     lu.assertStrContains(text, '"' .. words .. '"')
   end
