@@ -82,10 +82,9 @@ struct ws_lloop {
     struct ws_ltask *task;      /* the one that was run last, or NULL */
     const struct ws_lserver *own_of; /* whose own table lies at hand */
     struct ws_ahead ahead;
+    struct ws_slice known; /* the string at WS_IX_KNOWN, or nothing */
     size_t active; /* sockets, servers, timers...: what run() waits for */
-    uint8_t open;  /* initialised and not yet closed */
-    uint8_t running;
-    uint8_t stopping;
+    uint8_t open, running, stopping; /* open: until it is closed */
 };
 
 struct ws_lserver {
@@ -146,8 +145,9 @@ enum {
     WS_IX_THREAD,
     WS_IX_TEXT,
     WS_IX_BINARY,
-    WS_IX_OWN, /* own table of the server ws_lloop.own_of */
-    WS_IX_TOP = WS_IX_OWN
+    WS_IX_OWN,   /* own table of the server ws_lloop.own_of */
+    WS_IX_KNOWN, /* a text that came this turn: it is valid */
+    WS_IX_TOP = WS_IX_KNOWN
 };
 
 /* -- lua_loop.c -- */

@@ -18,6 +18,21 @@ static void push_slice(lua_State *L, struct ws_slice s)
     lua_pushlstring(L, s.n == 0 ? "" : (const char *)s.p, s.n);
 }
 
+enum { KNOWN_MIN = 1024 }; /* less is looked at in no time */
+
+/* Pushes a message.  A long text lies at hand for this turn: who sends it on
+** need not look again whether it is UTF-8. */
+static void push_message(lua_State *L, struct ws_lloop *ll,
+                         const struct ws_event *ev)
+{
+    push_slice(L, ev->data);
+    if (ev->type == WS_EV_TEXT && ev->data.n >= KNOWN_MIN) {
+        lua_pushvalue(L, -1);
+        lua_replace(L, WS_IX_KNOWN);
+        ll->known = ws_slice_of(lua_tostring(L, -1), ev->data.n);
+    }
+}
+
 /* The error of a session in words, and its code: two values. */
 static void push_words(lua_State *L, const struct ws_lsocket *k, int err)
 {
@@ -111,7 +126,7 @@ static int deliver_fast(lua_State *L, struct ws_lsocket *k, int idx,
         return 0;
     }
     lua_pushvalue(L, idx);
-    lua_pushlstring(L, (const char *)ev->data.p, ev->data.n);
+    push_message(L, k->loop, ev);
     lua_pushvalue(L, ev->type == WS_EV_TEXT ? WS_IX_TEXT : WS_IX_BINARY);
     if (ws_handler_call(L, 3, 0, idx) != WS_OK)
         ws_conn_end(&k->s.conn, WS_STATUS_INTERNAL_ERROR, "internal error");
@@ -150,15 +165,17 @@ static void on_message(lua_State *L, struct ws_lsocket *k, int idx,
         return;
     }
     if ((k->mask & WS_PULLS) != 0) {
-        push_slice(L, ev->data);
+        push_message(L, k->loop, ev);
         lua_pushvalue(L, ev->type == WS_EV_TEXT ? WS_IX_TEXT : WS_IX_BINARY);
         ws_pull_message(L, k, idx);
         return;
     }
     if (!listens(k, WS_ON_MESSAGE))
         return; /* nobody listens: no string is made */
-    ws_push_binary(L, ev->data,
-                   ev->type == WS_EV_TEXT ? WS_AS_STRING : k->binary_type);
+    if (ev->type == WS_EV_TEXT || k->binary_type == WS_AS_STRING)
+        push_message(L, k->loop, ev);
+    else
+        ws_push_binary(L, ev->data, k->binary_type);
     lua_pushvalue(L, ev->type == WS_EV_TEXT ? WS_IX_TEXT : WS_IX_BINARY);
     deliver(L, k, idx, WS_ON_MESSAGE, 2);
 }

@@ -81,6 +81,12 @@ static int is_fixed(lua_State *L, int idx)
     return lua_type(L, idx) == LUA_TSTRING || ws_test_bytes(L, idx, &s, 1);
 }
 
+/* A text that came this turn was found to be UTF-8 then. */
+static unsigned is_known(const struct ws_lloop *ll, struct ws_slice data)
+{
+    return data.p == ll->known.p && data.n == ll->known.n ? WS_SEND_VALID : 0;
+}
+
 /* Queues the string or Blob at 2 by reference, anchored in the loop's pins. */
 static int send_pinned(lua_State *L, struct ws_lsocket *k, int op,
                        struct ws_slice data, unsigned flags)
@@ -119,7 +125,7 @@ static int socket_send(lua_State *L)
                              "connecting");
     data = ws_check_data(L, 2);
     op = is_binary(L, 3) ? WS_OP_BINARY : WS_OP_TEXT;
-    flags = ws_check_flags(L, 4);
+    flags = ws_check_flags(L, 4) | is_known(k->loop, data);
     if (data.n >= PIN_MIN && k->server != NULL && k->s.conn.state == WS_OPEN &&
         !ws_conn_packs(&k->s.conn, data.n, flags) && is_fixed(L, 2))
         err = send_pinned(L, k, op, data, flags);

@@ -62,6 +62,15 @@ static void dispatch(lua_State *L, struct ws_lloop *ll, struct ws_source *src)
     }
 }
 
+static void forget_text(lua_State *L, struct ws_lloop *ll)
+{
+    if (ll->known.n == 0)
+        return;
+    ll->known.n = 0;
+    lua_pushnil(L);
+    lua_replace(L, WS_IX_KNOWN);
+}
+
 static void turn(lua_State *L, struct ws_lloop *ll, int64_t timeout_ms)
 {
     struct ws_source *src;
@@ -92,6 +101,7 @@ static void turn(lua_State *L, struct ws_lloop *ll, int64_t timeout_ms)
             break;
         ws_pump(L, s);
     }
+    forget_text(L, ll);
 }
 
 int ws_goes_on(const struct ws_lloop *ll)
@@ -114,7 +124,7 @@ static int turns(lua_State *L)
     }
     lua_pushliteral(L, "text");
     lua_pushliteral(L, "binary");
-    lua_pushnil(L);
+    lua_settop(L, WS_IX_TOP);
     ll->own_of = NULL;
     memset(&ll->ahead, 0, sizeof ll->ahead); /* an error cut the last short? */
     luaL_checkstack(L, 24, NULL);            /* for ws_pump, and all it calls */
@@ -140,6 +150,7 @@ static void run_protected(lua_State *L, struct ws_lloop *ll)
     lua_insert(L, -3);
     status = lua_pcall(L, 2, 0, 0);
     ll->running = 0;
+    ll->known.n = 0; /* its string went with the stack */
     ll->stopping = 0;
     if (status != LUA_OK)
         lua_error(L);

@@ -104,8 +104,9 @@ struct ws_slice ws_conn_body(const struct ws_conn *c);
 /* -- the application -- */
 
 enum {
-    WS_SEND_PART = 1, /* not the last fragment */
-    WS_SEND_PLAIN = 2 /* not to be compressed; the first fragment decides */
+    WS_SEND_PART = 1,  /* not the last fragment */
+    WS_SEND_PLAIN = 2, /* not to be compressed; the first fragment decides */
+    WS_SEND_VALID = 4  /* the caller knows that it is UTF-8 */
 };
 
 /* 1 when ws_conn_send would compress such a message, of n bytes: if that was

@@ -150,12 +150,16 @@ void ws_conn_put_pong(struct ws_conn *c)
 
 /* Text is checked before it is queued: what is sent is valid (5.6). */
 static int check_text(struct ws_conn *c, struct ws_utf8 *u, int op,
-                      struct ws_slice data, int part)
+                      struct ws_slice data, unsigned flags)
 {
+    int part = (flags & WS_SEND_PART) != 0;
+
     if (op != WS_OP_TEXT)
         return WS_OK;
     if (!part && c->sending_op == 0)
-        return ws_utf8_valid(data) ? WS_OK : WS_ERR_UTF8;
+        return (flags & WS_SEND_VALID) != 0 || ws_utf8_valid(data)
+                   ? WS_OK
+                   : WS_ERR_UTF8;
     if (c->sending_op == 0)
         ws_utf8_init(u);
     if (ws_utf8_feed(u, data) != WS_OK)
@@ -167,7 +171,6 @@ static int check_text(struct ws_conn *c, struct ws_utf8 *u, int op,
 static int may_send(struct ws_conn *c, struct ws_frame *f, struct ws_slice data,
                     struct ws_utf8 *u, unsigned flags)
 {
-    int part = (flags & WS_SEND_PART) != 0;
     int op = c->sending_op != 0 ? c->sending_op : f->op;
 
     if (c->state != WS_OPEN)
@@ -176,9 +179,9 @@ static int may_send(struct ws_conn *c, struct ws_frame *f, struct ws_slice data,
         return WS_ERR_BUFFER;
     *u = c->sending_utf8;
     f->op = (uint8_t)(c->sending_op != 0 ? WS_OP_CONTINUATION : op);
-    f->fin = !part;
+    f->fin = (flags & WS_SEND_PART) == 0;
     f->rsv1 = 0;
-    return check_text(c, u, op, data, part);
+    return check_text(c, u, op, data, flags);
 }
 
 static void sent_message(struct ws_conn *c, int op, const struct ws_utf8 *u,

@@ -4,6 +4,7 @@
 local lu = require "luaunit"
 local bytes = require "support.bytes"
 local rig = require "support.rig"
+local wsock = require "wsock"
 
 local T = rig.class()
 
@@ -194,6 +195,78 @@ function T:test_a_socket_without_listeners_still_works()
   near:close(1000)
   self.rig:closed(far_record)
   lu.assertEquals(far_record:last(), "close:1000::true")
+end
+
+-- ---- a text that is sent on -----------------------------------------------------------------
+
+-- A long text that came is not looked at again when it is sent on: each of these
+-- acts on one, as `act(socket, data)` in its handler, must not get past that.
+function T:relayed(act, kind, sent)
+  local got, far = {}, nil
+  sent = sent or ("ä€"):rep(500)
+  local near = self.rig:pair(nil, { onmessage = function(socket, data)
+    far = socket
+    act(socket, data)
+  end })
+  near:on("message", function(data) got[#got + 1] = data end)
+  near:send(sent, kind)
+  self.rig:wait(function() return far and #got > 0 end)
+  return got, sent, far
+end
+
+function T:test_what_came_is_sent_on()
+  for _, n in ipairs { 0, 1023, 1024, 1025, 100000 } do -- from 1024 on it counts
+    local text = ("x"):rep(n % 5) .. ("ä€"):rep(n // 5)
+    local got = self:relayed(function(socket, data) socket:send(data) end, "text", text)
+    lu.assertEquals(got, { text })
+  end
+end
+
+function T:test_bytes_in_the_place_of_a_text_that_is_gone()
+  local raised = 0
+  local got = self:relayed(function(socket, data)
+    local n = #data
+    data = nil -- luacheck: ignore
+    for _ = 1, 200 do
+      collectgarbage()
+      if not pcall(socket.send, socket, ("\xff"):rep(n)) then raised = raised + 1 end
+    end
+    socket:send "end"
+  end)
+  lu.assertEquals({ raised, got[1] }, { 200, "end" })
+end
+
+function T:test_binary_is_no_text()
+  local ok = {}
+  self:relayed(function(socket, data)
+    ok[1] = pcall(socket.send, socket, data .. "\xff")
+    ok[2] = pcall(socket.send, socket, data)
+    ok[3] = pcall(socket.send, socket, wsock.blob(data):slice(0, 1001), "text") -- cuts a character
+    socket:send "end"
+  end, "binary")
+  lu.assertEquals(ok, { false, true, false })
+end
+
+function T:test_in_the_middle_of_a_text_in_parts()
+  local raised
+  local got, sent = self:relayed(function(socket, data)
+    socket:send("\xc3", "text", { final = false })
+    raised = not pcall(socket.send, socket, data)
+    socket:send("\xa4", "text", { final = false })
+    socket:send(data, "text", { final = false })
+    socket:send(data, "text")
+  end)
+  lu.assertTrue(raised)
+  lu.assertEquals(got, { "ä" .. sent .. sent })
+end
+
+-- After a handler's error was thrown through run, and in the turns after.
+function T:test_in_later_turns()
+  local kept
+  local _, sent, far = self:relayed(function(socket, data) kept = data socket:send "x" end)
+  lu.assertEquals(kept, sent)
+  lu.assertTrue(far:send(kept))
+  lu.assertErrorMsgContains("UTF-8", far.send, far, ("\xff"):rep(#kept))
 end
 
 return T
