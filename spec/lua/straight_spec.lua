@@ -210,11 +210,11 @@ function T:test_ten_thousand_coroutines_each_with_a_socket()
   local before, ready, gate, failed = collectgarbage "count", 0, false, nil
   local tasks = {}
   local function client(i)
-    local socket <close> = assert(self:connect(url, { handshakeTimeout = 60 }))
+    local socket <close> = assert(self:connect(url, { handshakeTimeout = 200 }))
     ready = ready + 1
     while not gate do self.loop:sleep(0.05) end
     socket:send("m" .. i)
-    local data = socket:receive(60)
+    local data = socket:receive(200)
     if data ~= "m" .. i then failed = i end
   end
   local start = os.clock()
@@ -222,11 +222,11 @@ function T:test_ten_thousand_coroutines_each_with_a_socket()
     tasks[i] = self.loop:spawn(client, i)
     if i % 200 == 0 then for _ = 1, 3 do self.loop:step(0) end end
   end
-  clock.wait(function() return ready == n end, 60, function() self.rig:turn() end)
+  clock.wait(function() return ready == n end, 200, function() self.rig:turn() end)
   collectgarbage()
   local each = (collectgarbage "count" - before) * 1024 / n
   gate = true
-  for i = 1, n do assert(tasks[i]:join(60)) end
+  for i = 1, n do assert(tasks[i]:join(200)) end
   lu.assertNil(failed)
   lu.assertTrue(each < 10000, each) -- both ends, and the coroutine
   lu.assertTrue(os.clock() - start < 20 * slow)

@@ -2,6 +2,7 @@
 local lu = require "luaunit"
 local clock = require "support.clock"
 local process = require "support.process"
+local visitors = require "support.visitors"
 
 local T = require "support.tls".class()
 
@@ -13,13 +14,6 @@ io.stdout:setvbuf "line"
 print(select(2, server:address()))
 wsock.run()
 ]]
-
-local function resident(pid)
-  local f = assert(io.open(("/proc/%d/status"):format(pid)))
-  local text = f:read "a"
-  f:close()
-  return tonumber(text:match "VmRSS:%s*(%d+)") * 1024
-end
 
 -- 20 KiB of user space each, after messages have gone both ways, at 1,000.
 function T:test_a_thousand_idle_connections()
@@ -38,10 +32,10 @@ function T:test_a_thousand_idle_connections()
     clock.wait(function() return echoed == #sockets end, 60, function() self.rig:turn() end)
   end
   open(100)
-  local base = resident(child.pid)
+  local base = visitors.memory(child.pid)
   for _ = 1, 25 do open(40) end -- a storm would cost more for a while, and the C library keeps that
   self.rig:idle()
-  local each = (resident(child.pid) - base) / 1000
+  local each = (visitors.memory(child.pid) - base) / 1000
   if not os.getenv "SPEC_SLOW" or tonumber(os.getenv "SPEC_SLOW") <= 4 then lu.assertTrue(each < 20 * 1024, each) end
   for _, socket in ipairs(sockets) do socket:terminate() end
 end

@@ -25,8 +25,8 @@ return function(under)
     net.sleep(0.001)
   end
 
-  local function wait(condition, what)
-    local ok, value = pcall(clock.wait, condition, 10, pump)
+  local function wait(condition, what, seconds)
+    local ok, value = pcall(clock.wait, condition, seconds, pump)
     if not ok then error((what or "a condition") .. ": " .. value, 2) end
     return value
   end
@@ -399,7 +399,7 @@ return function(under)
     until socket.bufferedAmount == before
     lu.assertTrue(before > 0)
     socket:resume()
-    wait(function() return got == n * #block end)
+    wait(function() return got == n * #block end, "all of it", 60)
     socket:close()
   end
 

@@ -22,7 +22,8 @@ end
 
 function T:test_O1_a_peer_that_never_reads()
   local socket
-  local server, _, port = self.rig:listen { maxBuffered = 2 << 20, onconnection = function(s) socket = s end }
+  local server, _, port = self.rig:listen { maxBuffered = 2 << 20, sendTimeout = 0,
+    onconnection = function(s) socket = s end }
   local bystander = visitors.bystander(self.rig, port)
   local peer = visitors.knock(self.rig, port)
   local message, accepted, refused = ("x"):rep(65536), 0, 0
@@ -62,7 +63,7 @@ end
 -- stays what it is. Nobody else waits.
 function T:test_O1_an_echo_nobody_reads()
   local socket
-  local _, _, port = self.rig:listen { highWaterMark = 1 << 18, lowWaterMark = 1 << 16,
+  local _, _, port = self.rig:listen { highWaterMark = 1 << 18, lowWaterMark = 1 << 16, sendTimeout = 0,
     onmessage = function(s, data, kind)
       socket = s
       s:send(data, kind)
@@ -145,7 +146,7 @@ end
 function T:test_P1_a_flood_of_pings_for_a_server()
   local socket
   local _, _, port = self.rig:listen { highWaterMark = 1 << 16, lowWaterMark = 1 << 14, maxBuffered = 1 << 20,
-    onconnection = function(s) socket = s end }
+    sendTimeout = 0, onconnection = function(s) socket = s end }
   local bystander = visitors.bystander(self.rig, port)
   local peer = visitors.knock(self.rig, port)
   local sent, rest
@@ -174,7 +175,7 @@ end
 -- A client goes on reading, and owes no more than the newest.
 function T:test_P1_a_flood_of_pings_for_a_client()
   local far = self.rig:raw_server()
-  local socket = self.rig:client(far.url, nil, { highWaterMark = 1 << 16, lowWaterMark = 1 << 14 })
+  local socket = self.rig:client(far.url, nil, { highWaterMark = 1 << 16, lowWaterMark = 1 << 14, sendTimeout = 0 })
   local peer = far:welcome()
   local most = visitors.slow > 1 and 100000 or 400000
   local sent, rest
@@ -197,7 +198,7 @@ function T:test_a_broadcast_to_many_of_whom_half_do_not_read()
   n = n // 2
   local path = dir .. "/sock"
   local server = self.rig:keep(assert(wsock.listen { path = path, loop = self.rig.loop, maxBuffered = 1 << 19,
-    maxConnections = n, sendTimeout = 0 }))
+    maxConnections = n, sendTimeout = 0, pingInterval = 0 }))
   local crowd = visitors.crowd(self.rig, path, n, visitors.upgrade())
   visitors.admitted(self.rig, crowd)
   lu.assertEquals(server.clientCount, n)

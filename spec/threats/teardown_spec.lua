@@ -4,6 +4,7 @@
 
 local lu = require "luaunit"
 local bytes = require "support.bytes"
+local clock = require "support.clock"
 local rigs = require "support.rig"
 local visitors = require "support.visitors"
 
@@ -278,14 +279,16 @@ end
 
 -- A frame that never ends is no sign of life for ever: the pings find out.
 function T:test_C4_half_a_frame_and_silence()
-  local peer, _, record, bystander = guest(self.rig, { pingInterval = 0.1, pingTimeout = 0.1 })
-  peer:send(bytes.frame { mask = true, ("x"):rep(1000) }:sub(1, 500))
-  self.rig:wait(function()
+  clock.patiently(function(times)
+    local peer, _, record, bystander = guest(self.rig, { pingInterval = 0.1 * times, pingTimeout = 0.1 * times })
+    peer:send(bytes.frame { mask = true, ("x"):rep(1000) }:sub(1, 500))
+    self.rig:wait(function()
+      bystander:check()
+      return record.closed
+    end)
+    ends_with(self.rig, record, "error:TIMEOUT", "close:1006::false")
     bystander:check()
-    return record.closed
   end)
-  ends_with(self.rig, record, "error:TIMEOUT", "close:1006::false")
-  bystander:check()
 end
 
 -- ---- resets at any time --------------------------------------------------------------------
