@@ -5,12 +5,12 @@
 
 local lu = require "luaunit"
 local probe = require "wsock.probe".bind
+local clock = require "support.clock"
 local rig = require "support.rig"
 
 local T = {}
 
-local slow = tonumber(os.getenv "SPEC_SLOW") or 1
-local N = slow > 1 and 1000 or 10000
+local N = clock.times(10000, 1000)
 
 function T:setUp()
   probe.count() -- before the loop is made, so that its C memory is counted too
@@ -41,7 +41,7 @@ function T:bouncer(message, kind, server_options)
       loop:stop()
     end
   end)
-  loop:after(60 * slow, function() loop:stop() end)
+  loop:after(60 * clock.slow, function() loop:stop() end)
   return function(n, under_way)
     left, back = n - under_way, n
     for _ = 1, under_way do client:send(message, kind) end

@@ -7,7 +7,7 @@ local probe = require "wsock.probe".bind
 
 local T = {}
 
-local slow = tonumber(os.getenv "SPEC_SLOW") or 1
+local slow = require "support.clock".slow
 
 -- Both sides of a conversation, and an end that must be reached.
 local script = [[

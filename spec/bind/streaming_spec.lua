@@ -5,6 +5,7 @@
 local lu = require "luaunit"
 local wsock = require "wsock"
 local bytes = require "support.bytes"
+local clock = require "support.clock"
 local process = require "support.process"
 local rig = require "support.rig"
 
@@ -178,7 +179,7 @@ wsock.run()
 print(got, kind, math.ceil(peak))
 ]]
 
-local MIB = (tonumber(os.getenv "SPEC_SLOW") or 1) > 4 and 4 or 128
+local MIB = clock.times(128, 4)
 
 local function expect_little(how)
   local path = os.tmpname()

@@ -105,7 +105,8 @@ end
 function T:test_reset_while_something_is_kept()
   local p = self:pair(nil, nil, {})
   p.near:pause()
-  for _ = 1, 15 do p.far:send(bytes.random(400000), "binary") end
+  local big = bytes.random(400000)
+  for _ = 1, 15 do p.far:send(big, "binary") end
   self.rig:idle(10)
   p.relay:cut()
   self.rig:closed(p.far_record)

@@ -3,6 +3,7 @@
 local lu = require "luaunit"
 local luasocket = require "socket"
 local bytes = require "support.bytes"
+local clock = require "support.clock"
 local process = require "support.process"
 local rigs = require "support.rig"
 local visitors = require "support.visitors"
@@ -219,7 +220,7 @@ function T:test_a_program_with_few_descriptors()
     bystander:check()
   end
   lu.assertNil(child:code(), child:output())
-  lu.assertTrue(cpu_of(child.pid) - before < 0.15 * visitors.slow)
+  lu.assertTrue(cpu_of(child.pid) - before < 0.15 * clock.slow)
 end
 
 -- ---- opening ------------------------------------------------------------------------------

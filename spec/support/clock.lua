@@ -12,9 +12,14 @@ end
 
 local pause_command = "sleep 0.01"
 
--- Under a sanitizer or valgrind everything takes longer: all times here are
--- multiplied.
-local slow = tonumber(os.getenv "SPEC_SLOW") or 1
+--- Under a sanitizer (5) or valgrind (20) everything takes longer: all times here
+--- are multiplied.
+M.slow = tonumber(os.getenv "SPEC_SLOW") or 1
+
+--- How often to do what is costly there: n times, or only `few`.
+function M.times(n, few)
+  return M.slow > 4 and few or n
+end
 
 -- The longest time between two looks, and when the last one was.
 local longest, looked = 0, 0
@@ -29,7 +34,7 @@ end
 --- `seconds`.  Between two looks it calls pump(), which turns a loop or waits for
 --- something; without pump it waits a hundredth.
 function M.within(condition, seconds, pump)
-  local limit = M.now() + seconds * slow
+  local limit = M.now() + seconds * M.slow
   while true do
     local late = M.now() > limit -- before the look: a stall behind it costs nothing
     local value = look(condition)
@@ -67,14 +72,14 @@ end
 --- stalls too; what has to wait never is.
 function M.quickest(limit, fn)
   local best = math.huge
-  limit = limit * slow
+  limit = limit * M.slow
   for _ = 1, 10 do
     local start = M.now()
     fn()
     best = math.min(best, M.now() - start)
     if best < limit then break end
   end
-  return best / slow
+  return best / M.slow
 end
 
 --- A clock that stands until it is moved: clock.now, clock:advance(seconds).

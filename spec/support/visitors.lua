@@ -181,9 +181,6 @@ M.measurable = not os.getenv "SPEC_SLOW"
 --- only after the system has given it.
 M.valgrind = (os.getenv "LD_PRELOAD" or ""):find("vgpreload", 1, true) ~= nil
 
---- How many times longer everything may take.
-M.slow = tonumber(os.getenv "SPEC_SLOW") or 1
-
 --- Fails when fn() makes this process more than `most` bytes larger. Garbage is
 --- collected eagerly meanwhile: what a spec itself throws away does not count.
 function M.costs_at_most(most, what, fn)
@@ -204,7 +201,7 @@ function M.cheap(seconds, what, fn)
   local start = sys.cpu()
   fn()
   local took = sys.cpu() - start
-  seconds = seconds * M.slow
+  seconds = seconds * clock.slow
   if took > seconds then
     lu.fail(("%s: %.3f s of processor time, at most %.3f are allowed"):format(what, took, seconds))
   end

@@ -5,6 +5,7 @@
 
 local lu = require "luaunit"
 local bytes = require "support.bytes"
+local clock = require "support.clock"
 local conn = require "support.conn"
 local process = require "support.process"
 local rigs = require "support.rig"
@@ -123,7 +124,7 @@ end
 -- A thousand hold as much as they may, then go one byte further.
 function T:test_Z1_a_thousand_at_once()
   local n
-  n, self.restore = visitors.room(visitors.slow > 1 and 400 or 2000)
+  n, self.restore = visitors.room(clock.times(2000, 400))
   n = n // 2
   local port, seen, bystander = serve(self.rig, { maxConnections = n + 1 })
   local crowd
@@ -226,7 +227,7 @@ function T:test_blocks_without_end()
   local port, seen, bystander = serve(self.rig, { maxPayload = 1 << 20 })
   for _, block in ipairs { "\3\0", "\0\0\0\xFF\xFF", "\2\0", "\0" } do
     local peer = knock(self.rig, port)
-    local payload = block:rep((1 << 20) // #block // visitors.slow)
+    local payload = block:rep((1 << 20) // #block // clock.slow)
     visitors.cheap(2, "a MiB of " .. bytes.hex(block), function()
       peer:frame { op = "binary", rsv = 4, mask = "\0\0\0\0", payload }
       peer:frame { op = "ping", "done" }
@@ -276,7 +277,7 @@ end
 
 -- n connections that have sent and got a compressed message, and what each costs.
 function T:test_memory_of_idle_connections()
-  local n = visitors.slow > 1 and 20 or 100
+  local n = clock.times(100, 20)
   local alone = { serverNoContextTakeover = true, clientNoContextTakeover = true }
   for _, row in ipairs {
     { alone, 4096 }, -- nothing beside the connection

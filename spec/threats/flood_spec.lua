@@ -3,6 +3,7 @@
 
 local lu = require "luaunit"
 local bytes = require "support.bytes"
+local clock = require "support.clock"
 local process = require "support.process"
 local rigs = require "support.rig"
 local visitors = require "support.visitors"
@@ -27,7 +28,7 @@ function T:test_O1_a_peer_that_never_reads()
   local bystander = visitors.bystander(self.rig, port)
   local peer = visitors.knock(self.rig, port)
   local message, accepted, refused = ("x"):rep(65536), 0, 0
-  for _ = 1, visitors.slow > 1 and 1000 or 16384 do -- up to 1 GiB
+  for _ = 1, clock.times(16384, 1000) do -- up to 1 GiB
     local ok, why, code = socket:send(message, "binary")
     if ok then
       accepted = accepted + #message
@@ -151,7 +152,7 @@ function T:test_P1_a_flood_of_pings_for_a_server()
   local peer = visitors.knock(self.rig, port)
   local sent, rest
   visitors.costs_at_most(16 << 20, "a flood of pings", function()
-    sent, rest = flood(self.rig, peer, visitors.slow > 1 and 20000 or 1000000)
+    sent, rest = flood(self.rig, peer, clock.times(1000000, 20000))
   end)
   lu.assertTrue(sent < 1000000 or rest == "")
   visitors.cheap(0.1, "a peer that does not read its pongs", function()
@@ -177,7 +178,7 @@ function T:test_P1_a_flood_of_pings_for_a_client()
   local far = self.rig:raw_server()
   local socket = self.rig:client(far.url, nil, { highWaterMark = 1 << 16, lowWaterMark = 1 << 14, sendTimeout = 0 })
   local peer = far:welcome()
-  local most = visitors.slow > 1 and 100000 or 400000
+  local most = clock.times(400000, 100000)
   local sent, rest
   visitors.costs_at_most(16 << 20, "a flood of pings", function() sent, rest = flood(self.rig, peer, most) end)
   lu.assertEquals({ sent, rest }, { most, "" }) -- all of them were read
@@ -194,7 +195,7 @@ end
 function T:test_a_broadcast_to_many_of_whom_half_do_not_read()
   local dir, n
   dir, self.remove = process.directory()
-  n, self.restore = visitors.room(visitors.slow > 1 and 400 or 2000)
+  n, self.restore = visitors.room(clock.times(2000, 400))
   n = n // 2
   local path = dir .. "/sock"
   local server = self.rig:keep(assert(wsock.listen { path = path, loop = self.rig.loop, maxBuffered = 1 << 19,
@@ -237,7 +238,7 @@ end
 function T:test_many_sockets_closing_in_one_turn()
   for _, how in ipairs { "they close", "they reset", "terminate", "close", "server" } do
     local n
-    n, self.restore = visitors.room(visitors.slow > 1 and 400 or 20000)
+    n, self.restore = visitors.room(clock.times(20000, 400))
     n = math.min(n // 2 - 50, 10000) -- both ends are ours
     local closed = 0
     local server, _, port = self.rig:listen { maxConnections = n + 1, onclose = function() closed = closed + 1 end }

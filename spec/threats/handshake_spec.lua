@@ -5,6 +5,7 @@
 
 local lu = require "luaunit"
 local bytes = require "support.bytes"
+local clock = require "support.clock"
 local rigs = require "support.rig"
 local visitors = require "support.visitors"
 
@@ -41,7 +42,7 @@ end
 -- ---- H1: a head a byte at a time -----------------------------------------------------
 
 function T:test_H1_a_large_head_in_single_bytes()
-  local max = visitors.slow > 1 and 1024 or 8192
+  local max = clock.times(8192, 1024)
   local port, bystander = fortress(self.rig, { maxHeaderSize = max })
   local peer = visitors.visit(self.rig, port)
   local text, sent = "GET / HTTP/1.1\r\n" .. ("X: 1234567890\r\n"):rep(90) .. "Y: " .. ("y"):rep(64 << 10), 0
@@ -161,7 +162,7 @@ end
 -- application accepts at once, later, or not at all.
 function T:test_H7_the_peer_leaves_at_every_byte()
   local request = visitors.upgrade { ["Sec-WebSocket-Protocol"] = "a" } .. bytes.frame { mask = true, "hi" }
-  local step = visitors.slow > 1 and 7 or 1
+  local step = clock.slow > 1 and 7 or 1
   for _, when in ipairs { "now", "later" } do
     local opened, closed, refused = 0, 0, 0
     local server, _, port = self.rig:listen {
@@ -205,7 +206,7 @@ function T:test_H7_the_server_leaves_at_every_byte()
   local answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     .. "Sec-WebSocket-Accept: %s\r\n\r\n"
   local accept_of = require "wsock.core".codec.accept
-  local step = visitors.slow > 1 and 7 or 1
+  local step = clock.slow > 1 and 7 or 1
   for n = 0, 129, step do
     for _, how in ipairs { "close", "reset" } do
       local socket = self.rig:client(far.url)

@@ -4,6 +4,7 @@
 
 local lu = require "luaunit"
 local bytes = require "support.bytes"
+local clock = require "support.clock"
 local growth = require "support.growth"
 local rigs = require "support.rig"
 local visitors = require "support.visitors"
@@ -123,7 +124,7 @@ function T:test_M2_one_who_sends_a_lot()
   local port, seen, bystander = serve(self.rig)
   local peer = visitors.knock(self.rig, port)
   local message = bytes.frame { op = "binary", mask = "\1\2\3\4", ("x"):rep(1 << 16) }:rep(16)
-  local count = visitors.slow > 1 and 16 or 256
+  local count = clock.times(256, 16)
   costs_at_most(24 << 20, "a lot", function()
     for i = 1, count do
       peer:send(message)
@@ -175,7 +176,7 @@ function T:test_F1_fragments_without_a_limit()
   peer:frame { fin = false, "" }
   local part = bytes.frame { op = 0, fin = false, mask = true }:rep(10000)
   costs_at_most(2 << 20, "a million empty fragments", function()
-    for _ = 1, visitors.slow > 1 and 5 or 100 do peer:send(part) end
+    for _ = 1, clock.times(100, 5) do peer:send(part) end
     bystander:check()
   end)
   peer:frame { op = "continuation", "end" }
@@ -208,7 +209,7 @@ end
 
 -- F3: a frame in reads of one byte is one buffer, and counted while it comes
 function T:test_F3_a_byte_at_a_time()
-  local n = visitors.slow > 1 and 4096 or 32768
+  local n = clock.times(32768, 4096)
   local port, seen, bystander = serve(self.rig)
   local peer = visitors.knock(self.rig, port)
   local socket

@@ -4,6 +4,7 @@
 
 local lu = require "luaunit"
 local bytes = require "support.bytes"
+local clock = require "support.clock"
 local hostile = require "support.hostile"
 local probe = require "wsock.probe"
 local rigs = require "support.rig"
@@ -14,7 +15,7 @@ local T = require "support.tls".class()
 
 local APPLICATION, ALERT, HANDSHAKE = 23, 21, 22
 local PONG = bytes.frame { op = "pong", mask = true, "" }
-local MANY = visitors.slow > 1 and 4000 or 20000
+local MANY = clock.times(20000, 4000)
 
 local close = T.tearDown
 function T:tearDown()

@@ -4,6 +4,7 @@
 local lu = require "luaunit"
 local field = require "wsock.core".wire.field
 local probe = require "wsock.probe".wire
+local clock = require "support.clock"
 local growth = require "support.growth"
 
 local T = {}
@@ -155,8 +156,6 @@ end
 
 -- ---- cost ----------------------------------------------------------------------
 
-local SLOW = tonumber(os.getenv "SPEC_SLOW") or 1
-
 local function within(seconds, fn, value)
   fn(value)
   local best = math.huge
@@ -165,7 +164,7 @@ local function within(seconds, fn, value)
     fn(value)
     best = math.min(best, os.clock() - start)
   end
-  lu.assertTrue(best < seconds * SLOW, ("%.1f ms"):format(best * 1000))
+  lu.assertTrue(best < seconds * clock.slow, ("%.1f ms"):format(best * 1000))
 end
 
 -- H4: sixteen kilobytes of nothing, a thousand tokens.
