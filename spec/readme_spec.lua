@@ -15,6 +15,7 @@ local lu = require "luaunit"
 local certs = require "support.certs"
 local clock = require "support.clock"
 local command = require "support.command"
+local files = require "support.files"
 local forward = require "support.forward"
 local peer = require "interop.peer"
 local process = require "support.process"
@@ -22,11 +23,9 @@ local wsock = require "wsock"
 
 local T = {}
 
-local root = arg[0]:match "^(.*)/spec/[^/]*$" or "."
-
 local function lines_of(path)
   local list = {}
-  for line in assert(io.open(root .. "/" .. path)):lines() do list[#list + 1] = line end
+  for line in assert(io.open(files.root .. "/" .. path)):lines() do list[#list + 1] = line end
   return list
 end
 
@@ -292,9 +291,7 @@ local function certificates(path)
   local good, client = certs.get "good", certs.get "client"
   for name, from in pairs { ["cert.pem"] = good.cert, ["key.pem"] = good.key, ["ca.pem"] = good.ca,
     ["client.pem"] = client.cert, ["client.key"] = client.key } do
-    local file = assert(io.open(folder .. "/" .. name, "w"))
-    file:write(certs.read(from))
-    file:close()
+    files.write(folder .. "/" .. name, certs.read(from))
   end
   return folder
 end
@@ -313,10 +310,8 @@ end
 
 -- Line numbers in the program are README's.
 local function write_program(path, block, port)
-  local file = assert(io.open(path, "w"))
-  file:write('io.stdout:setvbuf "line"', ("\n"):rep(block.line))
-  file:write((table.concat(block, "\n"):gsub("8080", port)), "\n")
-  file:close()
+  local text = table.concat(block, "\n"):gsub("8080", port)
+  files.write(path, 'io.stdout:setvbuf "line"' .. ("\n"):rep(block.line) .. text .. "\n")
 end
 
 local function run(self, block)
@@ -377,7 +372,7 @@ function T:test_links_lead_somewhere()
       if target:find "^#" then
         lu.assertTrue(anchors[target:sub(2)], where)
       elseif not target:find "^%a+:" then
-        lu.assertNotNil(io.open(root .. "/" .. target), where)
+        lu.assertNotNil(io.open(files.root .. "/" .. target), where)
       end
     end
   end

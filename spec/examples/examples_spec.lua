@@ -9,7 +9,7 @@ local process = require "support.process"
 local T = {}
 
 -- Paths from the folder the suite runs in.
-local here = (arg[0]:match "^(.*)/spec/[^/]*$" or ".") .. "/spec/examples/"
+local here = require "support.files".root .. "/spec/examples/"
 
 function T:tearDown()
   peer.cleanup()

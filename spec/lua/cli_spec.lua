@@ -10,7 +10,7 @@ local wsock = require "wsock"
 
 local T = {}
 
-local root = arg[0]:match "^(.*)/spec/[^/]*$" or "."
+local root = require "support.files".root
 
 function T:tearDown()
   peer.cleanup()

@@ -2,20 +2,16 @@
 -- spec/lint/docs.lua, which compares names only, cannot see.
 
 local lu = require "luaunit"
+local files = require "support.files"
 local wsock = require "wsock"
 
 local T = {}
 
-local root = arg[0]:match "^(.*)/spec/[^/]*$" or "."
-
-local function read(path)
-  local file <close> = assert(io.open(root .. "/" .. path))
-  return file:read "a"
-end
+local function read(path) return assert(files.read(files.root .. "/" .. path)) end
 
 -- The types, all files of them.
 local types = {}
-for path in assert(io.popen("cd '" .. root .. "' && ls lua/wsock/meta*.lua")):lines() do
+for path in assert(io.popen("cd '" .. files.root .. "' && ls lua/wsock/meta*.lua")):lines() do
   types[#types + 1] = read(path)
 end
 types = table.concat(types, "\n")
@@ -72,7 +68,7 @@ function T:tearDown()
 end
 
 function T:test_it_compiles_and_is_a_module_of_types()
-  lu.assertEquals(type(loadfile(root .. "/lua/wsock/meta.lua")), "function")
+  lu.assertEquals(type(loadfile(files.root .. "/lua/wsock/meta.lua")), "function")
   lu.assertNil(package.loaded["wsock.meta"])
 end
 

@@ -3,6 +3,7 @@
 local lu = require "luaunit"
 local command = require "support.command"
 local exec = require "wsock.cli.exec"
+local files = require "support.files"
 local peer = require "interop.peer"
 local process = require "support.process"
 
@@ -20,9 +21,7 @@ end
 
 -- As editors do: a new file in the old one's place.
 function T:write(text)
-  local file = assert(io.open(self.path .. ".new", "w"))
-  file:write(text)
-  file:close()
+  files.write(self.path .. ".new", text)
   assert(os.rename(self.path .. ".new", self.path))
 end
 

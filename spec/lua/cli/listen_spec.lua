@@ -3,6 +3,7 @@
 local lu = require "luaunit"
 local certs = require "support.certs"
 local command = require "support.command"
+local files = require "support.files"
 local peer = require "interop.peer"
 local process = require "support.process"
 
@@ -85,9 +86,7 @@ end
 function T:test_files()
   local folder
   folder, self.remove = process.directory()
-  local file = assert(io.open(folder .. "/index.html", "w"))
-  file:write "hello"
-  file:close()
+  files.write(folder .. "/index.html", "hello")
   local _, url = start { "0", "--static", folder }
   lu.assertEquals({ peer.run { "curl", "-s", "--noproxy", "*", (url:gsub("^ws", "http")) } }, { "hello", 0 })
   lu.assertEquals({ command.run { url, "-n1", "-x", "a" } }, { "a\n", 0 })
