@@ -5,6 +5,12 @@ local lu = require "luaunit"
 local wsock = require "wsock"
 local bytes = require "support.bytes"
 local rig = require "support.rig"
+local net = require "wsock.probe".net
+
+local sys, E = net.sys, net.E
+sys.reach() -- faults of these specs are the module's
+
+local waits_by = { epoll = "epoll_wait", poll = "poll" }
 
 local T = rig.class()
 
@@ -19,6 +25,65 @@ function T:test_every_kind_of_source_in_one_loop()
   far:send "x"
   self.rig:wait(function() return seen.session and seen.timer and seen.task end)
   watcher:cancel()
+end
+
+function T:test_descriptors_and_signals()
+  local seen = {}
+  local tcp = self.rig:raw_server()
+  local watcher = assert(self.loop:watch(tcp.sock:getfd(), "r", function(what) seen[#seen + 1] = what end))
+  local handle = assert(self.loop:signal("USR2", function() seen[#seen + 1] = "USR2" end))
+  self.rig:raw_client(tcp.port, true)
+  self.rig:wait(function() return seen[1] end)
+  watcher:cancel()
+  lu.assertEquals(seen[1], "r")
+  os.execute "kill -USR2 $PPID"
+  self.rig:wait(function() return seen[#seen] == "USR2" end)
+  handle:cancel()
+end
+
+-- A server that is out of descriptors rests, and is served when it has slept enough.
+function T:test_a_server_that_rests()
+  local _, url = self.rig:listen()
+  sys.fault("accept4", E.EMFILE, 2) -- nor with the one it has spare
+  local record = rig.record(self.rig:client(url))
+  self.rig:events(record, 1)
+  lu.assertEquals(tostring(record), "open")
+  lu.assertTrue(sys.fault("accept4", 0, 0) > 2)
+end
+
+-- ---- what the system says of a wait --------------------------------------------------------
+
+-- A call that a signal interrupted is no failure.
+function T:test_an_interrupted_wait()
+  local ran
+  self.loop:after(0.01, function() ran = true end)
+  sys.fault(waits_by[self.loop.backend], E.EINTR, 1)
+  self.rig:wait(function() return ran end)
+  lu.assertTrue(sys.fault(waits_by[self.loop.backend], 0, 0) > 1)
+end
+
+function T:test_a_wait_that_fails()
+  local timer = self.loop:after(60, print)
+  sys.fault(waits_by[self.loop.backend], E.EBADF, 1)
+  lu.assertErrorMsgContains(self.loop.backend .. ": Bad file descriptor", self.loop.step, self.loop)
+  lu.assertTrue(self.loop:step(0)) -- and it goes on
+  timer:cancel()
+end
+
+-- A hook that a signal handler has set runs before the loop waits again.
+function T:test_a_hook_runs_in_a_turn()
+  local main, ran = coroutine.running(), nil
+  self.loop:after(0, function()
+    debug.sethook(main, function()
+      debug.sethook(main)
+      ran = true
+    end, "c")
+  end)
+  local timer = self.loop:after(60, print)
+  self.loop:step()
+  self.loop:step(0)
+  lu.assertTrue(ran)
+  timer:cancel()
 end
 
 function T:test_a_turn_waits_for_no_longer_than_it_is_told()

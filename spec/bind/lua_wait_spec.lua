@@ -2,6 +2,7 @@
 -- waited for is in lua_pull_spec.lua and lua_spawn_spec.lua.
 
 local lu = require "luaunit"
+local probe = require "wsock.probe".bind
 local wsock = require "wsock"
 local rig = require "support.rig"
 
@@ -328,6 +329,82 @@ function T:test_a_loop_that_is_closed()
   lu.assertErrorMsgContains("loop is closed", loop.sleep, loop, 0)
   lu.assertErrorMsgContains("loop is closed", loop.spawn, loop, print)
   lu.assertEquals(select(3, task:join()), "CANCELLED")
+end
+
+-- Finalizers are called in the reverse order, so one that is older than a loop finds it gone.
+function T:test_a_finalizer_that_resumes_a_coroutine_of_a_loop_that_is_gone()
+  local url = self.rig:raw_server().url
+  for i, wait in ipairs {
+    function(loop) return loop:sleep(60) end,
+    function(loop) return loop:spawn(function() loop:sleep(60) end):join() end,
+    function(loop) return wsock.WebSocket(url, nil, { loop = loop }):receive() end,
+  } do
+    local result
+    do
+      local co
+      local guard = setmetatable({}, { __gc = function() result = { coroutine.resume(co) } end })
+      local loop = wsock.loop()
+      loop:spawn(function()
+        guard.co, co = true, coroutine.running()
+        return wait(loop)
+      end)
+      loop:step()
+    end
+    collectgarbage()
+    collectgarbage()
+    if i == 3 then
+      lu.assertEquals(result[4], "CLOSED")
+    else
+      lu.assertFalse(result[1])
+      lu.assertStrContains(result[2], "loop is closed")
+    end
+  end
+end
+
+-- A finalizer may run anywhere, also where the loop runs.
+function T:test_a_finalizer_cannot_wait_while_the_loop_runs()
+  local loop, message = self.rig.loop, nil
+  self:inside(function()
+    setmetatable({}, { __gc = function() message = select(2, pcall(loop.sleep, loop, 0)) end })
+    collectgarbage()
+    collectgarbage()
+  end)
+  lu.assertStrContains(message, "cannot wait here")
+end
+
+-- Without memory for its timer who would wait is told so, and nothing else happens to him.
+function T:test_no_memory_to_wait()
+  local script = [[
+    local wsock = require "wsock"
+    local loop = wsock.loop()
+    loop.onerror = function() end
+    local went, said = 0, "nothing"
+    local function wait()
+      local ok, message = pcall(loop.sleep, loop, 0.001)
+      if ok then went = went + 1 elseif message:find "memory" then said = "no memory" end
+    end
+    HOW
+    arm()
+    pcall(function() for _ = 1, 60 do loop:step(0) end end)
+    disarm()
+    loop:run()
+    loop:close()
+    return said]]
+  for _, how in ipairs {
+    "for _ = 1, 40 do loop:spawn(wait) end",
+    "for _ = 1, 40 do loop:spawn(function() loop:sleep(0) wait() end) end",
+    "local timer timer = loop:every(0, function() wait() if went > 40 then timer:cancel() end end)",
+  } do
+    local text, told = script:gsub("HOW", function() return how end), 0
+    local result, info = probe.state(text)
+    lu.assertEquals({ result, info.bytes, info.wrong }, { "nothing", 0, 0 })
+    for n = 1, info.calls do
+      result, info = probe.state(text, n, 2)
+      lu.assertEquals({ info.bytes, info.wrong }, { 0, 0 }, n)
+      if result == "no memory" then told = told + 1 end
+    end
+    lu.assertTrue(told > 0, how)
+  end
 end
 
 function T:test_a_loop_that_is_collected_with_all_that_waits_in_it()

@@ -2,7 +2,8 @@
 **
 ** The probe has objects of its own, and its faults are theirs.  The module that
 ** `require "wsock"` loads calls the system through a table the linker filled
-** in; reach() puts the probe's recv, send and sendmsg there.
+** in; reach() puts the probe's calls there: those of sockets, and those that
+** wait.
 */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* dl_iterate_phdr */
@@ -10,6 +11,8 @@
 #include "probe_sys.h"
 
 #include <link.h>
+#include <poll.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -94,18 +97,21 @@ static int on_module(struct dl_phdr_info *info, size_t size, void *ud)
         return 0;
     *(int *)ud = replace(&t, "recv", (void *)recv) +
                  replace(&t, "send", (void *)send) +
-                 replace(&t, "sendmsg", (void *)sendmsg);
+                 replace(&t, "sendmsg", (void *)sendmsg) +
+                 replace(&t, "accept4", (void *)accept4) +
+                 replace(&t, "epoll_wait", (void *)epoll_wait) +
+                 replace(&t, "poll", (void *)poll);
     return 1;
 }
 
-/* reach(): fault("recv"), "send" and "sendmsg" hold for the module, too; raises
-** when that cannot be */
+/* reach(): fault("recv"), "send", "sendmsg", "accept4", "epoll_wait" and "poll"
+** hold for the module, too; raises when that cannot be */
 int probe_reach(lua_State *L)
 {
     int found = 0;
 
     dl_iterate_phdr(on_module, &found);
-    if (found != 3)
+    if (found != 6)
         return luaL_error(L, "reach: no module, or not its calls");
     return 0;
 }
