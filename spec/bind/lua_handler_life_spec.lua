@@ -114,6 +114,14 @@ local acts = {
     me:receive(0.001)
     me:on("message", function() end) -- nobody would read what it would stop at
   end,
+  pull = function(s)
+    s.deaf = true
+    local me = s.me
+    s.loop:spawn(function()
+      for _ in me:messages() do if s.pulled then s.pulled(s, "pulled", me) end end
+    end)
+    s.loop:after(0.01, function() me:on("message", function() end) end)
+  end,
   timers = function(s)
     for _ = 1, 20 do s.loop:after(0, function() end):cancel() end
     s.loop:after(0, function() if s.me then s.me:terminate() end end)
@@ -260,14 +268,16 @@ function T:test_by_chance()
   table.sort(names)
   for round = 1, tonumber(os.getenv "SPEC_ROUNDS") or 60 do
     local r = rig.new()
-    local s = scene(r, function(s, _, socket)
+    local function hook(s, _, socket)
       if math.random() > 0.3 then return end
       local name = names[math.random(#names)]
       if name == "new_client" and #s.clients > 8 then return end
       if s.server == nil and name:find "server" or s.server == nil and name == "terminate_all" then return end
       s.me = socket
       acts[name](s)
-    end)
+    end
+    local s = scene(r, hook)
+    s.pulled = hook
     for _ = 1, 12 do
       stirred(r, 3)
       for _, k in ipairs(s.clients) do
