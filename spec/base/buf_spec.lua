@@ -2,29 +2,12 @@
 
 local lu = require "luaunit"
 local base = require "wsock.probe".base
+local counted = require "support.counted"
 local bytes = require "support.bytes"
 
-local T = {}
+local T = counted.class()
 
-function T:setUp()
-  self.mem = base.mem()
-  self.bufs = {}
-end
-
-function T:buf(max)
-  local b = base.buf(self.mem, max or 0)
-  self.bufs[#self.bufs + 1] = b
-  return b
-end
-
-function T:tearDown()
-  for _, b in ipairs(self.bufs) do
-    b:free()
-    b:free() -- twice is fine
-  end
-  local state = self.mem:state()
-  lu.assertEquals({ state.used, state.live, state.wrong }, { 0, 0, 0 })
-end
+function T:buf(max) return self:keep(base.buf(self.mem, max or 0)) end
 
 function T:test_empty()
   local b = self:buf()

@@ -47,35 +47,11 @@ struct run {
     int streaming;
     uint8_t *part; /* what came of a message in parts */
     size_t npart, part_cap;
-    unsigned fail_at; /* allocations until one fails; 0: never */
+    struct fuzz_failing failing;
     int open, faults, closes;
 };
 
 /* -- surroundings -- */
-
-static void *alloc(void *ud, void *p, size_t osize, size_t nsize)
-{
-    struct run *t = ud;
-
-    (void)osize;
-    if (nsize == 0) {
-        free(p);
-        return NULL;
-    }
-    if (t->fail_at > 0 && --t->fail_at == 0)
-        return NULL;
-    return realloc(p, nsize);
-}
-
-static int chance(void *ud, uint8_t *p, size_t n)
-{
-    (void)ud;
-    if (n == 16)
-        memcpy(p, "the sample nonce", 16);
-    else
-        memset(p, 0x5A, n);
-    return WS_OK;
-}
 
 static void configure(struct run *t)
 {
@@ -86,7 +62,7 @@ static void configure(struct run *t)
     c->role = (t->choice & AS_CLIENT) != 0 ? WS_CLIENT : WS_SERVER;
     c->mem = &t->mem;
     c->pool = &t->pool;
-    c->random = chance;
+    c->random = fuzz_chance;
     c->message.payload_max = small ? 100 : INPUT_MAX;
     c->message.streaming = t->streaming != 0;
     c->message.fragments_max = small ? 3 : 100;
@@ -306,7 +282,7 @@ static void play(struct run *t, const uint8_t *data, size_t n, unsigned cuts)
     uint32_t seed = cuts;
     size_t at = 0;
 
-    ws_mem_init(&t->mem, alloc, t);
+    ws_mem_init(&t->mem, fuzz_alloc, &t->failing);
     ws_pool_init(&t->pool, &t->mem);
     configure(t);
     ws_conn_init(&t->conn, &t->conf, 0);
@@ -408,7 +384,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     check_output(&whole);
     play(&cut, data, n, cuts == 0 ? 1 : cuts);
     check_same(&whole.r, &cut.r);
-    failing.fail_at = 1 + cuts % 16;
+    failing.failing.at = 1 + cuts % 16;
     play(&failing, data, n, cuts);
     check_output(&failing);
     forget(&whole);

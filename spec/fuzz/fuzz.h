@@ -56,4 +56,34 @@ static inline int fuzz_is_visible(const char *s)
     return 1;
 }
 
+/* For ws_mem_init: an allocator whose at-th call for memory fails; 0: none. */
+struct fuzz_failing {
+    unsigned at, calls;
+};
+
+static inline void *fuzz_alloc(void *ud, void *p, size_t osize, size_t nsize)
+{
+    struct fuzz_failing *f = ud;
+
+    (void)osize;
+    if (nsize == 0) {
+        free(p);
+        return NULL;
+    }
+    f->calls++;
+    return f->calls == f->at ? NULL : realloc(p, nsize);
+}
+
+/* Chance that is none: the nonce is that of RFC 6455 1.3, so that the answer in
+** a seed fits it, and masks are always the same. */
+static inline int fuzz_chance(void *ud, uint8_t *p, size_t n)
+{
+    (void)ud;
+    if (n == 16)
+        memcpy(p, "the sample nonce", 16);
+    else
+        memset(p, 0x5A, n);
+    return WS_OK;
+}
+
 #endif

@@ -38,31 +38,8 @@ struct run {
     struct ws_mem mem;
     struct record r;
     unsigned choice;
-    unsigned fail_at;
+    struct fuzz_failing failing;
 };
-
-static void *alloc(void *ud, void *p, size_t osize, size_t nsize)
-{
-    struct run *t = ud;
-
-    (void)osize;
-    if (nsize == 0) {
-        free(p);
-        return NULL;
-    }
-    if (t->fail_at > 0 && --t->fail_at == 0)
-        return NULL;
-    return realloc(p, nsize);
-}
-
-static int chance(void *ud, uint8_t *p, size_t n)
-{
-    (void)ud;
-    memset(p, 0, n);
-    if (n == 16)
-        memcpy(p, "the sample nonce", 16);
-    return WS_OK;
-}
 
 static void configure(struct run *t, uint64_t limit)
 {
@@ -73,7 +50,7 @@ static void configure(struct run *t, uint64_t limit)
     c->mem = &t->mem;
     c->pool = &t->pool;
     c->codecs = &t->codecs;
-    c->random = chance;
+    c->random = fuzz_chance;
     c->message.payload_max = limit;
     c->message.fragments_max = 100;
     c->head = head;
@@ -203,7 +180,7 @@ static void play(struct run *t, struct ws_slice bytes, size_t most,
 {
     struct ws_hello_conf hello;
 
-    ws_mem_init(&t->mem, alloc, t);
+    ws_mem_init(&t->mem, fuzz_alloc, &t->failing);
     ws_pool_init(&t->pool, &t->mem);
     ws_pmd_pool_init(&t->codecs, &t->mem);
     configure(t, limit);
@@ -215,7 +192,7 @@ static void play(struct run *t, struct ws_slice bytes, size_t most,
         ws_conn_lost(&t->conn, WS_ERR_NOMEM);
     pull(t);
     feed(t, bytes.p, bytes.n, most);
-    CHECK(t->fail_at > 0 || t->conn.fault == WS_OK || t->conn.opened ||
+    CHECK(t->conn.fault == WS_OK || t->conn.opened ||
           (t->choice & FAILING) != 0);
     t->r.fault = t->conn.fault;
     ws_conn_closed(&t->conn);
@@ -240,7 +217,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     memset(&cut, 0, sizeof cut);
     whole.choice = cut.choice = choice;
     if ((choice & FAILING) != 0)
-        whole.fail_at = 1 + cuts % 32;
+        whole.failing.at = 1 + cuts % 32;
     play(&whole, all, all.n, limit);
     if ((choice & (FAILING | SMALL)) != 0)
         return 0;

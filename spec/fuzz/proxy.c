@@ -12,22 +12,6 @@
 #include "wire/location.h"
 #include "wire/proxy.h"
 
-struct failing {
-    unsigned at, calls;
-};
-
-static void *alloc(void *ud, void *p, size_t osize, size_t nsize)
-{
-    struct failing *f = ud;
-    (void)osize;
-    if (nsize == 0) {
-        free(p);
-        return NULL;
-    }
-    f->calls++;
-    return f->calls == f->at ? NULL : realloc(p, nsize);
-}
-
 /* -- a stream that gives the input, and then its end -- */
 
 struct script {
@@ -222,13 +206,13 @@ static void check_basic(struct ws_slice s)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     uint8_t what = fuzz_byte(&data, &n);
-    struct failing failing = {fuzz_byte(&data, &n), 0};
+    struct fuzz_failing failing = {fuzz_byte(&data, &n), 0};
     size_t sip = fuzz_byte(&data, &n);
     struct ws_span in = fuzz_copy(data, n);
     struct ws_slice s = ws_slice_of(in.p, in.n);
     struct ws_mem mem;
 
-    ws_mem_init(&mem, alloc, &failing);
+    ws_mem_init(&mem, fuzz_alloc, &failing);
     switch (what % 8) {
     case 4:
         check_url(&mem, s);

@@ -8,22 +8,6 @@
 #include "wire/field.h"
 #include "wire/uri.h"
 
-struct failing {
-    unsigned at, calls;
-};
-
-static void *alloc(void *ud, void *p, size_t osize, size_t nsize)
-{
-    struct failing *f = ud;
-    (void)osize;
-    if (nsize == 0) {
-        free(p);
-        return NULL;
-    }
-    f->calls++;
-    return f->calls == f->at ? NULL : realloc(p, nsize);
-}
-
 static void check_uri(const struct ws_uri *u)
 {
     char header[WS_HOST_HEADER_SIZE];
@@ -62,14 +46,14 @@ static void check_again(const struct ws_uri *u, struct ws_mem *mem)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    struct failing failing = {fuzz_byte(&data, &n), 0};
+    struct fuzz_failing failing = {fuzz_byte(&data, &n), 0};
     struct ws_span in = fuzz_copy(data, n);
     const char *why = "unset";
     struct ws_mem mem;
     struct ws_uri u;
     int rc;
 
-    ws_mem_init(&mem, alloc, &failing);
+    ws_mem_init(&mem, fuzz_alloc, &failing);
     rc = ws_uri_parse(&u, &mem, ws_slice_of(in.p, n), &why);
     CHECK(rc == WS_OK || rc == WS_ERR_URI || rc == WS_ERR_NOMEM);
     CHECK(rc != WS_ERR_NOMEM ||

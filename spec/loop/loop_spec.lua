@@ -1,6 +1,7 @@
 -- spec/loop/loop_spec.lua -- turns: order, lists, deadlines.
 
 local lu = require "luaunit"
+local counted = require "support.counted"
 local probe = require "wsock.probe"
 local loop, base = probe.loop, probe.base
 local sys = loop.sys
@@ -19,8 +20,7 @@ end
 function T:tearDown()
   self.loop:free()
   self.wake:free()
-  local state = self.mem:state()
-  lu.assertEquals({ state.used, state.live, state.wrong }, { 0, 0, 0 })
+  counted.clean(self.mem)
 end
 
 local function now() return (loop.clock()) end

@@ -3,6 +3,7 @@
 -- fail in their own words, and end with the session.
 
 local lu = require "luaunit"
+local counted = require "support.counted"
 local probe = require "wsock.probe"
 local clock = require "support.clock"
 local sys, E = probe.net.sys, probe.net.E
@@ -58,11 +59,6 @@ local function has(t, i, pattern) return text(t, i):find(pattern) ~= nil end
 
 local function over(t) return has(t, 1, "close:") and has(t, 2, "close:") end
 
-local function clean(mem, what)
-  local state = mem:state()
-  lu.assertEquals({ state.used, state.live, state.wrong }, { 0, 0, 0 }, what)
-end
-
 -- Each sends when it is open, the client closes when all came; false: it hangs.
 local function converse(t, most)
   local said, closed = {}, nil
@@ -96,7 +92,7 @@ local function talk(doors, what)
   lu.assertEquals(text(t, 2), "upgrade: " .. WHOLE, what)
   lu.assertTrue(t.turns < 700, what)
   free(t)
-  clean(mem, what)
+  counted.clean(mem, what)
 end
 
 function T:test_one_two_and_three_streams()
@@ -130,7 +126,7 @@ function T:test_writing_that_waits_for_input()
   clock.wait(function() return has(t, 1, "late") end, 5, function() turn(t) end)
   lu.assertTrue(has(t, 2, "poke"))
   free(t)
-  clean(mem)
+  counted.clean(mem)
 end
 
 -- The stream has bytes that the socket knows nothing of any more.
@@ -150,7 +146,7 @@ function T:test_an_opening_that_fails_says_so()
     lu.assertEquals({ state.word, state.words }, { "DOOR", "door recv: no entry" })
     lu.assertEquals({ state.state, state.fd }, { 3, -1 })
     free(t)
-    clean(mem)
+    counted.clean(mem)
   end
 end
 
@@ -160,7 +156,7 @@ function T:test_the_server_hears_of_it_too()
   clock.wait(function() return over(t) end, 5, function() turn(t) end)
   lu.assertEquals(text(t, 2), "fault:REFUSED close:1006")
   free(t)
-  clean(mem)
+  counted.clean(mem)
 end
 
 function T:test_reading_that_fails_says_so()
@@ -173,7 +169,7 @@ function T:test_reading_that_fails_says_so()
   lu.assertStrContains(text(t, 1), "fault:REFUSED close:1006")
   lu.assertEquals(t.sessions[1]:state().word, "DOOR")
   free(t)
-  clean(mem)
+  counted.clean(mem)
 end
 
 -- A failure at the bottom is told in the bottom's words.
@@ -187,7 +183,7 @@ function T:test_failures_below()
   for _, s in ipairs(t.sessions) do words[#words + 1] = s:state().words end
   lu.assertStrContains(table.concat(words, "\n"), "recv: Connection reset by peer")
   free(t)
-  clean(mem)
+  counted.clean(mem)
 end
 
 -- The handshake's one clock runs over it, at both ends.
@@ -207,7 +203,7 @@ function T:test_an_opening_that_never_ends()
     s:free()
     sys.close(b)
     world:free()
-    clean(mem)
+    counted.clean(mem)
   end
 end
 
@@ -221,7 +217,7 @@ function T:test_closing_while_it_opens()
       clock.wait(function() return over(t) end, 5, function() turn(t) end)
       lu.assertStrContains(text(t, 1), "close:1006")
       free(t)
-      clean(mem)
+      counted.clean(mem)
     end
   end
 end
@@ -233,7 +229,7 @@ function T:test_freed_at_every_turn()
     local t = open(mem, { { {}, {} }, { {}, {} } })
     for _ = 1, most do turn(t) end
     free(t)
-    clean(mem, most)
+    counted.clean(mem, most)
   end
 end
 
@@ -249,7 +245,7 @@ function T:test_the_nth_allocation_fails()
       free(t)
     end
     hit = mem:state().failed > 0
-    clean(mem, "allocation " .. n)
+    counted.clean(mem, "allocation " .. n)
   until not hit
   lu.assertTrue(n > 10, n)
 end
@@ -265,7 +261,7 @@ function T:test_short_and_failing_calls()
         sys.fault(call, 0, 0)
         lu.assertEquals(text(t, 1), WHOLE)
         free(t)
-        clean(mem)
+        counted.clean(mem)
       end
     end
   end
@@ -295,7 +291,7 @@ function T:test_few_openings_a_turn()
     sys.close(fds[i])
   end
   world:free()
-  clean(mem)
+  counted.clean(mem)
 end
 
 return T

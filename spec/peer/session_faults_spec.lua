@@ -2,6 +2,7 @@
 -- each allocation, each call of recv, sendmsg, epoll_ctl in turn.
 
 local lu = require "luaunit"
+local counted = require "support.counted"
 local probe = require "wsock.probe"
 local clock = require "support.clock"
 local sys, E = probe.net.sys, probe.net.E
@@ -96,11 +97,6 @@ local function sane(t, what)
   end
 end
 
-local function clean(mem, what)
-  local state = mem:state()
-  lu.assertEquals({ state.used, state.live, state.wrong }, { 0, 0, 0 }, what)
-end
-
 function T:test_without_faults()
   local mem = probe.base.mem()
   local t = open(mem)
@@ -113,7 +109,7 @@ function T:test_without_faults()
   end
   sane(t, "without faults")
   free(t)
-  clean(mem)
+  counted.clean(mem)
 end
 
 function T:test_the_nth_allocation_fails()
@@ -132,7 +128,7 @@ function T:test_the_nth_allocation_fails()
       free(t)
     end
     hit = mem:state().failed > 0
-    clean(mem, what)
+    counted.clean(mem, what)
   until not hit
   lu.assertTrue(n > 10, n)
 end
@@ -154,7 +150,7 @@ function T:test_all_allocations_fail_from_the_nth_on()
     end
     hit = mem:state().failed > 0
     mem:fail(0)
-    clean(mem, what)
+    counted.clean(mem, what)
   until not hit
 end
 
@@ -170,7 +166,7 @@ function T:play(call, err, times, skip)
   lu.assertTrue(ended, what)
   sane(t, what)
   free(t)
-  clean(mem, what)
+  counted.clean(mem, what)
   return t, spent
 end
 
@@ -223,7 +219,7 @@ function T:test_recover()
   lu.assertTrue(has(t.events[1], "fault:NOMEM"))
   lu.assertTrue(has(t.events[2], "close:1011"))
   free(t)
-  clean(mem)
+  counted.clean(mem)
 end
 
 -- ---- times -----------------------------------------------------------------------------
@@ -241,7 +237,7 @@ function T:mute(options, act)
   local took = clock.now() - start
   local list = table.concat(t.events[1], " ")
   free(t)
-  clean(mem)
+  counted.clean(mem)
   return list, took
 end
 

@@ -5,9 +5,7 @@ local lu = require "luaunit"
 local bytes = require "support.bytes"
 local conn = require "support.conn"
 
-local T = {}
-
-function T.tearDown() conn.finish() end
+local T = conn.class()
 
 local PMD = "Sec-WebSocket-Extensions: permessage-deflate"
 
@@ -17,41 +15,34 @@ local function with(options)
   return t
 end
 
+-- An open peer with permessage-deflate.
+local function open_packed(role, options)
+  local peer
+  if role == "client" then
+    options.pmd.client_window = 255 -- whatever the server says
+    peer = conn.client(options)
+    peer:flush()
+    peer:feed(conn.response(PMD))
+  else
+    peer = conn.server(options):feed(conn.request(PMD))
+  end
+  peer:heard()
+  peer:take()
+  return peer
+end
+
 -- An open peer that hands out parts, plain or with permessage-deflate, and the
 -- mask its other side uses.
 local function open(role, options, packed)
-  if not packed then return conn.open(role, with(options)) end
   local o = with(options)
+  if not packed then return conn.open(role, o) end
   o.pmd = {}
-  if role == "client" then
-    o.pmd.client_window = 255
-    local peer = conn.client(o)
-    peer:flush()
-    peer:feed(conn.response(PMD))
-    peer:heard()
-    peer:take()
-    return peer
-  end
-  local peer = conn.server(o):feed(conn.request(PMD))
-  peer:heard()
-  peer:take()
-  return peer, "\x37\xfa\x21\x3d"
+  return open_packed(role, o), role == "server" and "\x37\xfa\x21\x3d" or nil
 end
 
 -- The far side of one that packs: a connection that sends.
 local function sender(role)
-  local o = { role = role, buffered_max = 1 << 30, pmd = { threshold = 0, threshold_kept = 0 } }
-  if role == "client" then
-    o.pmd.client_window = 255
-    local peer = conn.client(o)
-    peer:flush()
-    peer:feed(conn.response(PMD))
-    peer:take()
-    return peer
-  end
-  local peer = conn.server(o):feed(conn.request(PMD))
-  peer:take()
-  return peer
+  return open_packed(role, { buffered_max = 1 << 30, pmd = { threshold = 0, threshold_kept = 0 } })
 end
 
 local function frame(op, payload, mask, fin, rsv)

@@ -5,11 +5,7 @@ local bytes = require "support.bytes"
 local conn = require "support.conn"
 local probe = require "wsock.probe"
 
-local T = {}
-
-function T:tearDown()
-  conn.finish()
-end
+local T = conn.class()
 
 local function refused(code, ok, got)
   lu.assertNil(ok)

@@ -1,15 +1,12 @@
 -- proto/conn: life, events, wants and time of a connection.
 
 local lu = require "luaunit"
+local counted = require "support.counted"
 local bytes = require "support.bytes"
 local conn = require "support.conn"
 local probe = require "wsock.probe"
 
-local T = {}
-
-function T:tearDown()
-  conn.finish()
-end
+local T = conn.class()
 
 -- ---- life --------------------------------------------------------------------
 
@@ -436,8 +433,7 @@ function T:test_every_allocation_may_fail()
       lu.assertEquals(closes, 1)
       peer.raw:free()
     end
-    local state = mem:state()
-    lu.assertEquals({ state.used, state.live, state.wrong }, { 0, 0, 0 }, "failure " .. n)
+    counted.clean(mem, "failure " .. n)
     client:free()
     server:free()
     return hit

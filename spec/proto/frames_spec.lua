@@ -5,11 +5,7 @@ local lu = require "luaunit"
 local bytes = require "support.bytes"
 local conn = require "support.conn"
 
-local T = {}
-
-function T:tearDown()
-  conn.finish()
-end
+local T = conn.class()
 
 local function open(role, options)
   options = options or {}

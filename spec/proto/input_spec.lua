@@ -6,13 +6,9 @@ local conn = require "support.conn"
 local autobahn = require "vectors.autobahn"
 local rfc = require "vectors.rfc6455"
 
-local T = {}
+local T = conn.class()
 
 local OPS = { [0] = "continuation", "text", "binary", [8] = "close", [9] = "ping", [10] = "pong" }
-
-function T:tearDown()
-  conn.finish()
-end
 
 -- Frames as the other side of that role sends them.
 local function frames(role, list)

@@ -2,21 +2,13 @@
 
 local lu = require "luaunit"
 local bytes = require "support.bytes"
+local counted = require "support.counted"
 local probe = require "wsock.probe"
 
-local T = {}
+local T = counted.class()
 
 local TEXT, BINARY, MORE = 1, 2, 0
 local UNLIMITED = -1 -- as an unsigned number the largest there is
-
-function T:setUp()
-  self.mem = probe.base.mem()
-end
-
-function T:tearDown()
-  local state = self.mem:state()
-  lu.assertEquals({ state.used, state.live, state.wrong }, { 0, 0, 0 })
-end
 
 -- An assembler that is freed after body(m) was called.
 function T:with(payload_max, fragments_max, body)

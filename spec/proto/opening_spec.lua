@@ -5,11 +5,7 @@ local bytes = require "support.bytes"
 local clock = require "support.clock"
 local conn = require "support.conn"
 
-local T = {}
-
-function T:tearDown()
-  conn.finish()
-end
+local T = conn.class()
 
 -- The head and the content of a response.
 local function answer(out)

@@ -4,13 +4,9 @@ local lu = require "luaunit"
 local bytes = require "support.bytes"
 local conn = require "support.conn"
 
-local T = {}
+local T = conn.class()
 
 local TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
-
-function T:tearDown()
-  conn.finish()
-end
 
 local function refused(code, ok, got)
   lu.assertNil(ok)

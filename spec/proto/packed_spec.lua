@@ -7,11 +7,7 @@ local conn = require "support.conn"
 local bytes = require "support.bytes"
 local probe = require "wsock.probe"
 
-local T = {}
-
-function T.tearDown()
-  conn.finish()
-end
+local T = conn.class()
 
 local hex = bytes.unhex
 local PMD = "Sec-WebSocket-Extensions: permessage-deflate"

@@ -2,32 +2,16 @@
 -- PM-54, ZL-04, ZL-07, ZL-08 of the matrix, Z2, Z3 of the threats.
 
 local lu = require "luaunit"
+local counted = require "support.counted"
 local probe = require "wsock.probe"
 local bytes = require "support.bytes"
 local proto, wire = probe.proto, probe.wire
 
-local T = {}
-
-function T:setUp()
-  self.mem = probe.base.mem()
-  self.pool = proto.pmd_pool(self.mem)
-  self.made = {}
-end
-
-function T:tearDown()
-  for _, object in ipairs(self.made) do
-    object:free()
-    object:free() -- twice is fine
-  end
-  self.pool:free()
-  local state = self.mem:state()
-  lu.assertEquals({ state.used, state.live, state.wrong }, { 0, 0, 0 })
-end
+local T = counted.class(function(self) self.pool = proto.pmd_pool(self.mem) end,
+  function(self) self.pool:free() end)
 
 function T:one(options)
-  local p = proto.pmd(self.pool, options)
-  self.made[#self.made + 1] = p
-  return p
+  return self:keep(proto.pmd(self.pool, options))
 end
 
 -- A client's and a server's with the same answer.

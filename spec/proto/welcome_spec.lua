@@ -3,19 +3,11 @@
 local lu = require "luaunit"
 local bytes = require "support.bytes"
 local conn = require "support.conn"
+local counted = require "support.counted"
 local probe = require "wsock.probe"
 
-local T = {}
+local T = counted.class()
 local proto = probe.proto
-
-function T:setUp()
-  self.mem = probe.base.mem()
-end
-
-function T:tearDown()
-  local state = self.mem:state()
-  lu.assertEquals({ state.used, state.live, state.wrong }, { 0, 0, 0 })
-end
 
 -- A request as a list of lines; `change` maps names to values: nil leaves the
 -- line, false drops it, a string replaces it, a list makes several of it.

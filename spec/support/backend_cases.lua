@@ -4,6 +4,7 @@
 -- poll_spec and epoll_spec return one each, with what is special added.
 
 local lu = require "luaunit"
+local counted = require "support.counted"
 local probe = require "wsock.probe"
 local loop, base = probe.loop, probe.base
 local sys = loop.sys
@@ -59,8 +60,7 @@ return function(backend)
     self.loop:free()
     self.loop:free()
     for fd in pairs(self.fds) do sys.close(fd) end
-    local state = self.mem:state()
-    lu.assertEquals({ state.used, state.live, state.wrong }, { 0, 0, 0 })
+    counted.clean(self.mem)
   end
 
   function T:test_name()

@@ -3,10 +3,11 @@
 -- A peer is a probe.proto.conn with a round around it: what comes is fed, its
 -- events are noted as short strings ("text:hello", "close:1000:bye:true"), its
 -- output is collected.  Memory comes from a counting allocator, which must
--- have everything back at the end: call conn.finish() in tearDown.
+-- have everything back at the end: M.class() is a class that sees to it.
 
 local lu = require "luaunit"
 local bytes = require "support.bytes"
+local counted = require "support.counted"
 local probe = require "wsock.probe"
 
 local M = { proto = probe.proto }
@@ -154,9 +155,7 @@ function Peer:free()
   if not live[self] then return end
   live[self] = nil
   self.raw:free()
-  local state = self.mem:state()
-  lu.assertEquals({ state.used, state.live, state.wrong }, { 0, 0, 0 },
-    "bytes, blocks not given back; blocks with a wrong size")
+  counted.clean(self.mem, "bytes, blocks not given back; blocks with a wrong size")
 end
 
 --- Frees every peer that a test has left.
@@ -164,6 +163,11 @@ function M.finish()
   local list = {}
   for peer in pairs(live) do list[#list + 1] = peer end
   for _, peer in ipairs(list) do peer:free() end
+end
+
+--- A class of specs whose tests have peers.
+function M.class()
+  return { tearDown = M.finish }
 end
 
 --- A peer in CONNECTING; options as for probe.proto.conn.

@@ -4,23 +4,15 @@
 -- probe/probe_tunnel.c; its proxy is proxy:1080.
 
 local lu = require "luaunit"
+local counted = require "support.counted"
 local probe = require "wsock.probe"
 
 local M = {}
 
 --- A spec's class; usual is what a tunnel of its tests is made of unless told.
 function M.class(usual)
-  local T = {}
-
-  function T:setUp()
-    self.mem = probe.base.mem()
-    self.tunnels = setmetatable({}, { __mode = "k" })
-  end
-
-  function T:tearDown()
-    for t in pairs(self.tunnels) do t:close() end
-    lu.assertEquals(self.mem:state().used, 0)
-  end
+  local T = counted.class(function(self) self.tunnels = setmetatable({}, { __mode = "k" }) end,
+    function(self) for t in pairs(self.tunnels) do t:close() end end)
 
   --- A tunnel, or nil and the word of what failed.
   function T:tunnel(options)

@@ -2,36 +2,19 @@
 -- of the matrix, L7 and Z2 of the threats.
 
 local lu = require "luaunit"
+local counted = require "support.counted"
 local probe = require "wsock.probe"
 local bytes = require "support.bytes"
 local wire = probe.wire
 
-local T = {}
-
-function T:setUp()
-  self.mem = probe.base.mem()
-  self.made = {}
-end
-
-function T:tearDown()
-  for _, object in ipairs(self.made) do
-    object:free()
-    object:free() -- twice is fine
-  end
-  local state = self.mem:state()
-  lu.assertEquals({ state.used, state.live, state.wrong }, { 0, 0, 0 })
-end
+local T = counted.class()
 
 function T:deflate(options)
-  local d = wire.deflate(self.mem, options or {})
-  self.made[#self.made + 1] = d
-  return d
+  return self:keep(wire.deflate(self.mem, options or {}))
 end
 
 function T:inflate(window)
-  local z = wire.inflate(self.mem, window or 15)
-  self.made[#self.made + 1] = z
-  return z
+  return self:keep(wire.inflate(self.mem, window or 15))
 end
 
 local hex = bytes.unhex

@@ -6,17 +6,9 @@ local head = require "wsock.core".wire.head
 local probe = require "wsock.probe"
 local wire = probe.wire
 local bytes = require "support.bytes"
+local counted = require "support.counted"
 
-local T = {}
-
-function T:setUp()
-  self.mem = probe.base.mem()
-end
-
-function T:tearDown()
-  local state = self.mem:state()
-  lu.assertEquals({ state.used, state.live, state.wrong }, { 0, 0, 0 })
-end
+local T = counted.class()
 
 local function refused(ok, message, code, name)
   lu.assertNil(ok)
