@@ -54,6 +54,19 @@ static void session_ready(struct ws_session *s, struct ws_watcher *w)
     s->reads = WS_READS_MAX;
 }
 
+/* Its time is over; but when it was the process that stood still, what the
+** peer did in time is not read yet.  So the system is asked once more, in the
+** next turn, whose timers come first again: hence two turns at most, however
+** busy the peer is. */
+static int is_put_off(struct ws_session *s)
+{
+    int again = s->looks == 0 || (s->looks == 1 && s->io.source.queued != 0);
+
+    again = again && s->live && ws_conn_overdue(&s->conn);
+    s->looks = (again ? s->looks + 1u : 0) & 3;
+    return again; /* pulled like any other, it is armed anew */
+}
+
 struct ws_session *ws_peers_handle(struct ws_peers *p, struct ws_source *src)
 {
     struct ws_session *s = NULL;
@@ -66,7 +79,8 @@ struct ws_session *ws_peers_handle(struct ws_peers *p, struct ws_source *src)
     case WS_TAG_SESSION_TIMER:
         s = ws_container(src, struct ws_session, timer.source);
         ws_conn_clock(&s->conn, p->loop->now_ms);
-        ws_conn_tick(&s->conn);
+        if (!is_put_off(s))
+            ws_conn_tick(&s->conn);
         break;
     case WS_TAG_DIAL:
     case WS_TAG_DIAL_TIMER:

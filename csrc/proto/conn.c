@@ -317,14 +317,27 @@ static void send_ping(struct ws_conn *c)
         c->pong_due_ms = c->now_ms + c->conf->pong_ms;
 }
 
+/* Bytes wait, and none was taken for too long. */
+static int is_stuck(const struct ws_conn *c)
+{
+    return c->chain.size > 0 && c->conf->send_ms > 0 &&
+           passed(c, c->progress_ms + c->conf->send_ms);
+}
+
+int ws_conn_overdue(const struct ws_conn *c)
+{
+    return !c->gone && !c->drop &&
+           (passed(c, c->deadline_ms) || passed(c, c->pong_due_ms) ||
+            is_stuck(c));
+}
+
 void ws_conn_tick(struct ws_conn *c)
 {
     if (c->gone || c->drop)
         return;
     if (passed(c, c->deadline_ms))
         tick_deadline(c);
-    if (c->chain.size > 0 && c->conf->send_ms > 0 &&
-        passed(c, c->progress_ms + c->conf->send_ms))
+    if (is_stuck(c))
         ws_conn_lost(c, WS_ERR_SEND_TIMEOUT);
     if (passed(c, c->pong_due_ms)) {
         if (ws_conn_reads(c))

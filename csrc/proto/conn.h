@@ -192,6 +192,10 @@ unsigned ws_conn_want(const struct ws_conn *c);
 int64_t ws_conn_due(const struct ws_conn *c);
 void ws_conn_tick(struct ws_conn *c);
 
+/* Whether ws_conn_tick would end it now: time to look once more for what the
+** peer has done meanwhile. */
+int ws_conn_overdue(const struct ws_conn *c);
+
 /* 1 while input is processed, whatever else is wanted. */
 int ws_conn_reads(const struct ws_conn *c);
 

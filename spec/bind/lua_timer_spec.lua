@@ -3,6 +3,7 @@
 local lu = require "luaunit"
 local luasocket = require "socket"
 local wsock = require "wsock"
+local clock = require "support.clock"
 local process = require "support.process"
 local rig = require "support.rig"
 local sys = require "wsock.probe".net.sys
@@ -23,12 +24,15 @@ function T:order() return table.concat(self.seen, " ") end
 -- ---- after, every -----------------------------------------------------------------------
 
 function T:test_order_by_time_then_by_registration()
-  self.loop:after(0.02, self:note "c")
-  self.loop:after(0.01, self:note "a")
-  self.loop:after(0.01, self:note "b")
-  self.loop:after(0, self:note "first")
-  self.loop:run()
-  lu.assertEquals(self:order(), "first a b c")
+  clock.patiently(function(times) -- each counts from its own start
+    self.seen = {}
+    self.loop:after(0.02 * times, self:note "c")
+    self.loop:after(0.01 * times, self:note "a")
+    self.loop:after(0.01 * times, self:note "b")
+    self.loop:after(0, self:note "first")
+    self.loop:run()
+    lu.assertEquals(self:order(), "first a b c")
+  end)
 end
 
 function T:test_never_early()

@@ -2,8 +2,10 @@
 -- sockets: what waits, what is dropped, and that there is one ending.
 local lu = require "luaunit"
 local bytes = require "support.bytes"
+local clock = require "support.clock"
 local rigs = require "support.rig"
 local visitors = require "support.visitors"
+local wsock = require "wsock"
 
 local T = rigs.class()
 
@@ -83,6 +85,93 @@ function T:test_the_end_comes_once_however_it_comes()
     self.rig:idle()
     lu.assertEquals(seen, { "hello", "close 1006 false" }, leave)
   end
+end
+
+-- ---- a process that stands still ----------------------------------------------------
+
+local function stand_still(seconds)
+  local over = wsock.now() + seconds
+  repeat until wsock.now() > over
+end
+
+-- What the peer did in time counts, though it is read late.
+function T:test_a_pong_that_waits()
+  local near, record, peer = self.rig:opened { pingInterval = 0.02, pingTimeout = 0.1 }
+  for _ = 1, 3 do
+    local ping = peer:take()
+    peer:frame { op = "pong", ping.payload }
+    stand_still(0.2)
+    self.rig:wait(function() return near.latency end)
+  end
+  lu.assertEquals(near.readyState, 1)
+  self.rig:closed(record)
+  lu.assertEquals(record:last(), "close:1006::false")
+  lu.assertEquals(record.code, "TIMEOUT")
+end
+
+function T:test_a_request_that_waits()
+  local _, _, port = self.rig:listen { handshakeTimeout = 0.1 }
+  local peer = self.rig:raw_client(port, true)
+  self.rig:turn(1) -- accepts it
+  peer.sock:send(visitors.upgrade())
+  stand_still(0.2)
+  lu.assertStrContains(peer:head(), " 101 ")
+end
+
+function T:test_an_answer_that_waits()
+  clock.patiently(function(times)
+    local server = self.rig:raw_server()
+    local client = self.rig:client(server.url, nil, { handshakeTimeout = 0.1 * times })
+    local peer = server:accept()
+    peer:welcome()
+    stand_still(0.2 * times)
+    self.rig:wait(function() return client.readyState > 0 end)
+    lu.assertEquals(client.readyState, 1)
+  end)
+end
+
+function T:test_a_close_that_waits()
+  local near, record, peer = self.rig:opened { closeTimeout = 0.1 }
+  near:close(4000)
+  lu.assertEquals(peer:take_close(), 4000)
+  peer:say_close(4001)
+  peer:close()
+  stand_still(0.2)
+  self.rig:closed(record)
+  lu.assertEquals(record:last(), "close:4001::true")
+end
+
+function T:test_room_that_waits()
+  clock.patiently(function(times)
+    local near, record, peer = self.rig:opened { sendTimeout = 0.1 * times, pingInterval = 0, maxBuffered = 0 }
+    near:send(("x"):rep(32 << 20), "binary")
+    self.rig:idle()
+    repeat until not peer.sock:receive(1 << 20) -- all that is there
+    stand_still(0.2 * times)
+    local waits = near.bufferedAmount
+    self.rig:idle(3)
+    lu.assertEquals(near.readyState, 1)
+    lu.assertTrue(near.bufferedAmount < waits)
+    self.rig:closed(record)
+    lu.assertEquals(record.code, "TIMEOUT")
+  end)
+end
+
+-- A peer that always has something to say gains two turns.
+function T:test_a_peer_that_never_rests_does_not_stop_the_clock()
+  local _, _, port = self.rig:listen { handshakeTimeout = 0.1 }
+  local peer = self.rig:raw_client(port, true)
+  peer:send "GET / HTTP/1.1\r\nX: "
+  local turns = 0
+  self.rig:idle()
+  stand_still(0.1)
+  repeat
+    peer.sock:send "x"
+    self.rig.loop:step(0)
+    turns = turns + 1
+  until peer:look() ~= ""
+  lu.assertStrContains(peer.got, " 408 ")
+  lu.assertTrue(turns <= 6, turns)
 end
 
 -- W-26: what is given to send after the end counts, and is never sent.
