@@ -188,13 +188,10 @@ int ws_conn_respond(struct ws_conn *c, const struct ws_answer *answer);
 
 unsigned ws_conn_want(const struct ws_conn *c);
 
-/* When ws_conn_tick is due, or -1. */
+/* When ws_conn_tick is due, or -1; whether it would end the connection now. */
 int64_t ws_conn_due(const struct ws_conn *c);
-void ws_conn_tick(struct ws_conn *c);
-
-/* Whether ws_conn_tick would end it now: time to look once more for what the
-** peer has done meanwhile. */
 int ws_conn_overdue(const struct ws_conn *c);
+void ws_conn_tick(struct ws_conn *c);
 
 /* 1 while input is processed, whatever else is wanted. */
 int ws_conn_reads(const struct ws_conn *c);
