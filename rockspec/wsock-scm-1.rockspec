@@ -126,6 +126,7 @@ build = {
         "csrc/net/sock.c",
         "csrc/net/socks.c",
         "csrc/net/tls.c",
+        "csrc/net/tls_ciphers.c",
         "csrc/net/tls_ctx.c",
         "csrc/net/tls_names.c",
         "csrc/net/tls_resume.c",

@@ -247,32 +247,6 @@ static int set_alpn(struct ws_tls_ctx *ctx, const struct ws_tls_conf *conf)
 
 /* -- contexts -- */
 
-/* "A:B": what begins with TLS_ is of TLS 1.3, the rest of 1.2. */
-static int set_ciphers(SSL_CTX *c, const char *list, char *why)
-{
-    char both[2][512];
-    size_t n[2] = {0, 0};
-
-    while (list != NULL && *list != '\0') {
-        size_t k = strcspn(list, ":");
-        int i = strncmp(list, "TLS_", 4) == 0;
-        if (n[i] + k + 2 > sizeof both[i])
-            return ws_tls_complain(why, "ciphers", NULL,
-                                   "the list is too long");
-        memcpy(both[i] + n[i], list, k);
-        n[i] += k;
-        both[i][n[i]++] = ':';
-        list += list[k] == ':' ? k + 1 : k;
-    }
-    both[0][n[0] > 0 ? n[0] - 1 : 0] = '\0';
-    both[1][n[1] > 0 ? n[1] - 1 : 0] = '\0';
-    if ((n[0] > 0 && !SSL_CTX_set_cipher_list(c, both[0])) ||
-        (n[1] > 0 && !SSL_CTX_set_ciphersuites(c, both[1])))
-        return ws_tls_complain(why, "ciphers", NULL,
-                               "OpenSSL knows none of them");
-    return WS_OK;
-}
-
 static SSL_CTX *new_ssl(const struct ws_tls_conf *conf)
 {
     SSL_CTX *c = SSL_CTX_new(TLS_method());
@@ -302,6 +276,9 @@ static void set_server(struct ws_tls_ctx *ctx, const struct ws_tls_conf *conf)
 {
     SSL_CTX_set_session_cache_mode(ctx->ssl, SSL_SESS_CACHE_OFF);
     ws_tls_set_id(ctx->ssl);
+    /* our order, but ChaCha20 for who has it in front: it has no AES */
+    SSL_CTX_set_options(ctx->ssl, SSL_OP_CIPHER_SERVER_PREFERENCE |
+                                      SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_num_tickets(ctx->ssl, conf->tickets ? 1 : 0);
     if (!conf->tickets)
         SSL_CTX_set_options(ctx->ssl, SSL_OP_NO_TICKET);
@@ -328,7 +305,7 @@ static int fill(struct ws_tls_ctx *ctx, const struct ws_tls_conf *conf,
         set_server(ctx, conf);
     else
         set_client(ctx);
-    err = set_ciphers(ctx->ssl, conf->ciphers, why);
+    err = ws_tls_set_ciphers(ctx->ssl, conf->ciphers, why);
     if (err == WS_OK)
         err = set_alpn(ctx, conf);
     if (err == WS_OK)

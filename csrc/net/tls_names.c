@@ -111,7 +111,7 @@ static int share(struct ws_tls_ctx *ctx, SSL_CTX *c)
     if (ctx->nalpn > 0)
         SSL_CTX_set_alpn_select_cb(c, ws_tls_on_alpn, ctx);
     ws_tls_set_id(c);
-    return WS_OK;
+    return ws_tls_copy_ciphers(c, ctx->ssl);
 }
 
 int ws_tls_ctx_add(struct ws_tls_ctx *ctx, const char *name,

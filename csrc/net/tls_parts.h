@@ -1,8 +1,8 @@
 /* net/tls_parts.h -- what the files of net/tls share, and only they see.
 **
 ** tls.c is the stream, tls_write.c how it writes, tls_ctx.c the context,
-** tls_names.c the names of a server, tls_resume.c a client's sessions,
-** tls_words.c turns OpenSSL's results into sentences.
+** tls_ciphers.c its ciphers, tls_names.c the names of a server, tls_resume.c a
+** client's sessions, tls_words.c turns OpenSSL's results into sentences.
 */
 #ifndef WS_NET_TLS_PARTS_H
 #define WS_NET_TLS_PARTS_H
@@ -128,6 +128,14 @@ int ws_tls_on_alpn(SSL *ssl, const unsigned char **out, unsigned char *n,
 /* A server looks at the names it is asked for. */
 void ws_tls_watch_names(struct ws_tls_ctx *ctx);
 void ws_tls_drop_names(struct ws_tls_ctx *ctx);
+
+/* -- tls_ciphers.c -- */
+
+/* OpenSSL's, or those of list: "A:B"; WS_OK; WS_ERR_TLS and why; NOMEM. */
+int ws_tls_set_ciphers(SSL_CTX *c, const char *list, char *why);
+
+/* Those of another context. */
+int ws_tls_copy_ciphers(SSL_CTX *to, const SSL_CTX *from);
 
 /* -- tls_words.c -- */
 

@@ -1,13 +1,14 @@
--- spec/support/hostile.lua -- a peer that shakes hands in TLS 1.3 as it should and
--- then sends any records it likes (probe.net.tls_peer over a rig's raw peer).
+-- spec/support/hostile.lua -- a peer that shakes hands in TLS as it should and then
+-- sends any records it likes (probe.net.tls_peer over a rig's raw peer).
 --
 --   local peer = hostile.client(rig, port)           -- of a server of ours
---   local peer = hostile.server(rig, raw, cert, key) -- raw: what accept() gave
+--   local peer = hostile.server(rig, raw, { cert =, key = }) -- raw: what accept() gave
 --   peer:data "bytes"            -- as application data
 --   peer:send(peer.tls:update(true) .. peer.tls:record(23, ""))
 
 local lu = require "luaunit"
 local bytes = require "support.bytes"
+local codec = require "wsock.core".codec
 local peers = require "wsock.probe".net
 
 local Peer = {}
@@ -25,27 +26,34 @@ function Peer:look()
   return self.got
 end
 
-local function new(rig, raw, tls)
-  local peer = setmetatable({ rig = rig, raw = raw, tls = tls, got = "" }, Peer)
+local function new(rig, raw, options)
+  local tls = peers.tls_peer(options or {})
+  local peer = setmetatable({ rig = rig, raw = raw, tls = tls, old = options and options.old, got = "" }, Peer)
   rig:wait(function()
     peer:look()
-    return tls:open()
+    return tls:open() or raw.ended
   end, "no TLS")
-  return peer
+  if tls:open() then return peer end
+  raw:close()
 end
 
-function M.client(rig, port)
-  return new(rig, rig:raw_client(port, true), peers.tls_peer())
+--- options: those of tls_peer; nil when it was refused.
+function M.client(rig, port, options)
+  return new(rig, rig:raw_client(port, true), options)
 end
 
-function M.server(rig, raw, cert, key)
-  return new(rig, raw, peers.tls_peer(cert, key))
+function M.server(rig, raw, options)
+  return new(rig, raw, options)
 end
 
 function Peer:send(records) self.raw:send(records) end
 
---- Bytes of the connection inside, in one record.
-function Peer:data(data) self:send(self.tls:record(23, data)) end
+--- Bytes of the connection inside: in one record, or by the rules in TLS 1.2.
+function Peer:data(data)
+  if not self.old then return self:send(self.tls:record(23, data)) end
+  self.tls:write(data)
+  self:send(self.tls:take())
+end
 
 --- Waits for a head, takes it.
 function Peer:head()
@@ -54,6 +62,13 @@ function Peer:head()
     if head then self.got = rest end
     return head
   end, "no head")
+end
+
+--- A server's answer to a request for WebSocket.
+function Peer:welcome()
+  local key = self:head():match "Sec%-WebSocket%-Key: (%S+)"
+  self:data("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    .. "Sec-WebSocket-Accept: " .. codec.accept(key) .. "\r\n\r\n")
 end
 
 --- Waits for a frame, takes it: see bytes.parse.

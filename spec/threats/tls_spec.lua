@@ -102,12 +102,8 @@ function T:test_S3_floods_for_a_client()
   local far = self.rig:raw_server()
   for _, make in ipairs(floods) do
     local client, record = self:client((far.url:gsub("^ws:", "wss:")))
-    local peer = hostile.server(self.rig, far:accept(), self.good.cert, self.good.key)
-    local request = peer:head()
-    lu.assertStrContains(request, "GET / ")
-    local codec = require "wsock.core".codec
-    peer:data("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-      .. "Sec-WebSocket-Accept: " .. codec.accept(request:match "Sec%-WebSocket%-Key: (%S+)") .. "\r\n\r\n")
+    local peer = hostile.server(self.rig, far:accept(), self.good)
+    peer:welcome()
     self.rig:wait(function() return client.readyState == 1 end, "not open")
     local data, at = times(MANY, function() return make(peer.tls) end), 1
     visitors.costs_at_most(4 << 20, "a flood for a client", function()

@@ -1,7 +1,8 @@
 /* probe_tls.c -- probe.net.tls_peer: the other side of a TLS connection, which
 ** shakes hands as it should and then sends whatever records it is told to.
 **
-** It has no socket: bytes go in and come out.  TLS 1.3 only.
+** It has no socket: bytes go in and come out.  Records of its own making are of
+** TLS 1.3 only; with 1.2 it is just a peer that knows no other.
 */
 #include "probe_tls.h"
 
@@ -16,7 +17,7 @@ struct peer {
     SSL *ssl;
     BIO *in, *out; /* the SSL's own */
     struct forge forge;
-    int server;
+    int server, old;
 };
 
 static struct peer *check(lua_State *L)
@@ -31,30 +32,46 @@ static void on_secret(const SSL *ssl, const char *line)
     forge_note(&p->forge, line, p->server);
 }
 
-static int use(struct peer *p, const char *cert, const char *key)
+static const char *text_of(lua_State *L, const char *name)
 {
+    const char *s;
+    lua_getfield(L, 1, name);
+    s = lua_tostring(L, -1); /* stays in the table */
+    lua_pop(L, 1);
+    return s;
+}
+
+static int use(lua_State *L, struct peer *p)
+{
+    const char *cert = text_of(L, "cert"), *list = text_of(L, "ciphers");
+
+    p->server = cert != NULL;
+    p->old = text_of(L, "old") != NULL;
     p->ctx = SSL_CTX_new(TLS_method());
     if (p->ctx == NULL ||
-        !SSL_CTX_set_min_proto_version(p->ctx, TLS1_3_VERSION) ||
-        !SSL_CTX_set_ciphersuites(p->ctx, "TLS_AES_128_GCM_SHA256"))
+        !SSL_CTX_set_ciphersuites(p->ctx, "TLS_AES_128_GCM_SHA256") ||
+        (list != NULL && !SSL_CTX_set_cipher_list(p->ctx, list)))
         return 0;
+    SSL_CTX_set_min_proto_version(p->ctx, p->old ? 0 : TLS1_3_VERSION);
+    SSL_CTX_set_max_proto_version(p->ctx, p->old ? TLS1_2_VERSION : 0);
     SSL_CTX_set_keylog_callback(p->ctx, on_secret);
     SSL_CTX_set_num_tickets(p->ctx, 0);
     if (!p->server)
         return 1;
     return SSL_CTX_use_certificate_chain_file(p->ctx, cert) == 1 &&
-           SSL_CTX_use_PrivateKey_file(p->ctx, key, SSL_FILETYPE_PEM) == 1;
+           SSL_CTX_use_PrivateKey_file(p->ctx, text_of(L, "key"),
+                                       SSL_FILETYPE_PEM) == 1;
 }
 
-/* tls_peer() -> a client; tls_peer(cert, key) -> a server: PEM files */
+/* tls_peer{cert =, key =: PEM files of a server; name =: a client asks for it;
+** old = "1.2"; ciphers =: of 1.2} */
 static int peer_new(lua_State *L)
 {
-    const char *cert = luaL_optstring(L, 1, NULL);
-    const char *key = cert == NULL ? NULL : luaL_checkstring(L, 2);
-    struct peer *p = probe_new(L, sizeof *p, PEER, 0);
+    struct peer *p;
 
-    p->server = cert != NULL;
-    if (!use(p, cert, key))
+    luaL_checktype(L, 1, LUA_TTABLE);
+    p = probe_new(L, sizeof *p, PEER, 0);
+    if (!use(L, p))
         return luaL_error(L, "tls_peer: no context");
     p->ssl = SSL_new(p->ctx);
     p->in = BIO_new(BIO_s_mem());
@@ -67,6 +84,8 @@ static int peer_new(lua_State *L)
         SSL_set_accept_state(p->ssl);
     else
         SSL_set_connect_state(p->ssl);
+    if (text_of(L, "name") != NULL)
+        SSL_set_tlsext_host_name(p->ssl, text_of(L, "name"));
     return 1;
 }
 
@@ -81,7 +100,7 @@ static int peer_gc(lua_State *L)
     return 0;
 }
 
-/* :feed(bytes) -> plain text; :feed(bytes) shakes hands until they are */
+/* :feed(bytes) -> plain text; shakes hands before that */
 static int peer_feed(lua_State *L)
 {
     struct peer *p = check(L);
@@ -116,8 +135,26 @@ static int peer_open(lua_State *L)
 {
     struct peer *p = check(L);
 
-    lua_pushboolean(L, SSL_is_init_finished(p->ssl) && p->forge.ready);
+    lua_pushboolean(L,
+                    SSL_is_init_finished(p->ssl) && (p->forge.ready || p->old));
     return 1;
+}
+
+/* :cipher() -> what was agreed upon */
+static int peer_cipher(lua_State *L)
+{
+    lua_pushstring(L, SSL_get_cipher_name(check(L)->ssl));
+    return 1;
+}
+
+/* :write(data) as it should; not behind a record of its own making */
+static int peer_write(lua_State *L)
+{
+    struct ws_slice data = probe_slice(L, 2);
+
+    if (SSL_write(check(L)->ssl, data.p, (int)data.n) != (int)data.n)
+        return luaL_error(L, "tls_peer: cannot write");
+    return 0;
 }
 
 /* :record(type, content [, padding]) -> a record */
@@ -150,8 +187,9 @@ static int peer_update(lua_State *L)
 void probe_open_tls(lua_State *L)
 {
     static const luaL_Reg methods[] = {
-        {"feed", peer_feed},     {"take", peer_take},     {"open", peer_open},
-        {"record", peer_record}, {"update", peer_update}, {NULL, NULL},
+        {"feed", peer_feed},     {"take", peer_take},   {"open", peer_open},
+        {"cipher", peer_cipher}, {"write", peer_write}, {"record", peer_record},
+        {"update", peer_update}, {NULL, NULL},
     };
 
     probe_class(L, PEER, methods, peer_gc);
