@@ -11,6 +11,10 @@ enum { OUT_ROOM = 16384, OUT_KEPT = 262144 };
 /* Windows nobody named, for messages below LARGE bytes and from there on. */
 enum { USUAL_WINDOW = 13, LARGE = 65536, LARGE_WINDOW = 14 };
 
+/* The memLevel of who takes the usual one over from messages below SHORT bytes
+** on: they fill no block of a larger one, and its table misses the cache. */
+enum { SHORT = 4096, SHORT_MEMORY = 5 };
+
 /* -- the pool -- */
 
 void ws_pmd_pool_init(struct ws_pmd_pool *pool, struct ws_mem *mem)
@@ -217,7 +221,11 @@ static struct ws_deflate *compressor(const struct ws_pmd *p, size_t n)
 {
     struct ws_deflate_conf c = ws_pmd_conf_for(p, n);
 
-    return p->out_kept ? ws_deflate_new(p->pool->mem, c) : borrow(p->pool, c);
+    if (!p->out_kept)
+        return borrow(p->pool, c);
+    if (p->memory == 0 && n < SHORT && c.window == USUAL_WINDOW)
+        c.memory = SHORT_MEMORY;
+    return ws_deflate_new(p->pool->mem, c);
 }
 
 int ws_pmd_deflate(struct ws_pmd *p, struct ws_slice data, int last,
@@ -233,6 +241,8 @@ int ws_pmd_deflate(struct ws_pmd *p, struct ws_slice data, int last,
         ws_deflate_reset(p->deflate, p->level);
     p->lost = 0;
     p->used = 1;
+    if (p->out_kept)
+        ws_deflate_warm(p->deflate);
     err = run(p->pool, p->deflate, data, out);
     if (err != WS_OK)
         ws_pmd_forget(p);

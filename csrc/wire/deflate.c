@@ -11,15 +11,23 @@ enum { STEP = 65536 };
 ** tell when it frees.  Keeps the alignment of malloc. */
 enum { HEAD = 16 };
 
+/* Where a stream's memory comes from, and the first it was given: of a
+** compressor's five blocks all but the last, room for what comes out. */
+struct store {
+    struct ws_mem *mem;
+    struct ws_slice block[4];
+    int n;
+};
+
 struct ws_deflate {
     z_stream z;
-    struct ws_mem *mem;
+    struct store store;
     struct ws_deflate_conf conf;
 };
 
 struct ws_inflate {
     z_stream z;
-    struct ws_mem *mem;
+    struct store store;
     int fresh;
     int between;
 };
@@ -28,30 +36,36 @@ struct ws_inflate {
 
 static void *z_get(void *ud, uInt items, uInt size)
 {
+    struct store *store = ud;
     size_t n = (size_t)items * size + HEAD; /* some 100 KiB at most */
-    uint8_t *p = ws_mem_get(ud, n);
+    uint8_t *p = ws_mem_get(store->mem, n);
 
     if (p == NULL)
         return NULL;
     memcpy(p, &n, sizeof n);
+    if (store->n < (int)(sizeof store->block / sizeof store->block[0]))
+        store->block[store->n++] = ws_slice_of(p, n);
     return p + HEAD;
 }
 
 static void z_put(void *ud, void *at)
 {
+    struct store *store = ud;
     uint8_t *p = (uint8_t *)at - HEAD;
     size_t n;
 
     memcpy(&n, p, sizeof n);
-    ws_mem_put(ud, p, n);
+    ws_mem_put(store->mem, p, n);
 }
 
-static void z_init(z_stream *z, struct ws_mem *mem)
+static void z_init(z_stream *z, struct store *store, struct ws_mem *mem)
 {
     memset(z, 0, sizeof *z);
+    store->mem = mem;
+    store->n = 0;
     z->zalloc = z_get;
     z->zfree = z_put;
-    z->opaque = mem;
+    z->opaque = store;
 }
 
 /* -- steps -- */
@@ -118,8 +132,7 @@ struct ws_deflate *ws_deflate_new(struct ws_mem *mem, struct ws_deflate_conf c)
 
     if (d == NULL)
         return NULL;
-    z_init(&d->z, mem);
-    d->mem = mem;
+    z_init(&d->z, &d->store, mem);
     d->conf = c;
     if (deflateInit2(&d->z, zlib_level(c.level), Z_DEFLATED, -window, c.memory,
                      Z_DEFAULT_STRATEGY) != Z_OK) {
@@ -135,7 +148,7 @@ void ws_deflate_free(struct ws_deflate *d)
     if (d == NULL)
         return;
     deflateEnd(&d->z);
-    ws_mem_put(d->mem, d, sizeof *d);
+    ws_mem_put(d->store.mem, d, sizeof *d);
 }
 
 struct ws_deflate_conf ws_deflate_conf(const struct ws_deflate *d)
@@ -154,6 +167,20 @@ void ws_deflate_reset(struct ws_deflate *d, int level)
         deflateParams(&d->z, zlib_level(level), Z_DEFAULT_STRATEGY);
     }
     tune(d);
+}
+
+void ws_deflate_warm(const struct ws_deflate *d)
+{
+    enum { LINE = 64 }; /* bytes the processor fetches at once, or fewer */
+    int i;
+
+    for (i = 0; i < d->store.n; i++) {
+        struct ws_slice b = d->store.block[i];
+        size_t at;
+
+        for (at = 0; at < b.n; at += LINE)
+            __builtin_prefetch(b.p + at, 0, 2);
+    }
 }
 
 int ws_deflate_run(struct ws_deflate *d, struct ws_slice *in,
@@ -180,8 +207,7 @@ struct ws_inflate *ws_inflate_new(struct ws_mem *mem, int window)
 
     if (z == NULL)
         return NULL;
-    z_init(&z->z, mem);
-    z->mem = mem;
+    z_init(&z->z, &z->store, mem);
     z->fresh = 1;
     z->between = 1;
     if (inflateInit2(&z->z, -window) != Z_OK) {
@@ -196,7 +222,7 @@ void ws_inflate_free(struct ws_inflate *z)
     if (z == NULL)
         return;
     inflateEnd(&z->z);
-    ws_mem_put(z->mem, z, sizeof *z);
+    ws_mem_put(z->store.mem, z, sizeof *z);
 }
 
 void ws_inflate_reset(struct ws_inflate *z)

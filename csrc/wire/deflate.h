@@ -50,6 +50,11 @@ struct ws_deflate_conf ws_deflate_conf(const struct ws_deflate *d);
 /* Empties the window and sets the level. */
 void ws_deflate_reset(struct ws_deflate *d, int level);
 
+/* Has the processor fetch what d remembers.  Before a message, where other
+** compressors have run since the last one: looking for matches misses its cache
+** at nearly every step, one after the other; this has many under way. */
+void ws_deflate_warm(const struct ws_deflate *d);
+
 /* Takes bytes from the front of in and puts compressed ones at the front of
 ** out.  WS_OK: all of in is taken, and with flush everything is out and ends
 ** at a byte with 00 00 FF FF, unless there was nothing to flush.  WS_MORE: out

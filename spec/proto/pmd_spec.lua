@@ -277,6 +277,19 @@ function T:test_who_keeps_a_codec()
   lu.assertTrue(self:used() - before < 18 * 1024) -- the pool's room
 end
 
+-- a smaller one for who begins with short messages, unless told
+function T:test_who_begins_with_short_messages()
+  local function costs(n, memory)
+    local client = self:one { answer = {}, memory = memory }
+    local before = self:used()
+    pack(client, ("x"):rep(n))
+    return self:used() - before
+  end
+  costs(5000, 0) -- the pool's room
+  lu.assertEquals(costs(5000, 0) - costs(50, 0), 16 * 1024)
+  lu.assertEquals(costs(5000, 6), costs(50, 6))
+end
+
 -- who has not used it for a while gives it back, and begins anew
 function T:test_who_has_not_used_a_codec()
   local client, server = self:pair {}

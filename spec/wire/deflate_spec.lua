@@ -67,6 +67,19 @@ function T:test_every_window_level_and_memory()
   end
 end
 
+-- fetching what it remembers changes nothing of it
+function T:test_a_warm_one()
+  for window = 8, 15 do
+    local conf = { window = window, memory = 1, level = 6 }
+    local cold, warm = self:deflate(conf), self:deflate(conf)
+    for _, n in ipairs { 0, 1, 500, 5000 } do
+      warm:warm()
+      local s = text(n, n)
+      bytes.equals((warm:run(s, true)), (cold:run(s, true)))
+    end
+  end
+end
+
 -- ZL-02: without the 9 of an 8 this would look back too far
 function T:test_a_window_of_8_is_not_left()
   local d, z = self:deflate { window = 8, level = 9 }, self:inflate(8)

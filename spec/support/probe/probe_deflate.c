@@ -72,6 +72,12 @@ static int deflate_reset(lua_State *L)
     return 0;
 }
 
+static int deflate_warm(lua_State *L)
+{
+    ws_deflate_warm(*(struct ws_deflate **)luaL_checkudata(L, 1, DEFLATE));
+    return 0;
+}
+
 /* :conf() -> window, memory, level */
 static int deflate_asked(lua_State *L)
 {
@@ -166,11 +172,10 @@ static int inflate_at(lua_State *L)
 
 void probe_open_deflate(lua_State *L)
 {
-    static const luaL_Reg deflate_methods[] = {{"free", deflate_free},
-                                               {"reset", deflate_reset},
-                                               {"run", deflate_run},
-                                               {"conf", deflate_asked},
-                                               {NULL, NULL}};
+    static const luaL_Reg deflate_methods[] = {
+        {"free", deflate_free},  {"reset", deflate_reset},
+        {"warm", deflate_warm},  {"run", deflate_run},
+        {"conf", deflate_asked}, {NULL, NULL}};
     static const luaL_Reg inflate_methods[] = {
         {"free", inflate_free}, {"reset", inflate_reset},
         {"run", inflate_run},   {"at", inflate_at},
