@@ -48,11 +48,16 @@ static inline struct ws_span ws_span_of(void *p, size_t n)
     return s;
 }
 
+/* 1 when a and b hold the same bytes. */
+static inline int ws_slice_equal(struct ws_slice a, struct ws_slice b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
 /* 1 when a holds exactly the bytes of the C string s. */
 static inline int ws_slice_is(struct ws_slice a, const char *s)
 {
-    size_t n = strlen(s);
-    return a.n == n && (n == 0 || memcmp(a.p, s, n) == 0);
+    return ws_slice_equal(a, ws_slice_str(s));
 }
 
 /* The ASCII lower case of one byte; no locale (RFC 9110 2.1). */

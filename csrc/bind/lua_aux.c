@@ -362,6 +362,13 @@ struct ws_slice ws_read_protocols(lua_State *L, int idx)
     return s;
 }
 
+void ws_seal_class(lua_State *L)
+{
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    lua_pop(L, 1);
+}
+
 void *ws_test_userdata(lua_State *L, int idx, int mt_idx)
 {
     void *p = lua_touserdata(L, idx);

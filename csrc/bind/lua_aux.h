@@ -32,6 +32,12 @@ static inline struct ws_slice ws_slice_at(lua_State *L, int idx)
     return ws_slice_of(s, n);
 }
 
+/* Pushes bytes as a string. */
+static inline void ws_push_slice(lua_State *L, struct ws_slice s)
+{
+    lua_pushlstring(L, s.n == 0 ? "" : (const char *)s.p, s.n);
+}
+
 /* The string at idx as a slice; anything else raises "NAME must be a string,
 ** got TYPE". */
 struct ws_slice ws_check_slice(lua_State *L, int idx, const char *name);
@@ -92,6 +98,10 @@ struct ws_field *ws_read_fields(lua_State *L, int idx, unsigned *n,
 ** ", ", pushed; raises "SyntaxError: ..." for what is no list of distinct
 ** tokens. */
 struct ws_slice ws_read_protocols(lua_State *L, int idx);
+
+/* Ends the making of a class: its metatable, at the top, is not shown to Lua,
+** and popped. */
+void ws_seal_class(lua_State *L);
 
 /* The userdata at idx if its metatable is the value at mt_idx, else NULL:
 ** luaL_testudata without the look-up by name. */

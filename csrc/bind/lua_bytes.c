@@ -60,11 +60,6 @@ int ws_test_bytes(lua_State *L, int idx, struct ws_slice *bytes, int fixed)
     return b != NULL;
 }
 
-static void push_string(lua_State *L, struct ws_slice s)
-{
-    lua_pushlstring(L, s.n == 0 ? "" : (const char *)s.p, s.n);
-}
-
 /* -- positions -- */
 
 /* The part from the position at idx to the one behind it, as string.sub. */
@@ -147,7 +142,7 @@ void ws_push_binary(lua_State *L, struct ws_slice s, int type)
         push_buffer_of(L, s);
         return;
     }
-    push_string(L, s);
+    ws_push_slice(L, s);
     if (type != WS_AS_BLOB)
         return;
     o = push_blob(L, ws_slice_of(NULL, 0));
@@ -176,7 +171,7 @@ static int new_blob(lua_State *L)
     } else if (lua_type(L, 1) == LUA_TSTRING) {
         lua_pushvalue(L, 1);
     } else {
-        push_string(L, s);
+        ws_push_slice(L, s);
         s.p = (const uint8_t *)lua_tostring(L, 4);
     }
     o = push_blob(L, type);
@@ -236,7 +231,7 @@ static int blob_text(lua_State *L)
 
     lua_getiuservalue(L, 1, 1);
     if (lua_rawlen(L, -1) != b->bytes.n)
-        push_string(L, b->bytes);
+        ws_push_slice(L, b->bytes);
     return 1;
 }
 
@@ -292,7 +287,7 @@ static int buffer_slice(lua_State *L)
 /* buffer:tostring([from = 1 [, to = -1]]), tostring(buffer) -> string */
 static int buffer_tostring(lua_State *L)
 {
-    push_string(L, part_of(L, 2, &check_buffer(L)->bytes));
+    ws_push_slice(L, part_of(L, 2, &check_buffer(L)->bytes));
     return 1;
 }
 
@@ -441,9 +436,7 @@ static void make_class(lua_State *L, const char *name, const luaL_Reg *meta,
     lua_insert(L, -2);
     lua_pushcclosure(L, index, 1);
     lua_setfield(L, -2, "__index");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-    lua_pop(L, 1);
+    ws_seal_class(L);
 }
 
 /* Pushes string.unpack, string.pack and string.packsize; nils where there is

@@ -23,14 +23,9 @@ static int parse_head(const struct ws_lconn *p, struct ws_head *h,
                          p->conf.role == WS_CLIENT);
 }
 
-static void push_slice(lua_State *L, struct ws_slice s)
-{
-    lua_pushlstring(L, s.n == 0 ? "" : (const char *)s.p, s.n);
-}
-
 static void set_slice(lua_State *L, const char *key, struct ws_slice s)
 {
-    push_slice(L, s);
+    ws_push_slice(L, s);
     lua_setfield(L, -2, key);
 }
 
@@ -70,7 +65,10 @@ static void push_own(lua_State *L)
     lua_setuservalue(L, 1);
 }
 
-void ws_push_lconn_head(lua_State *L, const struct ws_lconn *p)
+/* Pushes the peer's head, of the object at 1, as a table: {method, target,
+** path, query, headers} or {status, reason, headers, body}; nil before it
+** came.  The same table each time. */
+static void push_head(lua_State *L, const struct ws_lconn *p)
 {
     struct ws_field fields[WS_HEAD_LINES_MAX];
     struct ws_head h;
@@ -119,7 +117,7 @@ static int push_chunk(lua_State *L, const struct ws_event *ev)
     int text = part ? ev->op == WS_OP_TEXT : ev->type == WS_EV_TEXT;
 
     lua_pushstring(L, event_name(WS_EV_CHUNK));
-    push_slice(L, ev->data);
+    ws_push_slice(L, ev->data);
     lua_pushstring(L, text ? "text" : "binary");
     lua_pushboolean(L, part ? ev->fin : 1);
     return 4;
@@ -134,18 +132,18 @@ int ws_push_lconn_event(lua_State *L, const struct ws_lconn *p,
     switch ((enum ws_event_type)ev->type) {
     case WS_EV_UPGRADE:
     case WS_EV_REQUEST:
-        ws_push_lconn_head(L, p);
-        push_slice(L, ev->data);
+        push_head(L, p);
+        ws_push_slice(L, ev->data);
         lua_setfield(L, -2, "body"); /* "" before an upgrade */
         return 2;
     case WS_EV_TEXT:
     case WS_EV_BINARY:
-        push_slice(L, ev->data);
+        ws_push_slice(L, ev->data);
         lua_pushstring(L, ev->type == WS_EV_TEXT ? "text" : "binary");
         return 3;
     case WS_EV_PING:
     case WS_EV_PONG:
-        push_slice(L, ev->data);
+        ws_push_slice(L, ev->data);
         return 2;
     case WS_EV_FAULT:
         lua_pushstring(L, ws_err_text(ev->code));
@@ -153,11 +151,11 @@ int ws_push_lconn_event(lua_State *L, const struct ws_lconn *p,
         return 3;
     case WS_EV_CLOSE:
         lua_pushinteger(L, ev->code);
-        push_slice(L, ev->data);
+        ws_push_slice(L, ev->data);
         lua_pushboolean(L, ev->clean);
         return 4;
     case WS_EV_FRAME:
-        push_slice(L, ev->data);
+        ws_push_slice(L, ev->data);
         return 2 + ws_push_frame(L, ws_frame_pack(ev));
     default:
         return 1;
@@ -190,7 +188,7 @@ static void ask_pmd(lua_State *L, const struct ws_lconn *p,
     lua_getfield(L, -2, "perMessageDeflate");
     if (lua_isnil(L, -1))
         return;
-    ws_push_lconn_head(L, p);
+    push_head(L, p);
     lua_pushlightuserdata(L, pmd);
     lua_call(L, 3, 0);
 }
@@ -282,7 +280,7 @@ static void get_url(lua_State *L, const struct ws_lconn *p)
         lua_getfield(L, -1, "url");
         return;
     }
-    ws_push_lconn_head(L, p);
+    push_head(L, p);
     if (lua_istable(L, -1))
         lua_getfield(L, -1, "target");
 }
@@ -299,24 +297,24 @@ static void get_buffered(lua_State *L, const struct ws_lconn *p)
 
 static void get_protocol(lua_State *L, const struct ws_lconn *p)
 {
-    push_slice(L, p->conn.protocol);
+    ws_push_slice(L, p->conn.protocol);
 }
 
 static void get_extensions(lua_State *L, const struct ws_lconn *p)
 {
-    push_slice(L, p->conn.extensions);
+    ws_push_slice(L, p->conn.extensions);
 }
 
 static void get_request(lua_State *L, const struct ws_lconn *p)
 {
     if (p->conf.role == WS_SERVER)
-        ws_push_lconn_head(L, p);
+        push_head(L, p);
 }
 
 static void get_response(lua_State *L, const struct ws_lconn *p)
 {
     if (p->conf.role == WS_CLIENT)
-        ws_push_lconn_head(L, p);
+        push_head(L, p);
 }
 
 /* Whether the request's Origin is of its Host, or absent. */

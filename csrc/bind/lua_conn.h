@@ -29,11 +29,6 @@ struct ws_lconn {
 /* The object at 1, which was made; or a Lua error. */
 struct ws_lconn *ws_check_lconn(lua_State *L);
 
-/* Pushes the peer's head, of the object at 1, as a table: {method, target,
-** path, query, headers} or {status, reason, headers, body}; nil before it
-** came.  The same table each time. */
-void ws_push_lconn_head(lua_State *L, const struct ws_lconn *p);
-
 /* Pushes the name and the values of an event of the object at 1; how many. */
 int ws_push_lconn_event(lua_State *L, const struct ws_lconn *p,
                         const struct ws_event *ev);

@@ -11,8 +11,6 @@
 
 #include "wire/status.h"
 
-#pragma weak ws_open_protocol
-
 #define WS_VERSION "wsock 0.1.0"
 
 /* name -> number and number -> name */
@@ -55,10 +53,8 @@ int luaopen_wsock_core(lua_State *L)
     lua_setfield(L, -2, "codec");
     ws_open_wire(L);
     lua_setfield(L, -2, "wire");
-    if (ws_open_protocol != NULL) {
-        ws_open_protocol(L);
-        lua_setfield(L, -2, "protocol");
-    }
+    ws_open_protocol(L);
+    lua_setfield(L, -2, "protocol");
     push_close_codes(L);
     lua_setfield(L, -2, "closeCodes");
     lua_pushliteral(L, WS_VERSION);

@@ -85,9 +85,7 @@ void ws_open_file(lua_State *L)
     lua_setfield(L, -2, "__gc");
     lua_pushcfunction(L, file_close);
     lua_setfield(L, -2, "__close");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-    lua_pop(L, 1);
+    ws_seal_class(L);
     lua_pushcfunction(L, open_file);
     lua_setfield(L, -2, "openFile");
 }

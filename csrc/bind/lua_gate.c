@@ -30,7 +30,7 @@ static int ask_origin(lua_State *L, struct ws_lsocket *k, int idx,
     if (origin == NULL)
         lua_pushnil(L);
     else
-        lua_pushlstring(L, (const char *)origin->value.p, origin->value.n);
+        ws_push_slice(L, origin->value);
     ws_push_request(L, k, idx);
     if (ws_handler_call(L, 2, 1, idx) != WS_OK)
         return -1;
@@ -63,7 +63,8 @@ int ws_gate_origin(lua_State *L, struct ws_lsocket *k, int idx,
 
 /* -- subprotocols -- */
 
-struct ws_slice ws_push_offered(lua_State *L, const struct ws_head *h)
+/* Pushes all offered subprotocols of h as "a, b", and gives the same. */
+static struct ws_slice push_offered(lua_State *L, const struct ws_head *h)
 {
     const struct ws_field *f = NULL;
     luaL_Buffer b;
@@ -82,17 +83,6 @@ struct ws_slice ws_push_offered(lua_State *L, const struct ws_head *h)
     return ws_slice_at(L, -1);
 }
 
-int ws_is_offered(struct ws_slice offered, struct ws_slice name)
-{
-    struct ws_slice token;
-
-    while (ws_token_list_next(&offered, &token) == WS_OK) {
-        if (token.n == name.n && memcmp(token.p, name.p, name.n) == 0)
-            return 1;
-    }
-    return 0;
-}
-
 /* Called as a handler, so that it may raise. */
 static int raise_protocol(lua_State *L)
 {
@@ -102,14 +92,14 @@ static int raise_protocol(lua_State *L)
 
 /* Calls protocols(offered, request) -> name; the function is at the top. */
 static int ask_protocol(lua_State *L, struct ws_lsocket *k, int idx,
-                        struct ws_slice offered)
+                        const struct ws_head *h, struct ws_slice offered)
 {
-    struct ws_slice rest = offered, token;
+    struct ws_slice token;
     int i = 0;
 
     lua_newtable(L);
-    while (ws_token_list_next(&rest, &token) == WS_OK) {
-        lua_pushlstring(L, (const char *)token.p, token.n);
+    while (ws_token_list_next(&offered, &token) == WS_OK) {
+        ws_push_slice(L, token);
         lua_rawseti(L, -2, ++i);
     }
     ws_push_request(L, k, idx);
@@ -117,7 +107,7 @@ static int ask_protocol(lua_State *L, struct ws_lsocket *k, int idx,
         return -1;
     if (!lua_isnil(L, -1) && !lua_isboolean(L, -1) &&
         (lua_type(L, -1) != LUA_TSTRING ||
-         !ws_is_offered(offered, ws_slice_at(L, -1)))) {
+         !ws_welcome_offers(h, ws_slice_at(L, -1)))) {
         lua_pushcfunction(L, raise_protocol);
         lua_insert(L, -2);
         ws_handler_call(L, 1, 0, idx);
@@ -136,8 +126,7 @@ static void pick_protocol(lua_State *L, struct ws_slice offered)
         lua_Integer i, n = (lua_Integer)lua_rawlen(L, list);
         for (i = 1; i <= n; i++) {
             lua_rawgeti(L, list, i);
-            if (ws_slice_at(L, -1).n == token.n &&
-                memcmp(ws_slice_at(L, -1).p, token.p, token.n) == 0)
+            if (ws_slice_equal(ws_slice_at(L, -1), token))
                 return;
             lua_pop(L, 1);
         }
@@ -153,10 +142,10 @@ int ws_gate_protocol(lua_State *L, struct ws_lsocket *k, int idx,
 
     lua_getiuservalue(L, idx, WS_UV_OWNER);
     lua_getiuservalue(L, -1, WS_UV_OPTIONS);
-    offered = ws_push_offered(L, h);
+    offered = push_offered(L, h);
     type = lua_getfield(L, -2, "protocols");
     if (type == LUA_TFUNCTION)
-        err = ask_protocol(L, k, idx, offered);
+        err = ask_protocol(L, k, idx, h, offered);
     else if (type == LUA_TTABLE)
         pick_protocol(L, offered);
     else

@@ -20,9 +20,4 @@ int ws_gate_origin(lua_State *L, struct ws_lsocket *k, int idx,
 int ws_gate_protocol(lua_State *L, struct ws_lsocket *k, int idx,
                      const struct ws_head *h);
 
-/* Pushes all offered subprotocols of h as "a, b", and gives the same; whether
-** name is among them. */
-struct ws_slice ws_push_offered(lua_State *L, const struct ws_head *h);
-int ws_is_offered(struct ws_slice offered, struct ws_slice name);
-
 #endif

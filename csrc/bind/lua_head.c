@@ -82,9 +82,9 @@ static void push_fields(lua_State *L, const struct ws_head *h)
     lua_createtable(L, (int)h->nfields, 0);
     for (i = 0; i < h->nfields; i++) {
         lua_createtable(L, 2, 0);
-        ws_wire_push(L, h->fields[i].name);
+        ws_push_slice(L, h->fields[i].name);
         lua_rawseti(L, -2, 1);
-        ws_wire_push(L, h->fields[i].value);
+        ws_push_slice(L, h->fields[i].value);
         lua_rawseti(L, -2, 2);
         lua_rawseti(L, -2, (int)i + 1);
     }
@@ -196,7 +196,7 @@ static int head_write(lua_State *L)
         ws_buf_free(&s->buf, &s->mem);
         return ws_wire_answer(L, rc);
     }
-    ws_wire_push(L, ws_buf_peek(&s->buf));
+    ws_push_slice(L, ws_buf_peek(&s->buf));
     ws_buf_free(&s->buf, &s->mem);
     return 1;
 }
@@ -235,7 +235,7 @@ static int chunked_feed(lua_State *L)
     if (rc < 0)
         return ws_wire_answer(L, rc);
     lua_pushboolean(L, c->done);
-    ws_wire_push(L, in);
+    ws_push_slice(L, in);
     return 3;
 }
 

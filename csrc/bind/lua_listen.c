@@ -126,9 +126,9 @@ static void take_headers(lua_State *L)
     list = lua_gettop(L);
     for (i = 0; i < n; i++) {
         lua_createtable(L, 2, 0);
-        lua_pushlstring(L, (const char *)fields[i].name.p, fields[i].name.n);
+        ws_push_slice(L, fields[i].name);
         lua_rawseti(L, -2, 1);
-        lua_pushlstring(L, (const char *)fields[i].value.p, fields[i].value.n);
+        ws_push_slice(L, fields[i].value);
         lua_rawseti(L, -2, 2);
         lua_rawseti(L, list, (lua_Integer)i + 1);
     }

@@ -341,9 +341,7 @@ void ws_open_loop(lua_State *L)
     luaL_setfuncs(L, own_methods, 0);
     lua_pushcclosure(L, loop_index, 1);
     lua_setfield(L, -2, "__index");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-    lua_pop(L, 1);
+    ws_seal_class(L);
     for (r = methods; r->name != NULL; r++) {
         lua_pushcfunction(L, r->func);
         lua_pushcclosure(L, on_default, 1);

@@ -14,11 +14,6 @@ void ws_push_loop_of(lua_State *L, const struct ws_lsocket *k, int idx)
     }
 }
 
-static void push_slice(lua_State *L, struct ws_slice s)
-{
-    lua_pushlstring(L, s.n == 0 ? "" : (const char *)s.p, s.n);
-}
-
 /* -- getters: the socket is at 1; each pushes one value -- */
 
 static void get_ready_state(lua_State *L, struct ws_lsocket *k)
@@ -33,12 +28,12 @@ static void get_buffered(lua_State *L, struct ws_lsocket *k)
 
 static void get_protocol(lua_State *L, struct ws_lsocket *k)
 {
-    push_slice(L, k->s.conn.protocol);
+    ws_push_slice(L, k->s.conn.protocol);
 }
 
 static void get_extensions(lua_State *L, struct ws_lsocket *k)
 {
-    push_slice(L, k->s.conn.extensions);
+    ws_push_slice(L, k->s.conn.extensions);
 }
 
 /* Text kept in the own table since the constructor; a server's socket has

@@ -447,9 +447,7 @@ int ws_open_protocol(lua_State *L)
     luaL_newlib(L, methods);
     lua_pushcclosure(L, ws_lconn_index, 1);
     lua_setfield(L, -2, "__index");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-    lua_pop(L, 1);
+    ws_seal_class(L);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -26,11 +26,6 @@ static void lower_key(lua_State *L, struct ws_slice name)
     luaL_pushresult(&b);
 }
 
-static void push_slice(lua_State *L, struct ws_slice s)
-{
-    lua_pushlstring(L, s.n == 0 ? "" : (const char *)s.p, s.n);
-}
-
 /* headers[place] = {name, value}; headers[lower(name)] = value, joined to
 ** what is there; for Set-Cookie, which must not be joined (RFC 9110 5.3), the
 ** first one stays.  A peer's header "all" must not hide the method: it is
@@ -40,9 +35,9 @@ static void add_header(lua_State *L, const struct ws_field *f, int place)
     int t = lua_gettop(L);
 
     lua_createtable(L, 2, 0);
-    push_slice(L, f->name);
+    ws_push_slice(L, f->name);
     lua_rawseti(L, -2, 1);
-    push_slice(L, f->value);
+    ws_push_slice(L, f->value);
     lua_rawseti(L, -2, 2);
     lua_rawseti(L, t, place);
     if (ws_slice_same(f->name, ws_slice_str("all")))
@@ -51,11 +46,11 @@ static void add_header(lua_State *L, const struct ws_field *f, int place)
     lua_pushvalue(L, -1);
     if (lua_rawget(L, t) == LUA_TNIL) {
         lua_pop(L, 1);
-        push_slice(L, f->value);
+        ws_push_slice(L, f->value);
         lua_rawset(L, t);
     } else if (!ws_slice_same(f->name, ws_slice_str("set-cookie"))) {
         lua_pushliteral(L, ", ");
-        push_slice(L, f->value);
+        ws_push_slice(L, f->value);
         lua_concat(L, 3);
         lua_rawset(L, t);
     }
@@ -129,7 +124,7 @@ int ws_parse_head(struct ws_lsocket *k, struct ws_head *h,
 
 static void set_slice(lua_State *L, int t, const char *key, struct ws_slice s)
 {
-    push_slice(L, s);
+    ws_push_slice(L, s);
     lua_setfield(L, t, key);
 }
 
@@ -247,8 +242,8 @@ static int request_basic_auth(lua_State *L)
         lua_pushnil(L);
         return 1;
     }
-    push_slice(L, user);
-    push_slice(L, password);
+    ws_push_slice(L, user);
+    ws_push_slice(L, password);
     return 2;
 }
 

@@ -478,9 +478,7 @@ void ws_open_server(lua_State *L)
     luaL_newlib(L, methods);
     lua_pushcclosure(L, server_index, 1);
     lua_setfield(L, -2, "__index");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-    lua_pop(L, 1);
+    ws_seal_class(L);
     lua_pushcfunction(L, ws_listen);
     lua_setfield(L, -2, "listen");
 }

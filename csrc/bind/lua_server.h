@@ -47,9 +47,6 @@ void ws_open_limits(lua_State *L);
 /* Answers k's request with a plain text; nothing if it was answered. */
 void ws_server_answer(struct ws_lsocket *k, int status, const char *text);
 
-/* Called as a handler, so that it may raise. */
-int ws_answer_call(lua_State *L);
-
 /* Makes the table at t the request or response of the socket at idx. */
 void ws_bind_request(lua_State *L, int t, int idx);
 

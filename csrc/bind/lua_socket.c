@@ -397,9 +397,7 @@ void ws_open_socket(lua_State *L)
     lua_pushvalue(L, -1);
     lua_pushcclosure(L, socket_leave, 1);
     lua_setfield(L, -2, "__close");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-    lua_pop(L, 1);
+    ws_seal_class(L);
     lua_pushcfunction(L, ws_new_client);
     lua_setfield(L, -2, "WebSocket");
     lua_pushcfunction(L, ws_socket_opened);

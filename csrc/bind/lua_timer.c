@@ -446,9 +446,7 @@ static void new_class(lua_State *L, const char *name, lua_CFunction cancel,
     lua_setfield(L, -2, "__gc");
     lua_pushcfunction(L, cancel);
     lua_setfield(L, -2, "__close");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-    lua_pop(L, 1);
+    ws_seal_class(L);
 }
 
 void ws_open_timer(lua_State *L)

@@ -150,6 +150,13 @@ static void accept_now(lua_State *L, struct ws_lsocket *k, int idx,
 
 /* -- the gates -- */
 
+/* (socket, status, headers, body), called as a handler, since it may raise: the
+** application gave them. */
+static int answer_call(lua_State *L)
+{
+    return answer_from(L, ws_check_socket(L, 1), 2);
+}
+
 /* verify(request) -> true | false, status, headers, body; 1: go on */
 static int verified(lua_State *L, struct ws_lsocket *k, int idx)
 {
@@ -173,7 +180,7 @@ static int verified(lua_State *L, struct ws_lsocket *k, int idx)
     if (lua_isnil(L, -3)) {
         ws_server_answer(k, 403, "forbidden\n");
     } else {
-        lua_pushcfunction(L, ws_answer_call);
+        lua_pushcfunction(L, answer_call);
         lua_insert(L, -4);
         lua_pushvalue(L, idx);
         lua_insert(L, -4);
@@ -181,12 +188,6 @@ static int verified(lua_State *L, struct ws_lsocket *k, int idx)
             internal_error(k);
     }
     return 0;
-}
-
-/* (socket, status, headers, body), protected: the application gave them. */
-int ws_answer_call(lua_State *L)
-{
-    return answer_from(L, ws_check_socket(L, 1), 2);
 }
 
 /* A gate of ours is closed: the application is told by onrefused. */
@@ -254,7 +255,7 @@ void ws_server_request(lua_State *L, struct ws_lsocket *k, int idx,
         return;
     }
     ws_push_request(L, k, idx);
-    lua_pushlstring(L, body.n == 0 ? "" : (const char *)body.p, body.n);
+    ws_push_slice(L, body);
     lua_setfield(L, -2, "body");
     lua_createtable(L, 0, 1);
     ws_bind_request(L, lua_gettop(L), idx);
@@ -300,8 +301,7 @@ static int request_accept(lua_State *L)
     if (!still_asked(k) || ws_parse_head(k, &h, fields) != WS_OK)
         return answered_already(L);
     ws_get_field(L, lua_isnil(L, 2) ? 0 : 2, "protocol", LUA_TSTRING);
-    if (lua_isstring(L, 4) &&
-        !ws_is_offered(ws_push_offered(L, &h), ws_slice_at(L, 4)))
+    if (lua_isstring(L, 4) && !ws_welcome_offers(&h, ws_slice_at(L, 4)))
         return luaL_error(L, "subprotocol '%s' was not offered",
                           lua_tostring(L, 4));
     lua_settop(L, 4);

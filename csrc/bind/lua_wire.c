@@ -25,14 +25,9 @@ struct ws_slice ws_wire_check(lua_State *L, int arg)
     return ws_slice_of(s, n);
 }
 
-void ws_wire_push(lua_State *L, struct ws_slice s)
-{
-    lua_pushlstring(L, s.n == 0 ? "" : (const char *)s.p, s.n);
-}
-
 void ws_wire_set(lua_State *L, const char *key, struct ws_slice s)
 {
-    ws_wire_push(L, s);
+    ws_push_slice(L, s);
     lua_setfield(L, -2, key);
 }
 
@@ -42,7 +37,7 @@ void ws_wire_set_integer(lua_State *L, const char *key, lua_Integer n)
     lua_setfield(L, -2, key);
 }
 
-void ws_wire_set_boolean(lua_State *L, const char *key, int v)
+static void set_boolean(lua_State *L, const char *key, int v)
 {
     lua_pushboolean(L, v);
     lua_setfield(L, -2, key);
@@ -122,8 +117,8 @@ static int frame_decode(lua_State *L)
         return ws_wire_answer(L, rc);
     lua_createtable(L, 0, 5);
     ws_wire_set_integer(L, "opcode", f.op);
-    ws_wire_set_boolean(L, "fin", f.fin);
-    ws_wire_set_boolean(L, "rsv1", f.rsv1);
+    set_boolean(L, "fin", f.fin);
+    set_boolean(L, "rsv1", f.rsv1);
     ws_wire_set_integer(L, "length", (lua_Integer)f.len);
     if (f.masked)
         ws_wire_set(L, "key", ws_slice_of(f.key, 4));
@@ -166,7 +161,7 @@ static int frame_encode(lua_State *L)
     }
     f.fin = (uint8_t)get_flag(L, "fin", 1);
     f.rsv1 = (uint8_t)get_flag(L, "rsv1", 0);
-    ws_wire_push(L, ws_slice_of(out, ws_frame_write(out, &f)));
+    ws_push_slice(L, ws_slice_of(out, ws_frame_write(out, &f)));
     return 1;
 }
 
@@ -184,7 +179,7 @@ static int status_decode(lua_State *L)
     if (rc != WS_OK)
         return ws_wire_answer(L, rc);
     lua_pushinteger(L, code);
-    ws_wire_push(L, reason);
+    ws_push_slice(L, reason);
     return 2;
 }
 
@@ -202,7 +197,7 @@ static int status_encode(lua_State *L)
     if (!lua_isnoneornil(L, 2))
         reason = ws_wire_check(L, 2);
     luaL_argcheck(L, reason.n <= WS_REASON_MAX, 2, "longer than 123 bytes");
-    ws_wire_push(L, ws_slice_of(out, ws_status_write(out, code, reason)));
+    ws_push_slice(L, ws_slice_of(out, ws_status_write(out, code, reason)));
     return 1;
 }
 
@@ -255,7 +250,7 @@ static int field_list(lua_State *L)
 
     lua_newtable(L);
     while (ws_list_next(&rest, &item) == WS_OK) {
-        ws_wire_push(L, item);
+        ws_push_slice(L, item);
         lua_rawseti(L, -2, ++n);
     }
     return 1;
@@ -272,7 +267,7 @@ static int field_tokens(lua_State *L)
         rc = ws_token_list_next(&rest, &token);
         if (rc != WS_OK)
             return rc == WS_MORE ? 1 : ws_wire_answer(L, rc);
-        ws_wire_push(L, token);
+        ws_push_slice(L, token);
         lua_rawseti(L, -2, ++n);
     }
 }
@@ -294,7 +289,7 @@ static int set_params(lua_State *L, struct ws_slice params, uint8_t *scratch)
         ws_wire_set(L, "name", p.name);
         if (p.has_value)
             ws_wire_set(L, "value", p.value);
-        ws_wire_set_boolean(L, "quoted", p.quoted);
+        set_boolean(L, "quoted", p.quoted);
         lua_rawseti(L, -2, ++n);
     }
     lua_setfield(L, -2, "params");
@@ -330,7 +325,7 @@ static int field_host_port(lua_State *L)
 
     if (rc != WS_OK)
         return ws_wire_answer(L, rc);
-    ws_wire_push(L, host);
+    ws_push_slice(L, host);
     lua_pushinteger(L, port);
     return 2;
 }
@@ -343,8 +338,8 @@ static int field_origin(lua_State *L)
 
     if (rc != WS_OK)
         return ws_wire_answer(L, rc);
-    ws_wire_push(L, scheme);
-    ws_wire_push(L, host);
+    ws_push_slice(L, scheme);
+    ws_push_slice(L, host);
     lua_pushinteger(L, port);
     return 3;
 }
@@ -374,7 +369,7 @@ static void push_uri(lua_State *L, const struct ws_uri *u)
 
     lua_createtable(L, 0, 13);
     set_string(L, "scheme", schemes[u->scheme]);
-    ws_wire_set_boolean(L, "secure", u->secure);
+    set_boolean(L, "secure", u->secure);
     set_string(L, "url", u->text);
     set_string(L, "origin", u->origin);
     set_string(L, "host", u->host);
@@ -383,7 +378,7 @@ static void push_uri(lua_State *L, const struct ws_uri *u)
                : u->host_is_ipv4 ? "ipv4"
                                  : "name");
     ws_wire_set_integer(L, "port", u->port);
-    ws_wire_set_boolean(L, "defaultPort", u->port_is_default);
+    set_boolean(L, "defaultPort", u->port_is_default);
     set_string(L, "target", u->target);
     set_string(L, "user", u->user);
     set_string(L, "password", u->password);

@@ -18,11 +18,9 @@ struct ws_slice ws_wire_check(lua_State *L, int arg);
 /* An integer that may be a status or close code; -1 for what is none. */
 int ws_wire_code(lua_State *L, int arg);
 
-/* Pushes bytes, or puts a value into the table at the top. */
-void ws_wire_push(lua_State *L, struct ws_slice s);
+/* Puts a value into the table at the top. */
 void ws_wire_set(lua_State *L, const char *key, struct ws_slice s);
 void ws_wire_set_integer(lua_State *L, const char *key, lua_Integer n);
-void ws_wire_set_boolean(lua_State *L, const char *key, int v);
 
 /* Pushes false for WS_MORE; nil, message, code and name for errors.  Returns
 ** how many. */

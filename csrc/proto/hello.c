@@ -57,11 +57,6 @@ static int cut_item(struct ws_slice *rest, struct ws_slice *item)
     return 1;
 }
 
-static int same_bytes(struct ws_slice a, struct ws_slice b)
-{
-    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
-}
-
 /* 1 when the list has the item, byte for byte. */
 static int has_item(struct ws_slice list, struct ws_slice item)
 {
@@ -70,7 +65,7 @@ static int has_item(struct ws_slice list, struct ws_slice item)
 
     while (more) {
         more = cut_item(&list, &other);
-        if (same_bytes(other, item))
+        if (ws_slice_equal(other, item))
             return 1;
     }
     return 0;
@@ -93,23 +88,11 @@ int ws_hello_protocols_ok(struct ws_slice s)
 
 /* -- the request -- */
 
-/* A head being written; the first error sticks. */
-struct writer {
-    struct ws_buf *out;
-    struct ws_mem *mem;
-    int err;
-};
-
-static void put(struct writer *w, const char *name, struct ws_slice value)
-{
-    if (w->err == WS_OK)
-        w->err = ws_head_put_field(w->out, w->mem, ws_slice_str(name), value);
-}
-
-static void put_some(struct writer *w, const char *name, struct ws_slice value)
+static void put_some(struct ws_head_writer *w, const char *name,
+                     struct ws_slice value)
 {
     if (value.n > 0)
-        put(w, name, value);
+        ws_head_put_named(w, name, value);
 }
 
 static int check_conf(const struct ws_hello_conf *conf)
@@ -134,8 +117,7 @@ static int check_conf(const struct ws_hello_conf *conf)
 int ws_hello_write(struct ws_hello *h, struct ws_buf *out, struct ws_mem *mem,
                    const struct ws_hello_conf *conf)
 {
-    struct writer w = {out, mem, check_conf(conf)};
-    unsigned i;
+    struct ws_head_writer w = {out, mem, check_conf(conf)};
 
     if (w.err != WS_OK)
         return w.err;
@@ -144,41 +126,30 @@ int ws_hello_write(struct ws_hello *h, struct ws_buf *out, struct ws_mem *mem,
     h->extensions = conf->extensions.n > 0;
 
     w.err = ws_head_put_request(out, mem, ws_slice_str("GET"), conf->target);
-    put(&w, "Host", conf->host); /* first: RFC 9110 7.2 */
-    put(&w, "Upgrade", ws_slice_str("websocket"));
-    put(&w, "Connection", ws_slice_str("Upgrade"));
-    put(&w, "Sec-WebSocket-Key", ws_slice_of(h->key, WS_KEY_SIZE));
-    put(&w, "Sec-WebSocket-Version", ws_slice_str("13"));
+    ws_head_put_named(&w, "Host", conf->host); /* first: RFC 9110 7.2 */
+    ws_head_put_named(&w, "Upgrade", ws_slice_str("websocket"));
+    ws_head_put_named(&w, "Connection", ws_slice_str("Upgrade"));
+    ws_head_put_named(&w, "Sec-WebSocket-Key",
+                      ws_slice_of(h->key, WS_KEY_SIZE));
+    ws_head_put_named(&w, "Sec-WebSocket-Version", ws_slice_str("13"));
     put_some(&w, "Sec-WebSocket-Protocol", conf->protocols);
     put_some(&w, "Sec-WebSocket-Extensions", conf->extensions);
     put_some(&w, "Origin", conf->origin);
-    for (i = 0; i < conf->nfields && w.err == WS_OK; i++)
-        w.err = ws_head_put_field(out, mem, conf->fields[i].name,
-                                  conf->fields[i].value);
+    ws_head_put_fields(&w, conf->fields, conf->nfields);
     return w.err != WS_OK ? w.err : ws_head_put_end(out, mem);
 }
 
 /* -- the answer -- */
 
-/* The field of that name when there is exactly one, else NULL. */
-static const struct ws_field *only(const struct ws_head *head, const char *name)
-{
-    const struct ws_field *f = ws_head_find(head, name, NULL);
-
-    if (f == NULL || ws_head_find(head, name, f) != NULL)
-        return NULL;
-    return f;
-}
-
 /* The comparison is case-sensitive (4.1); nothing here is secret. */
 static int check_accept(const struct ws_hello *h, const struct ws_head *head)
 {
-    const struct ws_field *f = only(head, "Sec-WebSocket-Accept");
+    const struct ws_field *f = ws_head_only(head, "Sec-WebSocket-Accept");
     char want[WS_ACCEPT_SIZE];
 
     if (f == NULL ||
         ws_digest_accept(want, ws_slice_of(h->key, WS_KEY_SIZE)) != WS_OK ||
-        !same_bytes(f->value, ws_slice_of(want, sizeof want)))
+        !ws_slice_equal(f->value, ws_slice_of(want, sizeof want)))
         return WS_ERR_ACCEPT;
     return WS_OK;
 }
@@ -188,7 +159,7 @@ static int check_accept(const struct ws_hello *h, const struct ws_head *head)
 static int check_protocol(const struct ws_hello *h, const struct ws_head *head,
                           struct ws_slice *protocol)
 {
-    const struct ws_field *f = only(head, "Sec-WebSocket-Protocol");
+    const struct ws_field *f = ws_head_only(head, "Sec-WebSocket-Protocol");
 
     if (f == NULL) {
         int none = ws_head_count(head, "Sec-WebSocket-Protocol") == 0;
@@ -206,7 +177,7 @@ static int check_extensions(const struct ws_hello *h,
                             const struct ws_head *head,
                             struct ws_slice *extensions)
 {
-    const struct ws_field *f = only(head, "Sec-WebSocket-Extensions");
+    const struct ws_field *f = ws_head_only(head, "Sec-WebSocket-Extensions");
 
     if (ws_head_count(head, "Sec-WebSocket-Extensions") == 0)
         return WS_OK;
@@ -219,7 +190,7 @@ static int check_extensions(const struct ws_hello *h,
 int ws_hello_check(const struct ws_hello *h, const struct ws_head *head,
                    struct ws_hello_answer *answer)
 {
-    const struct ws_field *upgrade = only(head, "Upgrade");
+    const struct ws_field *upgrade = ws_head_only(head, "Upgrade");
     int err;
 
     answer->protocol = ws_slice_of(NULL, 0);

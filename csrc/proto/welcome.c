@@ -13,21 +13,11 @@ enum { OFFERS_MAX = 1024 };
 
 /* -- the request -- */
 
-/* The field of that name when there is exactly one, else NULL. */
-static const struct ws_field *only(const struct ws_head *head, const char *name)
-{
-    const struct ws_field *f = ws_head_find(head, name, NULL);
-
-    if (f == NULL || ws_head_find(head, name, f) != NULL)
-        return NULL;
-    return f;
-}
-
 /* The authority a request is for: its target's, when it has one, else Host
 ** (RFC 9112 3.2.2).  Host must be there and valid in both cases. */
 static int find_host(const struct ws_head *head, struct ws_slice *host)
 {
-    const struct ws_field *f = only(head, "Host");
+    const struct ws_field *f = ws_head_only(head, "Host");
     struct ws_target t;
     int port;
 
@@ -69,7 +59,7 @@ static int is_base64_digit(uint8_t ch)
 ** it is the text that is hashed, so they are not looked at. */
 static int check_key(const struct ws_head *head, struct ws_slice *key)
 {
-    const struct ws_field *f = only(head, "Sec-WebSocket-Key");
+    const struct ws_field *f = ws_head_only(head, "Sec-WebSocket-Key");
     uint8_t text[WS_KEY_SIZE], nonce[WS_KEY_SIZE];
     size_t n;
 
@@ -123,7 +113,7 @@ static const uint8_t *first_offer(const struct ws_head *head,
 
     offers_init(&o, head);
     while (offers_next(&o, &other) == WS_OK) {
-        if (other.n == name.n && memcmp(other.p, name.p, name.n) == 0)
+        if (ws_slice_equal(other, name))
             return other.p;
     }
     return NULL;
@@ -172,7 +162,8 @@ static int check_extensions(const struct ws_head *head)
 ** draft older than the version header has another kind of key. */
 static int check_upgrade(struct ws_welcome *w, const struct ws_head *head)
 {
-    const struct ws_field *version = only(head, "Sec-WebSocket-Version");
+    const struct ws_field *version =
+        ws_head_only(head, "Sec-WebSocket-Version");
     int err;
 
     if (w->body != WS_BODY_NONE)
@@ -214,28 +205,6 @@ int ws_welcome_check(struct ws_welcome *w, const struct ws_head *head)
 
 /* -- the answers -- */
 
-/* A head being written; the first error sticks. */
-struct writer {
-    struct ws_buf *out;
-    struct ws_mem *mem;
-    int err;
-};
-
-static void put(struct writer *w, const char *name, struct ws_slice value)
-{
-    if (w->err == WS_OK)
-        w->err = ws_head_put_field(w->out, w->mem, ws_slice_str(name), value);
-}
-
-static void put_fields(struct writer *w, const struct ws_answer *a)
-{
-    unsigned i;
-
-    for (i = 0; i < a->nfields && w->err == WS_OK; i++)
-        w->err = ws_head_put_field(w->out, w->mem, a->fields[i].name,
-                                   a->fields[i].value);
-}
-
 static int given(const struct ws_answer *a, const char *name)
 {
     unsigned i;
@@ -251,7 +220,7 @@ int ws_welcome_accept(struct ws_buf *out, struct ws_mem *mem,
                       const struct ws_accept *a)
 {
     const struct ws_answer *extra = a->extra;
-    struct writer w = {out, mem, WS_OK};
+    struct ws_head_writer w = {out, mem, WS_OK};
     char accept[WS_ACCEPT_SIZE];
     unsigned i;
 
@@ -264,38 +233,41 @@ int ws_welcome_accept(struct ws_buf *out, struct ws_mem *mem,
     w.err = ws_digest_accept(accept, a->key);
     if (w.err == WS_OK)
         w.err = ws_head_put_status(out, mem, 101, ws_slice_of(NULL, 0));
-    put(&w, "Upgrade", ws_slice_str("websocket"));
-    put(&w, "Connection", ws_slice_str("Upgrade"));
-    put(&w, "Sec-WebSocket-Accept", ws_slice_of(accept, sizeof accept));
+    ws_head_put_named(&w, "Upgrade", ws_slice_str("websocket"));
+    ws_head_put_named(&w, "Connection", ws_slice_str("Upgrade"));
+    ws_head_put_named(&w, "Sec-WebSocket-Accept",
+                      ws_slice_of(accept, sizeof accept));
     if (a->protocol.n > 0)
-        put(&w, "Sec-WebSocket-Protocol", a->protocol);
+        ws_head_put_named(&w, "Sec-WebSocket-Protocol", a->protocol);
     if (a->extensions.n > 0)
-        put(&w, "Sec-WebSocket-Extensions", a->extensions);
+        ws_head_put_named(&w, "Sec-WebSocket-Extensions", a->extensions);
     if (extra != NULL)
-        put_fields(&w, extra);
+        ws_head_put_fields(&w, extra->fields, extra->nfields);
     return w.err != WS_OK ? w.err : ws_head_put_end(out, mem);
 }
 
 /* What the status itself asks for, unless the caller said it (RFC 9110
 ** 15.5.6, 15.5.22; RFC 6455 4.4). */
-static void put_status_fields(struct writer *w, const struct ws_answer *a)
+static void put_status_fields(struct ws_head_writer *w,
+                              const struct ws_answer *a)
 {
     int upgrade = given(a, "Upgrade");
 
     if (a->status == 405 && !given(a, "Allow"))
-        put(w, "Allow", ws_slice_str("GET"));
+        ws_head_put_named(w, "Allow", ws_slice_str("GET"));
     if (a->status == 426 && !upgrade) {
-        put(w, "Upgrade", ws_slice_str("websocket"));
+        ws_head_put_named(w, "Upgrade", ws_slice_str("websocket"));
         upgrade = 1;
     }
     if (a->status == 426 && !given(a, "Sec-WebSocket-Version"))
-        put(w, "Sec-WebSocket-Version", ws_slice_str("13"));
+        ws_head_put_named(w, "Sec-WebSocket-Version", ws_slice_str("13"));
     /* Upgrade is for the next hop and must be named as such (7.8). */
-    put(w, "Connection", ws_slice_str(upgrade ? "close, Upgrade" : "close"));
+    ws_head_put_named(w, "Connection",
+                      ws_slice_str(upgrade ? "close, Upgrade" : "close"));
 }
 
 /* "Content-Length: n". */
-static void put_length(struct writer *w, size_t n)
+static void put_length(struct ws_head_writer *w, size_t n)
 {
     uint8_t digits[24];
     size_t at = sizeof digits;
@@ -304,13 +276,14 @@ static void put_length(struct writer *w, size_t n)
         digits[--at] = (uint8_t)('0' + n % 10);
         n /= 10;
     } while (n > 0);
-    put(w, "Content-Length", ws_slice_of(digits + at, sizeof digits - at));
+    ws_head_put_named(w, "Content-Length",
+                      ws_slice_of(digits + at, sizeof digits - at));
 }
 
 int ws_welcome_refuse(struct ws_buf *out, struct ws_mem *mem,
                       const struct ws_answer *a)
 {
-    struct writer w = {out, mem, WS_OK};
+    struct ws_head_writer w = {out, mem, WS_OK};
     int bodiless = a->status == 204 || a->status == 304; /* RFC 9110 6.4.1 */
 
     if (a->status < 200 || a->status > 599)
@@ -319,7 +292,7 @@ int ws_welcome_refuse(struct ws_buf *out, struct ws_mem *mem,
         given(a, "Connection"))
         return WS_ERR_FIELD;
     w.err = ws_head_put_status(out, mem, a->status, a->reason);
-    put_fields(&w, a);
+    ws_head_put_fields(&w, a->fields, a->nfields);
     put_status_fields(&w, a);
     if (!bodiless)
         put_length(&w, a->body.n);
@@ -354,24 +327,9 @@ int ws_welcome_refuse_error(struct ws_buf *out, struct ws_mem *mem, int err,
 
 /* -- help for the application -- */
 
-struct ws_slice ws_welcome_protocol(struct ws_slice offered,
-                                    const struct ws_slice *names, size_t n)
-{
-    struct ws_slice name;
-    size_t i;
-
-    while (ws_token_list_next(&offered, &name) == WS_OK) {
-        for (i = 0; i < n; i++) {
-            if (name.n == names[i].n && memcmp(name.p, names[i].p, name.n) == 0)
-                return name;
-        }
-    }
-    return ws_slice_of(NULL, 0);
-}
-
 int ws_welcome_same_host(const struct ws_head *head)
 {
-    const struct ws_field *origin = only(head, "Origin");
+    const struct ws_field *origin = ws_head_only(head, "Origin");
     struct ws_slice scheme, ours, theirs;
     int port;
 

@@ -67,11 +67,6 @@ int ws_welcome_refuse_error(struct ws_buf *out, struct ws_mem *mem, int err,
 ** (4.2.2). */
 int ws_welcome_offers(const struct ws_head *head, struct ws_slice name);
 
-/* The first offered subprotocol that is one of `n` names; n 0 slice if none.
-** offered is a joined list. */
-struct ws_slice ws_welcome_protocol(struct ws_slice offered,
-                                    const struct ws_slice *names, size_t n);
-
 /* 1 when the Origin header's host equals the Host header's (ports are not
 ** compared), or there is no Origin; the default policy against hijacking of
 ** browser sessions (10.2). */

@@ -396,6 +396,15 @@ const struct ws_field *ws_head_find(const struct ws_head *h, const char *name,
     return NULL;
 }
 
+const struct ws_field *ws_head_only(const struct ws_head *h, const char *name)
+{
+    const struct ws_field *f = ws_head_find(h, name, NULL);
+
+    if (f == NULL || ws_head_find(h, name, f) != NULL)
+        return NULL;
+    return f;
+}
+
 unsigned ws_head_count(const struct ws_head *h, const char *name)
 {
     const struct ws_field *f = NULL;

@@ -106,6 +106,9 @@ int ws_head_parse(struct ws_head *h, struct ws_span head, int is_response);
 const struct ws_field *ws_head_find(const struct ws_head *h, const char *name,
                                     const struct ws_field *after);
 
+/* The field of that name when there is exactly one, else NULL. */
+const struct ws_field *ws_head_only(const struct ws_head *h, const char *name);
+
 /* How many fields have that name. */
 unsigned ws_head_count(const struct ws_head *h, const char *name);
 

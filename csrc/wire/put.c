@@ -2,6 +2,7 @@
 #include "wire/put.h"
 
 #include "wire/field.h"
+#include "wire/head.h"
 
 struct phrase {
     int status;
@@ -160,6 +161,23 @@ int ws_head_put_field(struct ws_buf *out, struct ws_mem *mem,
     line[2] = value;
     line[3] = ws_slice_str("\r\n");
     return append(out, mem, line, 4);
+}
+
+void ws_head_put_named(struct ws_head_writer *w, const char *name,
+                       struct ws_slice value)
+{
+    if (w->err == WS_OK)
+        w->err = ws_head_put_field(w->out, w->mem, ws_slice_str(name), value);
+}
+
+void ws_head_put_fields(struct ws_head_writer *w, const struct ws_field *fields,
+                        unsigned n)
+{
+    unsigned i;
+
+    for (i = 0; i < n && w->err == WS_OK; i++)
+        w->err =
+            ws_head_put_field(w->out, w->mem, fields[i].name, fields[i].value);
 }
 
 int ws_head_put_end(struct ws_buf *out, struct ws_mem *mem)

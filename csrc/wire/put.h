@@ -6,7 +6,7 @@
 ** what is read: nothing above 0x7E is ever written.  What belongs into a
 ** head, and in which order, is the caller's affair.
 **
-** All functions return WS_OK, WS_ERR_FIELD when a part may not be written,
+** Those that return int: WS_OK, WS_ERR_FIELD when a part may not be written,
 ** WS_ERR_NOMEM, or WS_ERR_LIMIT when the buffer's limit is reached.
 */
 #ifndef WS_WIRE_PUT_H
@@ -29,6 +29,21 @@ int ws_head_put_status(struct ws_buf *out, struct ws_mem *mem, int status,
 /* "Name: value"; both as ws_head_field_ok wants them. */
 int ws_head_put_field(struct ws_buf *out, struct ws_mem *mem,
                       struct ws_slice name, struct ws_slice value);
+
+/* A head being written in several calls: the first error sticks in err, and
+** what is put after it is not. */
+struct ws_head_writer {
+    struct ws_buf *out;
+    struct ws_mem *mem;
+    int err;
+};
+
+struct ws_field;
+
+void ws_head_put_named(struct ws_head_writer *w, const char *name,
+                       struct ws_slice value);
+void ws_head_put_fields(struct ws_head_writer *w, const struct ws_field *fields,
+                        unsigned n);
 
 /* The empty line. */
 int ws_head_put_end(struct ws_buf *out, struct ws_mem *mem);

@@ -395,18 +395,6 @@ end
 
 -- ---- help for the application ----------------------------------------------
 
--- SC-20
-function T:test_protocol_choice()
-  local pick = proto.welcome_protocol
-  lu.assertEquals(pick("a, b, c", { "c", "b" }), "b") -- the client's order
-  lu.assertEquals(pick("a", { "a" }), "a")
-  lu.assertEquals(pick("a, b", { "c" }), "")
-  lu.assertEquals(pick("Chat", { "chat" }), "")
-  lu.assertEquals(pick("chatter", { "chat" }), "")
-  lu.assertEquals(pick("", { "chat" }), "")
-  lu.assertEquals(pick("a", {}), "")
-end
-
 function T:test_offers()
   local head = request(nil, nil, { "Sec-WebSocket-Protocol: a, b", "Sec-WebSocket-Protocol: c" })
   for _, name in ipairs { "a", "b", "c" } do lu.assertTrue(proto.welcome_offers(head, name)) end

@@ -255,22 +255,6 @@ static int welcome_refuse_error(lua_State *L)
     return n;
 }
 
-/* welcome_protocol(offered, {names}) -> name, "" when there is none */
-static int welcome_protocol(lua_State *L)
-{
-    struct ws_slice offered = probe_slice(L, 1), found, *names;
-    unsigned i, n = (unsigned)luaL_len(L, 2);
-    names = lua_newuserdatauv(L, (n + 1) * sizeof *names, 0);
-    for (i = 0; i < n; i++) {
-        lua_geti(L, 2, (lua_Integer)i + 1);
-        names[i] = ws_slice_str(lua_tostring(L, -1));
-        lua_pop(L, 1);
-    }
-    found = ws_welcome_protocol(offered, names, n);
-    lua_pushlstring(L, (const char *)found.p, found.n);
-    return 1;
-}
-
 static int welcome_offers(lua_State *L)
 {
     struct ws_head head;
@@ -422,7 +406,6 @@ int ws_probe_proto(lua_State *L)
         {"welcome_accept", welcome_accept},
         {"welcome_refuse", welcome_refuse},
         {"welcome_refuse_error", welcome_refuse_error},
-        {"welcome_protocol", welcome_protocol},
         {"welcome_offers", welcome_offers},
         {"welcome_same_host", welcome_same_host},
         {"message", message_new},
