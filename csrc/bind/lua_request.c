@@ -179,24 +179,37 @@ struct ws_lsocket *ws_request_socket(lua_State *L, int idx)
     return k;
 }
 
-/* The first look at a field that is not there fills all of them in. */
+static int is_one_of(const char *const names[], const char *key)
+{
+    int i;
+
+    for (i = 0; names[i] != NULL && strcmp(names[i], key) != 0; i++)
+        continue;
+    return names[i] != NULL;
+}
+
+/* The first look at a field that is not there fills all of them in; others are
+** the socket's. */
 static int request_index(lua_State *L)
 {
-    static const char *const names[] = {"method", "target",  "path",
-                                        "query",  "headers", NULL};
+    static const char *const of_head[] = {"method", "target",  "path",
+                                          "query",  "headers", NULL};
+    static const char *const of_socket[] = {"remoteAddress", "remotePort",
+                                            "tls", NULL};
     struct ws_lsocket *k;
     const char *key;
-    int i;
 
     lua_settop(L, 2);
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
         return 1;
     key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
-    for (i = 0; names[i] != NULL && strcmp(names[i], key) != 0; i++)
-        continue;
     k = ws_request_socket(L, 1);
-    if (names[i] == NULL || k == NULL)
+    if (k != NULL && is_one_of(of_socket, key)) {
+        lua_getfield(L, -1, key);
+        return 1;
+    }
+    if (k == NULL || !is_one_of(of_head, key))
         return 0;
     fill_request(L, 1, k);
     lua_pushvalue(L, 2);

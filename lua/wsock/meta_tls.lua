@@ -26,6 +26,11 @@
 ---@class wsock.Socket
 ---@field tls wsock.TLSInfo? of a wss: connection that is open
 
+---@class wsock.Request
+---@field remoteAddress string? whose it is
+---@field remotePort integer?
+---@field tls wsock.TLSInfo? of a connection over TLS
+
 ---@class wsock.Server
 ---@field setTLS fun(self: wsock.Server, tls: wsock.TLSOptions): true?, string?, string? of who comes from now on
 

@@ -299,4 +299,27 @@ function T:test_options_of_the_wrong_type()
   wsock.run() -- nothing was begun
 end
 
+-- S5: who is in between and does not know WebSocket answers something else, or
+-- hangs up, at once or in the middle; nobody waits for more.
+function T:test_S5_intermediaries_that_do_not_know_it()
+  local far = self.rig:raw_server()
+  for _, answer in ipairs {
+    "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>the page without its Upgrade",
+    "HTTP/1.1 426 Upgrade Required\r\nConnection: close\r\n\r\n",
+    "HTTP/1.0 501 Not Implemented\r\n\r\n",
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n",
+    "",
+  } do
+    local record = rig.record(self.rig:client(far.url))
+    local peer = far:accept()
+    peer:head()
+    peer:send(answer)
+    peer:shut()
+    self.rig:closed(record)
+    lu.assertStrMatches(tostring(record), "error:%u+ close:1006::false")
+    peer:close()
+  end
+end
+
 return T

@@ -137,6 +137,29 @@ function T:test_sockets_of_a_server_have_no_response()
   lu.assertErrorMsgContains("read-only", function() socket.request = {} end)
 end
 
+-- Whose request it is, for gates and handlers; no TLS, no certificate.
+function T:test_whose_it_is()
+  local seen = {}
+  local function look(request) seen[#seen + 1] = { request.remoteAddress, request.remotePort, request.tls } end
+  local function verify(request)
+    look(request)
+    return true
+  end
+  local function onrequest(request, response)
+    look(request)
+    response:send()
+  end
+  local _, _, port = self.rig:listen { verify = verify, onrequest = onrequest }
+  for _, text in ipairs { visitors.upgrade(), visitors.plain() } do
+    local peer = visitors.visit(self.rig, port, text)
+    local _, own = peer.sock:getsockname()
+    peer:head()
+    lu.assertEquals(table.remove(seen), { "127.0.0.1", math.tointeger(tonumber(own)) })
+    peer:close()
+  end
+  lu.assertEquals(seen, {})
+end
+
 -- What a client keeps of the answer: S43, W-28 and around.
 function T:test_response_of_a_client()
   local _, url = self.rig:listen { headers = { ["X-A"] = "1" }, protocols = { "p" } }

@@ -190,4 +190,24 @@ function T:test_in_every_handler()
   self.rig.errors = {}
 end
 
+-- AU-18, TL-12: a gate sees who shows which certificate.
+function T:test_a_gate_knows_the_client_by_its_certificate()
+  local tls = { cert = self.good.cert, key = self.good.key, ca = self.good.ca, requestCert = true }
+  local seen = {}
+  local function verify(request)
+    local subject = request.tls.peerCertificate.subject
+    seen[#seen + 1] = request.tls.version .. " " .. subject
+    return subject:find("^CN=Alice,") ~= nil
+  end
+  local _, url = self:server(tls, { verify = verify })
+  local function visit(kind)
+    local c = certs.get(kind)
+    return self:open(url, { ca = c.ca, cert = c.cert, key = c.key })
+  end
+  lu.assertNotNil((visit "client"))
+  local _, why = visit "both_uses"
+  lu.assertEquals(why, "server did not answer 101: 403")
+  lu.assertEquals(seen, { "TLSv1.3 CN=Alice, O=Specs", "TLSv1.3 CN=both.test, O=Specs" })
+end
+
 return T

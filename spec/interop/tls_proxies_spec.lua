@@ -6,31 +6,30 @@ local lu = require "luaunit"
 local certs = require "support.certs"
 local fronts = require "interop.fronts"
 local peer = require "interop.peer"
+local files = require "support.files"
 local process = require "support.process"
 
 local T = {}
 
-local NGINX = [[
-  server {
-    listen 127.0.0.1:$port ssl;
-    server_name ws.localhost;
-    ssl_certificate $wscert; ssl_certificate_key $wskey;
-    location / {
-      proxy_pass http://127.0.0.1:$backend;
-      proxy_http_version 1.1;
-      proxy_set_header Host $http_host;
-      proxy_set_header Upgrade $http_upgrade;
-      proxy_set_header Connection $connection_upgrade;
-      proxy_set_header X-Forwarded-Proto $scheme;
-    }
-  }
-  server {
-    listen 127.0.0.1:$port ssl default_server;
-    server_name localhost;
-    ssl_certificate $cert; ssl_certificate_key $key;
-    location / { return 200 "the site\n"; }
-  }
-]]
+-- What the README shows, with names, files and ports of here.
+local function nginx_of_readme()
+  local text = files.read(files.root .. "/README.md"):match "```nginx\n(.-)```"
+  for from, to in pairs {
+    ["map [^\n]*\n"] = "", -- fronts has it
+    ["listen 443"] = "listen 127.0.0.1:$port",
+    ["/etc/ssl/ws%.example%.com%.pem"] = "$wscert", ["/etc/ssl/ws%.example%.com%.key"] = "$wskey",
+    ["/etc/ssl/example%.com%.pem"] = "$cert", ["/etc/ssl/example%.com%.key"] = "$key",
+    ["server_name ws%.example%.com"] = "server_name ws.localhost",
+    ["server_name example%.com"] = "server_name localhost",
+    ["127%.0%.0%.1:8080"] = "127.0.0.1:$backend",
+    ["root /srv/example%.com"] = "root $folder",
+  } do
+    local n
+    text, n = text:gsub(from, to)
+    lu.assertTrue(n > 0, from)
+  end
+  return text
+end
 
 local HAPROXY = [[
 frontend front
@@ -82,16 +81,20 @@ end
 local function server(options)
   local requests = {}
   options = options or {}
-  options.origins = "*"
+  options.origins = options.origins or "*"
   local s, backend, record = peer.echo(options)
   s:on("connection", function(_, request) requests[#requests + 1] = request end)
   return backend, record, requests
 end
 
--- The configuration of README's chapter; S95, with two certificates.
+-- S95: the README's configuration: two names, two certificates; the page of one
+-- may connect to the other, since the server names its origin.
 function T:test_nginx()
-  local backend, record, requests = server()
-  local port = fronts.nginx(self.folder, NGINX, { backend = backend, cert = self.good.cert, key = self.good.key,
+  files.write(self.folder .. "/index.html", "<title>the site</title>")
+  local port
+  local function origins(origin) return origin == "https://localhost:" .. port end
+  local backend, record, requests = server { origins = origins }
+  port = fronts.nginx(self.folder, nginx_of_readme(), { backend = backend, cert = self.good.cert, key = self.good.key,
     wscert = self.ws.cert, wskey = self.ws.key })
   local url = ("wss://127.0.0.1:%d/"):format(port)
   local _, refused = peer.connect(url, nil, { tls = { ca = self.good.ca } }) -- the site, which is no WebSocket
@@ -107,6 +110,7 @@ function T:test_nginx()
   record:wait "^close 3000"
   lu.assertEquals(requests[1].headers.host, "ws.localhost:" .. port)
   lu.assertEquals(requests[1].headers["x-forwarded-proto"], "https")
+  lu.assertEquals({ requests[1].headers["x-forwarded-for"], requests[1].remoteAddress }, { "127.0.0.1", "127.0.0.1" })
 end
 
 function T:test_haproxy()
