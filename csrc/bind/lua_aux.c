@@ -94,6 +94,13 @@ int64_t ws_check_seconds(lua_State *L, int idx, const char *name)
     return to_ms(v);
 }
 
+void ws_check_table(lua_State *L, int idx, const char *name)
+{
+    if (!lua_istable(L, idx))
+        luaL_error(L, "%s must be a table, got %s", name,
+                   luaL_typename(L, idx));
+}
+
 void ws_check_callable(lua_State *L, int idx, const char *name)
 {
     if (lua_isfunction(L, idx))

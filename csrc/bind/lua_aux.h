@@ -54,6 +54,9 @@ int ws_data_is_binary(lua_State *L, int idx);
 ** Infinity and more than 292 million years are -1: never. */
 int64_t ws_check_seconds(lua_State *L, int idx, const char *name);
 
+/* A table, else raises "NAME must be a table, got TYPE". */
+void ws_check_table(lua_State *L, int idx, const char *name);
+
 /* A function or a callable value, else raises. */
 void ws_check_callable(lua_State *L, int idx, const char *name);
 

@@ -8,6 +8,7 @@
 ** block and leave as one piece; nothing is sent before the turn ends.
 */
 #include "bind/lua_server.h"
+#include "bind/lua_verbs.h"
 
 enum { BLOCK_SIZE = 65536 };
 
@@ -279,17 +280,6 @@ static void push_filtered(lua_State *L, struct ws_lserver *sv,
     lua_remove(L, list);
 }
 
-/* The kind at idx, behind the data. */
-static int check_kind(lua_State *L, int idx)
-{
-    static const char *const kinds[] = {"text", "binary", NULL};
-
-    if (lua_isnoneornil(L, idx) && ws_data_is_binary(L, idx - 1))
-        return WS_OP_BINARY;
-    return luaL_checkoption(L, idx, "text", kinds) == 0 ? WS_OP_TEXT
-                                                        : WS_OP_BINARY;
-}
-
 /* Stack: whom, data, kind, options; then except and filter. */
 enum { WHOM = 1, DATA, KIND, OPTIONS, EXCEPT, FILTER };
 
@@ -303,11 +293,11 @@ static const struct ws_lsocket *read_message(lua_State *L, struct message *m,
 
     memset(m, 0, sizeof *m);
     m->data = ws_check_data(L, DATA);
-    m->op = check_kind(L, KIND);
+    m->op = ws_check_kind(L, KIND);
     lua_settop(L, OPTIONS);
     options = lua_isnil(L, OPTIONS) ? 0 : OPTIONS;
     if (options != 0) {
-        luaL_checktype(L, OPTIONS, LUA_TTABLE);
+        ws_check_table(L, OPTIONS, "options");
         ws_check_keys(L, OPTIONS, "option of broadcast", names);
     }
     m->compress = ws_get_boolean(L, options, "compress", 1);

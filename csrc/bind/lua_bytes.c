@@ -161,7 +161,7 @@ static int new_blob(lua_State *L)
     lua_settop(L, 2);
     s = ws_check_data(L, 1);
     if (!lua_isnil(L, 2)) {
-        luaL_checktype(L, 2, LUA_TTABLE);
+        ws_check_table(L, 2, "options");
         ws_check_keys(L, 2, "option of blob", names);
     }
     if (ws_get_field(L, lua_isnil(L, 2) ? 0 : 2, "type", LUA_TSTRING)) /* 3 */

@@ -205,7 +205,7 @@ int ws_lconn_accept(lua_State *L)
 
     lua_settop(L, 2);
     if (!lua_isnil(L, 2))
-        luaL_checktype(L, 2, LUA_TTABLE);
+        ws_check_table(L, 2, "options");
     options = lua_istable(L, 2) ? 2 : 0;
     if (options != 0)
         ws_check_keys(L, 2, "option of accept", names);

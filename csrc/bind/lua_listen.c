@@ -279,7 +279,7 @@ static void take_router(lua_State *L)
         lua_insert(L, -2);
         lua_pushvalue(L, OPTIONS);
         lua_call(L, 2, 1);
-        luaL_checktype(L, -1, LUA_TTABLE);
+        ws_check_table(L, -1, "options of a router");
         lua_replace(L, OPTIONS);
     }
     lua_settop(L, OPTIONS);
@@ -295,7 +295,7 @@ int ws_listen(lua_State *L)
     int backlog, err;
 
     memset(&a, 0, sizeof a);
-    luaL_checktype(L, OPTIONS, LUA_TTABLE);
+    ws_check_table(L, OPTIONS, "options");
     take_router(L);
     ws_check_options(L, OPTIONS, 1);
     if (ws_get_field(L, OPTIONS, "loop", LUA_TUSERDATA)) {

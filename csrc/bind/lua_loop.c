@@ -77,7 +77,7 @@ static int make_loop(lua_State *L)
 
     lua_settop(L, 1);
     if (!lua_isnil(L, 1)) {
-        luaL_checktype(L, 1, LUA_TTABLE);
+        ws_check_table(L, 1, "options");
         ws_check_keys(L, 1, "option", names);
         if (ws_get_field(L, 1, "backend", LUA_TSTRING))
             backend = lua_tostring(L, -1);

@@ -114,8 +114,7 @@ void ws_check_options(lua_State *L, int idx, int server)
 {
     if (lua_isnoneornil(L, idx))
         return;
-    if (!lua_istable(L, idx))
-        luaL_error(L, "options must be a table, got %s", luaL_typename(L, idx));
+    ws_check_table(L, idx, "options");
     ws_check_keys(L, idx, "option", server ? server_names : client_names);
 }
 

@@ -116,8 +116,7 @@ static void check_options(lua_State *L, int idx, enum ws_role role)
 
     if (lua_isnil(L, idx))
         return;
-    if (!lua_istable(L, idx))
-        luaL_error(L, "options must be a table, got %s", luaL_typename(L, idx));
+    ws_check_table(L, idx, "options");
     ws_check_keys(L, idx, "option", role == WS_CLIENT ? client_names : names);
 }
 

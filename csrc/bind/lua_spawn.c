@@ -17,7 +17,6 @@ int ws_loop_spawn(lua_State *L)
     lua_State *co;
     int n = lua_gettop(L) - 1;
 
-    luaL_checkany(L, 2);
     ws_check_callable(L, 2, "spawn: function");
     luaL_checkstack(L, 8, NULL);
     co = lua_newthread(L);

@@ -71,11 +71,13 @@ static int call_bound(lua_State *L)
 /* JavaScript's way: (fn, milliseconds, arguments of fn...). */
 static int js_timer(lua_State *L, int repeat)
 {
-    lua_Number ms = luaL_optnumber(L, 3, 0);
     int extra = lua_gettop(L) - 3, fn = 2;
-    int64_t due = ms > 0 && ms < 9.0e15 ? (int64_t)ms : 0;
+    int64_t due;
+    lua_Number ms;
 
     ws_check_callable(L, 2, "setTimeout: callback");
+    ms = luaL_optnumber(L, 3, 0);
+    due = ms > 0 && ms < 9.0e15 ? (int64_t)ms : 0;
     if (extra > 200)
         return luaL_error(L, "setTimeout: more than 200 arguments");
     if (extra > 0) {

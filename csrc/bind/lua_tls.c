@@ -340,7 +340,7 @@ int ws_server_set_tls(lua_State *L)
     char why[WS_TLS_WHY_MAX];
     int err;
 
-    luaL_checktype(L, 2, LUA_TTABLE);
+    ws_check_table(L, 2, "tls");
     if (sv->tls == NULL)
         return luaL_error(L, "setTLS: this server speaks no TLS");
     err = ws_server_tls(L, sv->loop, 2, &fresh, why);

@@ -295,7 +295,7 @@ static int request_accept(lua_State *L)
     lua_settop(L, 2);
     k = check_request(L, 1); /* 3: the socket */
     if (!lua_isnil(L, 2)) {
-        luaL_checktype(L, 2, LUA_TTABLE);
+        ws_check_table(L, 2, "options");
         ws_check_keys(L, 2, "option of accept", names);
     }
     if (!still_asked(k) || ws_parse_head(k, &h, fields) != WS_OK)

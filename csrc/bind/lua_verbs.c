@@ -9,8 +9,7 @@ static void check_connected(lua_State *L, const struct ws_conn *c)
 
 /* -- sending -- */
 
-/* The kind at idx, behind the data. */
-static enum ws_opcode check_kind(lua_State *L, int idx)
+enum ws_opcode ws_check_kind(lua_State *L, int idx)
 {
     const char *s;
 
@@ -34,8 +33,7 @@ unsigned ws_check_flags(lua_State *L, int idx)
 
     if (lua_isnoneornil(L, idx))
         return 0;
-    if (!lua_istable(L, idx))
-        luaL_error(L, "options must be a table, got %s", luaL_typename(L, idx));
+    ws_check_table(L, idx, "options");
     ws_check_keys(L, idx, "option of send", names);
     if (!ws_get_boolean(L, idx, "final", 1))
         flags |= WS_SEND_PART;
@@ -49,7 +47,7 @@ void ws_check_sending(lua_State *L, int idx, const struct ws_conn *c,
 {
     check_connected(L, c); /* before looking at the data (W-30) */
     s->data = ws_check_data(L, idx);
-    s->op = check_kind(L, idx + 1);
+    s->op = ws_check_kind(L, idx + 1);
     s->flags = ws_check_flags(L, idx + 2);
 }
 

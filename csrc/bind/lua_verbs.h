@@ -19,6 +19,9 @@ struct ws_sending {
     unsigned flags;
 };
 
+/* The kind at idx, behind the data. */
+enum ws_opcode ws_check_kind(lua_State *L, int idx);
+
 /* Reads data, kind and options at idx and behind it. */
 void ws_check_sending(lua_State *L, int idx, const struct ws_conn *c,
                       struct ws_sending *s);

@@ -471,7 +471,7 @@ function M.new(url, options)
     if event.type == "message" then event.origin = s.socket.origin end
   end)
   local ok, message = connect(s)
-  if not ok then error(message, 0) end
+  if not ok then error(message, 2) end
   return setmetatable(self, meta)
 end
 

@@ -6,6 +6,12 @@ local core = require "wsock.core"
 
 local M = {}
 
+-- What is wrong is wrong where connect was called.
+local function blame(ok, ...)
+  if not ok then error((...), 3) end
+  return ...
+end
+
 -- Whoever is cancelled, or interrupted, while connecting leaves no connection behind.
 local unfinished = { __close = function(made) if not made.done then made.socket:terminate() end end }
 
@@ -15,9 +21,9 @@ local unfinished = { __close = function(made) if not made.done then made.socket:
 -- @param[opt] options those of a client, with `protocols`
 -- @return the socket; or nil, message, code and the status of a refused handshake
 function M.connect(url, options)
-  local socket = core.WebSocket(url, nil, options)
+  local socket = blame(pcall(core.WebSocket, url, nil, options))
   local made <close> = setmetatable({ socket = socket }, unfinished)
-  local open, message, code, status = core.opened(socket)
+  local open, message, code, status = blame(pcall(core.opened, socket))
   made.done = true
   if open then return socket end
   return nil, message, code, status

@@ -60,9 +60,10 @@ function T:test_misuse_raises()
   local server, peers = gather(self.rig, 1)
   for _, row in ipairs {
     { "not valid UTF-8", "\xff" }, { "not valid UTF-8", "\xed\xa0\x80", "text" }, { "data must be", nil },
-    { "data must be", {} }, { "data must be", true }, { "invalid option 'blob'", "x", "blob" },
-    { "table expected", "x", "text", 1 }, { "unknown option of broadcast 'excpt'; did you mean 'except'?", "x", "text",
-      { excpt = 1 } }, { "'except' must be a userdata", "x", nil, { except = {} } },
+    { "data must be", {} }, { "data must be", true }, { "kind must be", "x", "blob" },
+    { "options must be a table, got number", "x", "text", 1 },
+    { "unknown option of broadcast 'excpt'; did you mean 'except'?", "x", "text", { excpt = 1 } },
+    { "'except' must be a userdata", "x", nil, { except = {} } },
     { "'filter' must be a function", "x", nil, { filter = 1 } },
   } do
     lu.assertErrorMsgContains(row[1], server.broadcast, server, row[2], row[3], row[4])
@@ -423,9 +424,9 @@ function T:test_tables_that_are_none()
     lu.assertErrorMsgContains("in it", wsock.broadcast, bad, "x")
   end
   for _, row in ipairs { { "not valid UTF-8", "\xff" }, { "data must be", {} },
-    { "invalid option 'blob'", "x", "blob" }, { "did you mean 'except'?", "x", nil, { excpt = 1 } },
+    { "kind must be", "x", "blob" }, { "did you mean 'except'?", "x", nil, { excpt = 1 } },
     { "unknown option", "x", nil, { filter = print } }, { "boolean", "x", nil, { compress = 1 } },
-    { "table expected", "x", nil, 1 } } do
+    { "options must be a table, got number", "x", nil, 1 } } do
     lu.assertErrorMsgContains(row[1], wsock.broadcast, sockets, row[2], row[3], row[4])
   end
   heard_nothing(peers[1]) -- nothing went out before the fault was found

@@ -53,7 +53,7 @@ function T:test_what_is_no_function()
   for _, wrong in ipairs { 1, "x", {}, false } do
     lu.assertErrorMsgContains("spawn: function must be a function", self.loop.spawn, self.loop, wrong)
   end
-  lu.assertError(self.loop.spawn, self.loop)
+  lu.assertErrorMsgContains("spawn: function must be a function, got no value", self.loop.spawn, self.loop)
 end
 
 function T:test_run_goes_on_until_it_ends()

@@ -116,7 +116,7 @@ function T:test_set_tls()
   lu.assertEquals({ server:setTLS { cert = "/no", key = "/no" } },
     { nil, "tls: cert '/no': No such file or directory", "TLS" })
   lu.assertErrorMsgContains("option of tls", server.setTLS, server, { crt = "x" })
-  lu.assertErrorMsgContains("table expected", server.setTLS, server, nil)
+  lu.assertErrorMsgContains("tls must be a table, got nil", server.setTLS, server, nil)
   lu.assertEquals(self:open(url).tls.peerCertificate.fingerprint256, later.tls.peerCertificate.fingerprint256)
   server:close()
   lu.assertTrue(server:setTLS { cert = second.cert, key = second.key })

@@ -252,7 +252,7 @@ function T:test_bad_decisions_raise_and_can_be_made_again()
     { { protocol = 1 }, "'protocol' must be a string" }, { { protocl = "a" }, "did you mean 'protocol'?" },
     { { headers = { ["Sec-WebSocket-Accept"] = "x" } }, "written by the handshake" },
     { { headers = { Upgrade = "x" } }, "written by the handshake" }, { { headers = { X = "a\n" } }, "may not be sent" },
-    { { headers = "x" }, "'headers' must be a table" }, { "x", "table expected" },
+    { { headers = "x" }, "'headers' must be a table" }, { "x", "options must be a table, got string" },
   } do
     lu.assertErrorMsgContains(row[2], asked.accept, asked, row[1])
   end

@@ -279,6 +279,7 @@ function T:test_misuse()
     contains("receive: timeout must be a number of seconds >= 0, got " .. type(bad), socket.receive, socket, bad)
   end
   local parts = wsock.reconnecting(self.server.url, { loop = self.rig.loop, streaming = true })
+  contains("reconnecting_receive_spec.lua:", function() local none = wsock.reconnecting "nonsense" return none end)
   contains("as 'chunk'", parts.receive, parts)
   contains("as 'chunk'", parts.messages, parts)
   parts:terminate()

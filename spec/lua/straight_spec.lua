@@ -231,4 +231,22 @@ function T:test_ten_thousand_coroutines_each_with_a_socket()
   lu.assertTrue(os.clock() - start < 20 * clock.slow)
 end
 
+-- What is wrong is wrong where connect was called, not somewhere in the library.
+function T:test_misuse_names_the_callers_line()
+  for _, arguments in ipairs { {}, { "nonsense" }, { "ws://h/", { protocls = {} } }, { "ws://h/", "chat" } } do
+    local ok, message = pcall(function() local socket = wsock.connect(table.unpack(arguments, 1, 2)) return socket end)
+    lu.assertFalse(ok)
+    lu.assertStrMatches(message, "[^:]*straight_spec%.lua:%d+: [^:]+.*")
+  end
+  local message
+  wsock.spawn(function()
+    message = select(2, coroutine.resume(coroutine.create(function()
+      local socket = wsock.connect "ws://127.0.0.1:1/"
+      return socket
+    end)))
+  end):join()
+  wsock.run() -- nothing is left of it
+  lu.assertStrMatches(message, "[^:]*straight_spec%.lua:%d+: cannot wait here.*")
+end
+
 return T

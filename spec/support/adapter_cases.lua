@@ -173,7 +173,14 @@ return function(under)
     lu.assertErrorMsgContains("unknown option 'x'", adapter.connect, "ws://h", { x = 1 })
     lu.assertErrorMsgContains("TLS", adapter.connect, "wss://h")
     lu.assertErrorMsgContains("unix", adapter.connect, "ws+unix:/x:/")
+    lu.assertErrorMsgContains("options must be a table, got string", adapter.connect, "ws://h", "x")
     lu.assertErrorMsgContains("unknown option 'x'", adapter.listen, { port = 0, x = 1 })
+    lu.assertErrorMsgContains("options must be a table, got nil", adapter.listen)
+    for _, port in ipairs { "80", -1, 65536, 1.5 } do
+      lu.assertErrorMsgContains("'port' must be an integer", adapter.listen, { port = port, handler = print })
+    end
+    lu.assertErrorMsgContains("'port' must be an integer from 0 to 65535, got nil", adapter.listen, { handler = print })
+    lu.assertErrorMsgContains("'handler' must be a function, got nil", adapter.listen, { port = 0 })
   end
 
   function T:test_a_silent_server_is_given_up()

@@ -178,7 +178,7 @@ end
 -- onrequest, and those of `wsock.protocol.server`
 -- @return server, or nil, message, code
 function M.listen(options)
-  shared.server(options, 0, HANDLERS) -- raises if they cannot be right
+  shared.check_listen(options, HANDLERS, true)
   local host, port = options.host or "127.0.0.1", options.port
   local sock, why = net.bind(host, port, options.backlog or 511)
   if not sock then return failed("listen", host, port, why) end

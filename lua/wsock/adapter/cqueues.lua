@@ -15,6 +15,11 @@ local HANDLERS = shared.names { "handler", "receiveQueue", "stream" }
 
 local loop = { now = cqueues.monotime, slot = condition.new }
 
+-- The controller of the coroutine that runs.
+local function running()
+  return cqueues.running() or error("no controller of cqueues runs here", 3)
+end
+
 function loop.spawn(fn, ...) cqueues.running():wrap(fn, ...) end
 
 -- ---- the transport ----------------------------------------------------------------
@@ -75,6 +80,7 @@ end
 -- @return socket, or nil, message, code
 function M.connect(url, options)
   local conn, host, port = shared.client(url, options, loop.now(), HANDLERS)
+  running()
   if not host then return tasks.start(loop, transport(options.stream), conn, options) end
   local sock = net.connect { host = host, port = port, nodelay = true }
   sock:onerror(function(_, _, why) return why end)
@@ -91,6 +97,7 @@ end
 -- @param options of a server; see listen
 -- @return socket, or nil, message, code
 function M.accept(sock, options)
+  running()
   return tasks.start(loop, transport(sock), shared.server(options, loop.now(), HANDLERS), options)
 end
 
@@ -130,8 +137,9 @@ end
 -- `wsock.protocol.server`
 -- @return server, or nil, message, code
 function M.listen(options)
-  shared.server(options, 0, HANDLERS) -- raises if they cannot be right
+  shared.check_listen(options, HANDLERS, true)
   local host, port = options.host or "127.0.0.1", options.port
+  local controller = options.loop or running()
   local sock = net.listen { host = host, port = port, reuseaddr = true, nodelay = true }
   sock:onerror(function(_, _, why) return why end)
   local ok, why = sock:listen()
@@ -139,7 +147,6 @@ function M.listen(options)
     sock:close()
     return failed("listen", host, port, why)
   end
-  local controller = options.loop or cqueues.running()
   local server = setmetatable({ sock = sock, count = 0 }, Server)
   controller:wrap(accept, server, controller, options)
   return server

@@ -255,7 +255,7 @@ end
 -- maxConnections, origins, protocols, verify, onrequest, and those of `wsock.protocol.server`
 -- @return server, or nil, message, code
 function M.listen(options)
-  shared.server(options, 0, HANDLERS) -- raises if they cannot be right
+  shared.check_listen(options, HANDLERS)
   local handle, host = uv.new_tcp(), options.host or "127.0.0.1"
   local server = setmetatable({ handle = handle, count = 0 }, Server)
   local ok, message, code = handle:bind(host, options.port)

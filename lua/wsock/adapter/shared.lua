@@ -2,6 +2,7 @@
 -- of a URL and options, and who may come in.  No loop is known here.
 -- @module wsock.adapter.shared
 
+local check = require "wsock.check"
 local core = require "wsock.core"
 
 local M = {}
@@ -42,7 +43,9 @@ end
 -- @param now seconds by the loop's clock
 -- @param handlers names that are the adapter's
 function M.client(url, options, now, handlers)
-  local conn = core.protocol.client(url, options_of(options, now, handlers))
+  if options ~= nil and type(options) ~= "table" then error("options must be a table, got " .. type(options), 3) end
+  local ok, conn = pcall(core.protocol.client, url, options_of(options, now, handlers))
+  if not ok then error(conn, 3) end
   local uri = core.wire.uri.parse(url)
   if options and options.stream then return conn end -- how it came to be is its owner's affair
   if uri.secure then error("connect: " .. uri.scheme .. ": adapters have no TLS; give a stream that has", 3) end
@@ -77,6 +80,23 @@ local function from_here(conn, origins)
   if origins == nil then return conn.sameHost end
   local origin = conn.request.headers.origin
   return origin == nil or origins == "*" or M.names(origins)[origin]
+end
+
+--- Raises, in the name of whoever called listen, unless the options can be right.
+-- @param options of listen
+-- @param handlers names that are the adapter's
+-- @param needs_handler whether each connection is its `handler`'s
+function M.check_listen(options, handlers, needs_handler)
+  if type(options) ~= "table" then error("options must be a table, got " .. type(options), 3) end
+  local ok, message = pcall(M.server, options, 0, handlers)
+  if not ok then error(message, 3) end
+  local port = options.port
+  if math.type(port) ~= "integer" or port < 0 or port > 65535 then
+    error("option 'port' must be an integer from 0 to 65535, got " .. tostring(port), 3)
+  end
+  if needs_handler and not check.callable(options.handler) then
+    error("option 'handler' must be a function, got " .. type(options.handler), 3)
+  end
 end
 
 --- Answers "upgrade": the Origin, then `verify(request)` → true or false,

@@ -156,6 +156,7 @@ end
 -- name; else all that counts), pool_size (connections that may wait there)
 -- @return 1, nil, the answer's head or "connection reused"; or nil, err [, head]
 function M:connect(uri, options)
+  if self == M then return nil, "not initialized" end
   options = options or {}
   uri = tostring(uri):gsub("^ws://unix:", "ws+unix:")
   local parsed = core.wire.uri.parse(uri)

@@ -61,6 +61,7 @@ end
 -- handler
 -- @return server, or nil, message, code
 function M.listen(options)
+  if type(options) ~= "table" then error("options must be a table, got " .. type(options), 2) end
   local mine = { frames = true, maxBuffered = 0, pingInterval = 0 }
   for key, value in pairs(options) do mine[key] = value end
   local handler = mine.handler

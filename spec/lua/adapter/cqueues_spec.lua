@@ -1,6 +1,7 @@
 -- adapter/cqueues: client and server in cqueues' coroutines.
 
 local cqueues = require "cqueues"
+local lu = require "luaunit"
 
 local adapter = require "wsock.adapter.cqueues"
 local controller = cqueues.new()
@@ -23,5 +24,12 @@ local T = require "support.adapter_cases" {
     return raised
   end,
 }
+
+function T.test_without_a_controller()
+  for _, fn in ipairs { adapter.listen, adapter.accept } do
+    lu.assertErrorMsgContains("no controller of cqueues runs here", fn, { port = 0, handler = print })
+  end
+  lu.assertErrorMsgContains("no controller of cqueues runs here", adapter.connect, "ws://127.0.0.1:1/")
+end
 
 return T

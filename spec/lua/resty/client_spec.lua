@@ -73,6 +73,7 @@ function T:test_misuse()
   lu.assertEquals({ wb:connect("ws://h", { headers = { "bad" } }) },
     { nil, "custom header is no \"Name: value\": bad" })
   lu.assertEquals({ wb:connect() }, { nil, "bad websocket uri" })
+  lu.assertEquals({ client:connect "ws://h" }, { nil, "not initialized" }) -- new was forgotten
   for name, words in pairs {
     host = "custom host header", key = "custom Sec-WebSocket-Key", server_name = "SSL server_name",
     client_cert = "client_cert", client_priv_key = "client_priv_key",

@@ -214,6 +214,7 @@ function T:test_listen_fails_and_raises()
   lu.assertEquals({ ok, code }, { nil, "EADDRINUSE" })
   lu.assertErrorMsgContains("unknown option 'x'", server.listen, { port = 0, handler = print, x = 1 })
   lu.assertErrorMsgContains("handler must be a function", server.listen, { port = 0 })
+  lu.assertErrorMsgContains("options must be a table, got nil", server.listen)
 end
 
 return T
