@@ -48,6 +48,19 @@ static inline struct ws_span ws_span_of(void *p, size_t n)
     return s;
 }
 
+/* Takes the first n bytes off (n <= s->n). */
+static inline void ws_slice_skip(struct ws_slice *s, size_t n)
+{
+    s->p += n;
+    s->n -= n;
+}
+
+static inline void ws_span_skip(struct ws_span *s, size_t n)
+{
+    s->p += n;
+    s->n -= n;
+}
+
 /* 1 when a and b hold the same bytes. */
 static inline int ws_slice_equal(struct ws_slice a, struct ws_slice b)
 {

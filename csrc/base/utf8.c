@@ -285,8 +285,7 @@ static uint32_t run_wide(struct ws_slice *s)
     n = whole(s->p, s->n);
     if (!(n < WIDE_MIN ? few(s->p, n) : wide(s->p, s->n)))
         return REFUSED;
-    s->p += n;
-    s->n -= n;
+    ws_slice_skip(s, n);
     return BETWEEN;
 }
 

@@ -9,20 +9,6 @@
 
 /* -- heads -- */
 
-/* The head of the peer, cut up: WS_OK, or WS_MORE when there is none yet. */
-static int parse_head(const struct ws_lconn *p, struct ws_head *h,
-                      struct ws_field *fields)
-{
-    struct ws_slice s = p->conn.head;
-
-    h->fields = fields;
-    h->fields_max = WS_HEAD_LINES_MAX;
-    if (s.n == 0)
-        return WS_MORE;
-    return ws_head_parse(h, ws_span_of((void *)(uintptr_t)s.p, s.n),
-                         p->conf.role == WS_CLIENT);
-}
-
 static void set_slice(lua_State *L, const char *key, struct ws_slice s)
 {
     ws_push_slice(L, s);
@@ -75,7 +61,7 @@ static void push_head(lua_State *L, const struct ws_lconn *p)
 
     push_own(L);
     lua_getfield(L, -1, "head");
-    if (lua_isnil(L, -1) && parse_head(p, &h, fields) == WS_OK) {
+    if (lua_isnil(L, -1) && ws_conn_head(&p->conn, &h, fields) == WS_OK) {
         lua_pop(L, 1);
         if (p->conf.role == WS_SERVER)
             push_request_table(L, &h);
@@ -323,7 +309,8 @@ static void get_same_host(lua_State *L, const struct ws_lconn *p)
     struct ws_field fields[WS_HEAD_LINES_MAX];
     struct ws_head h;
 
-    if (p->conf.role == WS_SERVER && parse_head(p, &h, fields) == WS_OK)
+    if (p->conf.role == WS_SERVER &&
+        ws_conn_head(&p->conn, &h, fields) == WS_OK)
         lua_pushboolean(L, ws_welcome_same_host(&h));
 }
 

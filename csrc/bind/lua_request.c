@@ -108,20 +108,6 @@ static int headers_all(lua_State *L)
 
 /* -- heads -- */
 
-int ws_parse_head(struct ws_lsocket *k, struct ws_head *h,
-                  struct ws_field *fields)
-{
-    const struct ws_slice *s = &k->s.conn.head;
-
-    memset(h, 0, sizeof *h);
-    h->fields = fields;
-    h->fields_max = WS_HEAD_LINES_MAX;
-    if (s->n == 0)
-        return WS_MORE;
-    return ws_head_parse(h, ws_span_of((void *)(uintptr_t)s->p, s->n),
-                         k->server == NULL);
-}
-
 static void set_slice(lua_State *L, int t, const char *key, struct ws_slice s)
 {
     ws_push_slice(L, s);
@@ -141,7 +127,7 @@ static void fill_request(lua_State *L, int t, struct ws_lsocket *k)
     struct ws_target target;
     struct ws_head h;
 
-    if (ws_parse_head(k, &h, fields) != WS_OK)
+    if (ws_conn_head(&k->s.conn, &h, fields) != WS_OK)
         return;
     set_slice(L, t, "method", h.method);
     set_slice(L, t, "target", h.target);
@@ -158,7 +144,7 @@ static void fill_response(lua_State *L, int t, struct ws_lsocket *k)
     struct ws_field fields[WS_HEAD_LINES_MAX];
     struct ws_head h;
 
-    if (ws_parse_head(k, &h, fields) != WS_OK)
+    if (ws_conn_head(&k->s.conn, &h, fields) != WS_OK)
         return;
     lua_pushinteger(L, h.status);
     lua_setfield(L, t, "status");

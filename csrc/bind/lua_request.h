@@ -34,8 +34,4 @@ void ws_push_response(lua_State *L, struct ws_lsocket *k, int idx);
 ** NULL. */
 struct ws_lsocket *ws_request_socket(lua_State *L, int idx);
 
-/* Parses a socket's kept head; fields has WS_HEAD_LINES_MAX places. */
-int ws_parse_head(struct ws_lsocket *k, struct ws_head *h,
-                  struct ws_field *fields);
-
 #endif

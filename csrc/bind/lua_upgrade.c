@@ -227,7 +227,7 @@ void ws_server_upgrade(lua_State *L, struct ws_lsocket *k, int idx)
     struct ws_head h;
     int ok;
 
-    if (!has_room(k) || ws_parse_head(k, &h, fields) != WS_OK)
+    if (!has_room(k) || ws_conn_head(&k->s.conn, &h, fields) != WS_OK)
         return;
     ok = ws_gate_origin(L, k, idx, &h);
     if (ok == 0)
@@ -298,7 +298,7 @@ static int request_accept(lua_State *L)
         ws_check_table(L, 2, "options");
         ws_check_keys(L, 2, "option of accept", names);
     }
-    if (!still_asked(k) || ws_parse_head(k, &h, fields) != WS_OK)
+    if (!still_asked(k) || ws_conn_head(&k->s.conn, &h, fields) != WS_OK)
         return answered_already(L);
     ws_get_field(L, lua_isnil(L, 2) ? 0 : 2, "protocol", LUA_TSTRING);
     if (lua_isstring(L, 4) && !ws_welcome_offers(&h, ws_slice_at(L, 4)))

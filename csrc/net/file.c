@@ -40,8 +40,7 @@ static int next_piece(struct ws_slice *path, char piece[PIECE_MAX + 1])
         path->n = 0;
         return 0;
     }
-    path->p += n + 1;
-    path->n -= n + 1;
+    ws_slice_skip(path, n + 1);
     return path->n == 0 ? EINVAL : 0; /* a slash, and nothing behind it */
 }
 

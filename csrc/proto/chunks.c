@@ -6,10 +6,7 @@
 ** be of any size.  Order, limits and UTF-8 are checked as ever, and no part
 ** with a bad byte, or beyond a limit, is handed out.
 */
-#include "proto/conn.h"
 #include "proto/parts.h"
-
-#include "base/mask.h"
 
 void ws_conn_hand_out(struct ws_conn *c, struct ws_slice data)
 {
@@ -44,10 +41,8 @@ void ws_conn_feed_chunk(struct ws_conn *c, struct ws_span *in)
 
     if (n > c->left)
         n = (size_t)c->left;
-    if (c->frame.masked)
-        ws_mask(p, p, n, c->frame.key, (size_t)((c->frame.len - c->left) & 3));
-    in->p += n;
-    in->n -= n;
+    ws_conn_unmask(c, p, p, n);
+    ws_span_skip(in, n);
     c->left -= n;
     ws_conn_hand_out(c, ws_slice_of(p, n));
 }

@@ -17,11 +17,9 @@
 ** fragments put together, no look at UTF-8 or at the order of fragments.  What
 ** a frame is, its limits and its mask are still checked.
 **
-** state.h says what it is made of; conn.c holds its life, events and time;
-** input.c what is fed, output.c what is sent, opening.c its opening handshake.
-** Elsewhere: how the closing handshake and failing work (closing.h), what the
-** handshake checks (hello.h, welcome.h), how fragments become messages
-** (message.h), how compressed ones pass (packed.c, pmd.h).
+** state.h says what it is made of.  conn.c: life, events, time; input.c,
+** output.c: what is fed, what is sent; opening.c, closing.h: the handshakes;
+** message.h, chunks.c, packed.c: fragments, parts, compressed messages.
 */
 #ifndef WS_PROTO_CONN_H
 #define WS_PROTO_CONN_H
@@ -97,6 +95,10 @@ int ws_conn_unpin(struct ws_conn *c, int *pin);
 /* Payload bytes that wait to be sent: what bufferedAmount counts. */
 size_t ws_conn_buffered(const struct ws_conn *c);
 
+/* The peer's HTTP head in WS_HEAD_LINES_MAX fields: WS_OK, or WS_MORE: none. */
+int ws_conn_head(const struct ws_conn *c, struct ws_head *head,
+                 struct ws_field *fields);
+
 /* Client, after a refused handshake: the answer's content, cut at body_max;
 ** stays until ws_conn_free. */
 struct ws_slice ws_conn_body(const struct ws_conn *c);
@@ -170,8 +172,7 @@ void ws_conn_pause(struct ws_conn *c, int paused);
 void ws_conn_hold(struct ws_conn *c, int held);
 
 /* 1 when output, and the payload in it, is at or under low_water; else DRAIN
-** will come when output is, also if it never was above high_water: look
-** again. */
+** comes when output is, was it above high_water or not: then look again. */
 int ws_conn_drains(struct ws_conn *c);
 
 /* Server, after UPGRADE: 101.  extra may be NULL; pmd is instead of the

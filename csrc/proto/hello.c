@@ -52,8 +52,7 @@ static int cut_item(struct ws_slice *rest, struct ws_slice *item)
         return 0;
     }
     *item = ws_field_trim(ws_slice_of(rest->p, (size_t)(comma - rest->p)));
-    rest->n -= (size_t)(comma - rest->p) + 1;
-    rest->p = comma + 1;
+    ws_slice_skip(rest, (size_t)(comma - rest->p) + 1);
     return 1;
 }
 

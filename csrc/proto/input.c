@@ -6,16 +6,8 @@
 */
 #include "proto/parts.h"
 
-#include "base/mask.h"
-
 /* Unmask and check in pieces that stay in the first-level cache. */
 enum { PIECE = 16384, ROOM_MIN = 16384 };
-
-static void take(struct ws_span *in, size_t n)
-{
-    in->p += n;
-    in->n -= n;
-}
 
 static size_t smaller(uint64_t a, size_t b)
 {
@@ -119,20 +111,10 @@ void ws_conn_end_data(struct ws_conn *c)
 static void skip_data(struct ws_conn *c, struct ws_span *in)
 {
     size_t n = smaller(c->left, in->n);
-    take(in, n);
+    ws_span_skip(in, n);
     c->left -= n;
     if (c->left == 0)
         c->stage = WS_IN_FRAME;
-}
-
-static void unmask(const struct ws_conn *c, uint8_t *dst, const uint8_t *src,
-                   size_t n)
-{
-    if (c->frame.masked)
-        ws_mask(dst, src, n, c->frame.key,
-                (size_t)((c->frame.len - c->left) & 3));
-    else if (dst != src)
-        memcpy(dst, src, n);
 }
 
 static void feed_data(struct ws_conn *c, struct ws_span *in)
@@ -148,8 +130,8 @@ static void feed_data(struct ws_conn *c, struct ws_span *in)
             break;
         n = smaller(c->left, in->n < PIECE ? in->n : PIECE);
         n = n < room.n ? n : room.n;
-        unmask(c, room.p, in->p, n);
-        take(in, n);
+        ws_conn_unmask(c, room.p, in->p, n);
+        ws_span_skip(in, n);
         c->left -= n;
         err = ws_message_commit(c->message, n);
     }
@@ -182,8 +164,8 @@ static void feed_control(struct ws_conn *c, struct ws_span *in)
             return;
         }
     }
-    unmask(c, c->side.control + (len - (size_t)c->left), in->p, n);
-    take(in, n);
+    ws_conn_unmask(c, c->side.control + (len - (size_t)c->left), in->p, n);
+    ws_span_skip(in, n);
     c->left -= n;
     if (c->left == 0)
         on_control(c, ws_slice_of(c->side.control, len));
@@ -207,7 +189,7 @@ static void whole_frame(struct ws_conn *c, struct ws_span *in)
 
     if (f->masked)
         ws_mask(in->p, in->p, data.n, f->key, 0);
-    take(in, data.n);
+    ws_span_skip(in, data.n);
     if ((f->op & 0x8) != 0) {
         on_control(c, data);
         return;
@@ -238,8 +220,8 @@ static void begin_alone(struct ws_conn *c, struct ws_span *in)
     }
     if (f.len <= in->n) {
         struct ws_slice data = ws_slice_of(in->p, (size_t)f.len);
-        unmask(c, in->p, in->p, data.n);
-        take(in, data.n);
+        ws_conn_unmask(c, in->p, in->p, data.n);
+        ws_span_skip(in, data.n);
         tell_frame(c, data);
         return;
     }
@@ -310,11 +292,11 @@ static void feed_spill(struct ws_conn *c, struct ws_span *in)
     }
     if (err == WS_MORE) {
         c->spilled = (uint8_t)(had + n);
-        take(in, n);
+        ws_span_skip(in, n);
         return;
     }
     c->spilled = 0;
-    take(in, size - had);
+    ws_span_skip(in, size - had);
     begin_frame(c, in);
 }
 
@@ -329,7 +311,7 @@ static void feed_frame(struct ws_conn *c, struct ws_span *in)
     }
     err = ws_frame_read(&c->frame, ws_slice_of(in->p, in->n), expect(c), &size);
     if (WS_LIKELY(err == WS_OK)) {
-        take(in, size);
+        ws_span_skip(in, size);
         begin_frame(c, in);
     } else if (err == WS_MORE) {
         feed_spill(c, in);
@@ -355,7 +337,7 @@ static void feed_stage(struct ws_conn *c, struct ws_span *in)
         break;
     case WS_IN_DISCARD:
         ws_conn_discard(c, in->n);
-        take(in, in->n);
+        ws_span_skip(in, in->n);
         break;
     case WS_IN_ANSWER:
         break;

@@ -4,7 +4,7 @@
 ** size and fragment limits, and UTF-8 that fails at its first bad byte (8.1),
 ** also in the middle of a frame.  One contiguous buffer per message, at most
 ** 16 times what really came (or 16 KiB), whatever a frame claims.  A message
-** that arrives whole in one piece never comes here: see conn.c.  What was
+** that arrives whole in one piece never comes here: see input.c.  What was
 ** compressed comes here as what it means (packed.c), and the limit is for that.
 ** What is handed out in parts (chunks.c) is only looked at here, and not kept.
 */

@@ -7,19 +7,17 @@
 
 #include "wire/location.h"
 
-/* Most header lines of a head: the array of slices lives on the stack. */
-enum { FIELDS_MAX = 100 };
-
-static int parse_head(struct ws_conn *c, struct ws_head *head,
-                      struct ws_field *fields)
+int ws_conn_head(const struct ws_conn *c, struct ws_head *head,
+                 struct ws_field *fields)
 {
-    struct ws_span bytes;
+    uint8_t *own = (uint8_t *)(uintptr_t)c->head.p; /* our allocation */
 
-    bytes.p = (uint8_t *)(uintptr_t)c->head.p; /* our own allocation */
-    bytes.n = c->head.n;
     head->fields = fields;
-    head->fields_max = FIELDS_MAX;
-    return ws_head_parse(head, bytes, c->conf->role == WS_CLIENT);
+    head->fields_max = WS_HEAD_LINES_MAX;
+    if (c->head.n == 0)
+        return WS_MORE;
+    return ws_head_parse(head, ws_span_of(own, c->head.n),
+                         c->conf->role == WS_CLIENT);
 }
 
 /* Keeps the n bytes of the finished head at p in memory of their own. */
@@ -74,10 +72,9 @@ static int agree(struct ws_conn *c, struct ws_slice extensions)
 /* 1: the answer leads elsewhere, and the owner is asked. */
 static int on_redirect(struct ws_conn *c, const struct ws_head *head)
 {
-    const struct ws_field *f = ws_head_find(head, "Location", NULL);
+    const struct ws_field *f = ws_head_only(head, "Location");
 
-    if (!c->conf->follow || !ws_location_status(head->status) || f == NULL ||
-        ws_head_find(head, "Location", f) != NULL)
+    if (!c->conf->follow || !ws_location_status(head->status) || f == NULL)
         return 0;
     c->stage = WS_IN_ANSWER;
     ws_conn_emit(c, WS_EV_REDIRECT, f->value);
@@ -176,12 +173,12 @@ static int join_head(struct ws_conn *c, struct ws_slice in,
 /* The head that is complete is judged. */
 static void end_head(struct ws_conn *c, const uint8_t *p, size_t n)
 {
-    struct ws_field fields[FIELDS_MAX];
+    struct ws_field fields[WS_HEAD_LINES_MAX];
     struct ws_head head;
     int err = keep_head(c, p, n);
 
     if (err == WS_OK)
-        err = parse_head(c, &head, fields);
+        err = ws_conn_head(c, &head, fields);
     if (err != WS_OK)
         ws_conn_fail(c, err);
     else if (c->conf->role == WS_CLIENT)
@@ -203,13 +200,11 @@ void ws_conn_feed_head(struct ws_conn *c, struct ws_span *in)
     if (err == WS_MORE && had == 0)
         err = join_head(c, part, &all) == WS_OK ? WS_MORE : WS_ERR_NOMEM;
     if (err == WS_OK) {
-        in->p += size - had;
-        in->n -= size - had;
+        ws_span_skip(in, size - had);
         end_head(c, all.p, size);
         return;
     }
-    in->p += part.n;
-    in->n = 0;
+    ws_span_skip(in, part.n);
     if (err != WS_MORE)
         ws_conn_fail(c, err);
 }
@@ -270,8 +265,7 @@ static void feed_chunked(struct ws_conn *c, struct ws_span *in)
         if (c->stage != WS_IN_BODY)
             break;
     }
-    in->p += in->n - rest.n;
-    in->n = rest.n;
+    ws_span_skip(in, in->n - rest.n);
     if (c->stage != WS_IN_BODY)
         return;
     if (err < 0)
@@ -294,8 +288,7 @@ void ws_conn_feed_body(struct ws_conn *c, struct ws_span *in)
     if (keep_body(c, ws_slice_of(in->p, n)) == WS_OK &&
         c->body_kind == WS_BODY_LENGTH && c->left == 0)
         ws_conn_end_body(c);
-    in->p += n;
-    in->n -= n;
+    ws_span_skip(in, n);
 }
 
 /* -- answers -- */
@@ -382,13 +375,13 @@ static int choose_pmd(struct ws_conn *c, const struct ws_head *head,
 static int choose(struct ws_conn *c, struct ws_slice protocol,
                   const struct ws_pmd_conf *pmd)
 {
-    struct ws_field fields[FIELDS_MAX];
+    struct ws_field fields[WS_HEAD_LINES_MAX];
     struct ws_head head;
     int err = WS_OK;
 
     if (protocol.n == 0 && !pmd->on)
         return WS_OK;
-    if (parse_head(c, &head, fields) != WS_OK ||
+    if (ws_conn_head(c, &head, fields) != WS_OK ||
         (protocol.n > 0 && !ws_welcome_offers(&head, protocol)))
         return WS_ERR_PROTOCOLS;
     if (pmd->on)

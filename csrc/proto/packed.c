@@ -5,10 +5,7 @@
 ** into the message, and no piece makes more than the message may have.  Out: a
 ** message is compressed into the loop's buffer and framed from there.
 */
-#include "proto/conn.h"
 #include "proto/parts.h"
-
-#include "base/mask.h"
 
 /* Bytes decompressed at once, and the least and most room they begin with. */
 enum { PIECE = 4096, ROOM_MIN = 512 };
@@ -55,8 +52,7 @@ static struct ws_slice piece_of(const struct ws_conn *c,
         n = (size_t)c->left;
     if (!c->frame.masked)
         return ws_slice_of(in->p, n);
-    ws_mask(room, in->p, n, c->frame.key,
-            (size_t)((c->frame.len - c->left) & 3));
+    ws_conn_unmask(c, room, in->p, n);
     return ws_slice_of(room, n);
 }
 
@@ -71,8 +67,7 @@ void ws_conn_feed_packed(struct ws_conn *c, struct ws_span *in)
 
         err = inflate(c, &piece);
         n -= piece.n;
-        in->p += n;
-        in->n -= n;
+        ws_span_skip(in, n);
         c->left -= n;
         c->pmd->in.packed += n;
     }
@@ -98,8 +93,7 @@ static int inflate_chunk(struct ws_conn *c, struct ws_span *in,
 
         err = ws_pmd_inflate(c->pmd, &piece, left);
         n -= piece.n;
-        in->p += n;
-        in->n -= n;
+        ws_span_skip(in, n);
         c->left -= n;
         c->pmd->in.packed += n;
     }

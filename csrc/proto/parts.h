@@ -5,16 +5,13 @@
 #ifndef WS_PROTO_PARTS_H
 #define WS_PROTO_PARTS_H
 
+#include "base/mask.h"
 #include "proto/closing.h"
 
-/* -- conn.c, input.c, output.c, opening.c -- */
+/* -- conn.c -- */
 
-/* Reports an event that feed found. */
-void ws_conn_emit(struct ws_conn *c, int type, struct ws_slice data);
-
-/* The handshake's part of feed: HEAD and BODY. */
-void ws_conn_feed_head(struct ws_conn *c, struct ws_span *in);
-void ws_conn_feed_body(struct ws_conn *c, struct ws_span *in);
+/* The handshake succeeded. */
+void ws_conn_opened(struct ws_conn *c);
 
 /* Where bytes that came apart are put together, made when first needed; NULL:
 ** no memory.  An idle connection has none. */
@@ -23,15 +20,30 @@ struct ws_message *ws_conn_message(struct ws_conn *c);
 /* Gives it back; it may not be there. */
 void ws_conn_drop_message(struct ws_conn *c);
 
-/* The handshake succeeded. */
-void ws_conn_opened(struct ws_conn *c);
+/* -- input.c -- */
 
-/* The body is complete, or will not be: the request, or the refusal, is
-** told. */
-void ws_conn_end_body(struct ws_conn *c);
+/* Reports an event that feed found. */
+void ws_conn_emit(struct ws_conn *c, int type, struct ws_slice data);
 
-/* Server: answers a request that failed with err, and starts the end. */
-void ws_conn_refuse(struct ws_conn *c, int err);
+/* The last event's view is no longer needed. */
+void ws_conn_release(struct ws_conn *c);
+
+/* The last byte of a frame of data was taken. */
+void ws_conn_end_data(struct ws_conn *c);
+
+/* Unmasks the first n bytes still to come of the frame, which are at src, to
+** dst, which may be src. */
+static inline void ws_conn_unmask(const struct ws_conn *c, uint8_t *dst,
+                                  const uint8_t *src, size_t n)
+{
+    if (c->frame.masked)
+        ws_mask(dst, src, n, c->frame.key,
+                (size_t)((c->frame.len - c->left) & 3));
+    else if (dst != src)
+        memcpy(dst, src, n);
+}
+
+/* -- output.c -- */
 
 /* Queues one frame of data, in the role's way, of which `payload` bytes count
 ** as waiting; f has all but len, masked and key.  WS_OK, WS_ERR_NOMEM,
@@ -43,17 +55,24 @@ int ws_conn_put_frame(struct ws_conn *c, struct ws_frame *f,
 int ws_conn_put_control(struct ws_conn *c, enum ws_opcode op,
                         struct ws_slice data);
 
-/* The pong that waited, if the output is low enough now. */
-void ws_conn_put_pong(struct ws_conn *c);
-
-/* The last event's view is no longer needed. */
-void ws_conn_release(struct ws_conn *c);
-
 /* A ping came. */
 void ws_conn_answer_ping(struct ws_conn *c, struct ws_slice payload);
 
-/* The last byte of a frame of data was taken. */
-void ws_conn_end_data(struct ws_conn *c);
+/* The pong that waited, if the output is low enough now. */
+void ws_conn_put_pong(struct ws_conn *c);
+
+/* -- opening.c -- */
+
+/* The handshake's part of feed: HEAD and BODY. */
+void ws_conn_feed_head(struct ws_conn *c, struct ws_span *in);
+void ws_conn_feed_body(struct ws_conn *c, struct ws_span *in);
+
+/* The body is complete, or will not be: the request, or the refusal, is
+** told. */
+void ws_conn_end_body(struct ws_conn *c);
+
+/* Server: answers a request that failed with err, and starts the end. */
+void ws_conn_refuse(struct ws_conn *c, int err);
 
 /* -- chunks.c: only with streaming -- */
 

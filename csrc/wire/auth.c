@@ -48,8 +48,7 @@ int ws_basic_read(struct ws_slice value, uint8_t *scratch,
     struct ws_slice scheme = ws_slice_of(value.p, n), all;
     const uint8_t *colon;
 
-    value.p += n;
-    value.n -= n;
+    ws_slice_skip(&value, n);
     if (!ws_slice_same(scheme, ws_slice_str("Basic")) || value.n == 0 ||
         value.p[0] != ' ' ||
         ws_base64_decode(scratch, &n, ws_field_trim(value)) != WS_OK)

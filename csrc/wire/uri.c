@@ -105,8 +105,7 @@ static int put_decoded(struct draft *d, struct ws_slice s, const char *why)
 static struct ws_span take(struct ws_span *s, size_t n)
 {
     struct ws_span head = ws_span_of(s->p, n);
-    s->p += n;
-    s->n -= n;
+    ws_span_skip(s, n);
     return head;
 }
 
