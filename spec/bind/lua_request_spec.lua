@@ -184,7 +184,7 @@ function T:test_response_of_a_refused_client()
   lu.assertEquals({ r.status, r.reason, r.body, r.headers["www-authenticate"] }, { 401, "Unauthorized", "who?", "x" })
 end
 
--- AU-03, AU-05, AU-17
+-- AU-01, AU-03, AU-04, AU-05, AU-17
 function T:test_basic_auth()
   local b64 = require "wsock.core".codec.base64.encode
   for value, want in pairs {

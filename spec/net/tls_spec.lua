@@ -13,14 +13,9 @@ local sys, E = probe.net.sys, probe.net.E
 
 local T = require "support.tls".class()
 
-local close = T.tearDown
-function T:tearDown()
-  for _, call in ipairs { "recv", "send", "sendmsg" } do sys.fault(call, 0, 0) end
-  close(self)
-end
-
 local SIZES = { 0, 1, 125, 126, 1000, 16370, 16384, 16385, 65535, 65536, 300000, 2, 1000000 }
 
+-- TL-01
 function T:test_messages_of_all_sizes()
   local p = self:pair()
   lu.assertEquals(p.near.tls.version, "TLSv1.3")

@@ -7,7 +7,9 @@ local certs = require "support.certs"
 local relays = require "support.relay"
 local rigs = require "support.rig"
 
-require "wsock.probe".net.sys.reach() -- faults of these specs are the module's
+local sys = require "wsock.probe".net.sys
+
+sys.reach() -- faults of these specs are the module's
 
 local M = {}
 
@@ -17,6 +19,7 @@ function M.class()
   local close_rig = T.tearDown
 
   function T:tearDown()
+    for _, call in ipairs { "recv", "send", "sendmsg" } do sys.fault(call, 0, 0) end
     if self.program then self.program:stop() end
     close_rig(self)
   end

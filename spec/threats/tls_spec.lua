@@ -17,12 +17,6 @@ local APPLICATION, ALERT, HANDSHAKE = 23, 21, 22
 local PONG = bytes.frame { op = "pong", mask = true, "" }
 local MANY = clock.times(20000, 4000)
 
-local close = T.tearDown
-function T:tearDown()
-  sys.fault("send", 0, 0)
-  close(self)
-end
-
 --- A server, a bystander it must not forget, and a hostile peer that is let in.
 function T:scene()
   local scene = {}
