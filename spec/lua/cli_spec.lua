@@ -42,7 +42,7 @@ function T:test_usage()
     ["a URL is missing"] = {}, ["one URL is enough: what is 'b'?"] = { "a", "b" },
     ["unknown flag --conut; did you mean --count?"] = { "--conut=3", "a" },
     ["--header must be 'Name: value', got 'x'"] = { "-H", "x", "a" },
-    ["SyntaxError: the URL 'ftp://a/' is invalid"] = { "ftp://a/" }, ["SyntaxError"] = { "a", "-s", "no token" },
+    ["wsock: SyntaxError: the URL 'ftp://a/' is invalid"] = { "ftp://a/" }, ["SyntaxError"] = { "a", "-s", "no token" },
     ["--auth must be 'user:password'"] = { "a", "--auth", "me" },
     ["-w must be a number of seconds, got 'x'"] = { "-wx" },
     ["Sec-WebSocket-Key"] = { "a", "-H", "Sec-WebSocket-Key: x" },

@@ -30,7 +30,10 @@ Exec.__index = Exec
 function Exec:run(text)
   local chunk, message = load(text, "@" .. self.path, "t")
   if not chunk then return nil, message end
-  local ok, options = xpcall(chunk, debug.traceback, function() return self.server end)
+  local function traced(e)
+    return debug.traceback(type(e) == "string" and e or ("%s raised %s"):format(self.path, tostring(e)), 2)
+  end
+  local ok, options = xpcall(chunk, traced, function() return self.server end)
   if not ok then return nil, options end
   if type(options) ~= "table" then return nil, ("%s must return a table, not a %s"):format(self.path, type(options)) end
   return options

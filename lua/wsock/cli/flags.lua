@@ -59,14 +59,16 @@ local function distance(a, b)
   return row[#b]
 end
 
---- The known name most like this one.
+--- The known name most like this one: one that goes on from it, or has no more than half of its letters wrong; or nil.
 function M.nearest(name, known)
   local best, least
+  local letters = #name:gsub("^%-+", "")
   for other in pairs(known) do
-    local d = distance(name, other)
+    local begins = letters > 1 and other:sub(1, #name) == name
+    local d = begins and 0 or distance(name, other)
     if not least or d < least or d == least and other < best then best, least = other, d end
   end
-  return best
+  return least and least <= letters // 2 and best or nil
 end
 
 -- A fault of the user's is raised as a table, to tell it from one of ours.
@@ -88,7 +90,10 @@ end
 
 local function find(known, name)
   local flag = known[name]
-  if not flag then usage("unknown flag %s; did you mean %s?", name, M.nearest(name, known)) end
+  if not flag then
+    local near = M.nearest(name, known)
+    usage("unknown flag %s%s", name, near and ("; did you mean %s?"):format(near) or "")
+  end
   return flag
 end
 

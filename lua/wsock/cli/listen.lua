@@ -136,11 +136,9 @@ local function open(options, words)
   elseif options.broadcast then
     function settings.onmessage(socket, data, kind) server:broadcast(data, kind, { except = socket }) end
   end
-  local function start()
-    settings = exec and exec:settings() or dress(settings)
-    return wsock.listen(settings)
-  end
-  ok, server, message = pcall(start)
+  ok, settings = pcall(exec and exec.settings or dress, exec or settings)
+  if not ok then flags.usage("%s", settings) end
+  ok, server, message = pcall(wsock.listen, settings)
   if not ok then flags.usage("%s", server) end
   if server and exec then
     exec.server = server

@@ -216,7 +216,7 @@ end
 function Talk:show_request()
   local d, uri = self.screen, core.wire.uri.parse(self.socket.url)
   d:detail("> GET %s HTTP/1.1", uri.target)
-  d:detail("> Host: %s", uri.hostHeader or "localhost")
+  d:detail("> Host: %s", self.host or uri.hostHeader or "localhost")
   for _, field in ipairs(self.headers) do d:detail("> %s: %s", field[1], field[2]) end
   if self.options.origin then d:detail("> Origin: %s", self.options.origin) end
   local protocols = table.concat(self.options.subprotocol, ", ")
@@ -331,17 +331,24 @@ local function tls_of(options)
   return { verify = not options.insecure, ca = options.ca, cert = options.cert, key = options.key }
 end
 
+-- The header lines but Host, which is an option of its own, and that.
+local function take_host(fields)
+  local rest, host = {}, nil
+  for _, field in ipairs(fields) do
+    if field[1]:lower() == "host" then host = field[2] else rest[#rest + 1] = field end
+  end
+  return rest, host
+end
+
 function Talk:settings()
   local o = self.options
   return {
-    headers = self.headers, origin = o.origin, protocols = o.subprotocol, auth = credentials(o.auth),
+    headers = self.headers, host = self.host, origin = o.origin, protocols = o.subprotocol, auth = credentials(o.auth),
     handshakeTimeout = o["connect-timeout"], pingInterval = o.ping, perMessageDeflate = not o["no-compress"],
     maxRedirects = o.location and REDIRECTS or nil, tls = tls_of(o), proxy = proxy_of(o.proxy),
     maxBuffered = ENOUGH, maxQueue = o.reconnect and ENOUGH or nil, -- what the user gives has its own end
   }
 end
-
-local function plain(url, settings) return wsock.WebSocket(url, nil, settings) end
 
 -- localhost:8080/x is ws://localhost:8080/x
 local function complete(url)
@@ -359,9 +366,14 @@ function M.run(options, words)
   local shows = terminal.is(1)
   self.interactive = shows and #options.execute == 0 and terminal.is(0)
   self.screen = screen.new(options, { terminal = shows, onbroken = function() self:leave(0) end })
-  self.headers = flags.fields(options.header)
-  local connect = options.reconnect and wsock.reconnecting or plain
-  local ok, socket = pcall(connect, complete(words[1]), self:settings())
+  self.headers, self.host = take_host(flags.fields(options.header))
+  local url, settings = complete(words[1]), self:settings()
+  local ok, socket
+  if options.reconnect then
+    ok, socket = pcall(wsock.reconnecting, url, settings)
+  else
+    ok, socket = pcall(wsock.WebSocket, url, nil, settings)
+  end
   if not ok then flags.usage("%s", socket) end
   self.socket, self.url = socket, socket.url
   self:show_request()

@@ -74,6 +74,7 @@ function T:test_faults()
   lu.assertStrContains(fault(), "file.lua: No such file")
   lu.assertStrContains(fault "return {", "file.lua:1: ")
   lu.assertStrContains(fault "\n error 'oh'", "file.lua:2: oh\nstack traceback:")
+  lu.assertStrMatches(fault "error {}", "wsock: .-file.lua raised table: .*\nstack traceback:.*")
   lu.assertStrContains(fault "return 5", "file.lua must return a table, not a number")
   lu.assertStrContains(fault "return { onmesage = print }", "unknown option 'onmesage'; did you mean 'onmessage'?")
 end

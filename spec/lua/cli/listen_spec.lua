@@ -143,7 +143,8 @@ function T:test_faults()
     ["--tls and --path exclude"] = { "--path", "x", "--tls", "c", "k" },
     ["--watch needs --exec"] = { "1", "--watch" },
     ["unknown flag --brodcast; did you mean --broadcast?"] = { "1", "--brodcast" },
-    ["wsock listen --help says more"] = { "x" }, ["host"] = { "0", "--host", "no.address" },
+    ["wsock listen --help says more"] = { "x" },
+    ["wsock: option 'host' must be an IP address"] = { "0", "--host", "no.address" },
   } do
     output, code = command.run { "listen", table.unpack(words) }
     lu.assertEquals(code, 2, fault)

@@ -194,6 +194,14 @@ function T:test_headers_subprotocols_origin_auth()
     { "/x?y", "1", "2", "https://example.com", "Basic bWU6c8Opc2FtZQ==" })
 end
 
+function T:test_a_host_of_ones_own()
+  local _, port = peer.listen { onconnection = function(socket, request) socket:send(request.headers.host) end }
+  local output, code = command.run { "127.0.0.1:" .. port, "-n1", "-v", "-H", "host: a.example:81" }
+  lu.assertEquals(code, 0)
+  lu.assertStrContains(output, "\na.example:81\n")
+  lu.assertStrContains(output, "> Host: a.example:81\n")
+end
+
 function T:test_ping()
   local url, record = echo { pingInterval = 0 }
   command.run { url, "--ping", "0.05", "-w", "0.3", "-x", "a" }
