@@ -34,14 +34,10 @@ int ws_push_errno(lua_State *L, const char *call, int errnum)
 
 struct ws_slice ws_check_slice(lua_State *L, int idx, const char *name)
 {
-    size_t n;
-    const char *s;
-
     if (lua_type(L, idx) != LUA_TSTRING)
         luaL_error(L, "%s must be a string, got %s", name,
                    luaL_typename(L, idx));
-    s = lua_tolstring(L, idx, &n);
-    return ws_slice_of(s, n);
+    return ws_slice_at(L, idx);
 }
 
 struct ws_slice ws_check_data(lua_State *L, int idx)
@@ -230,7 +226,7 @@ int ws_unknown_key(lua_State *L, const char *what, const char *key,
                       near);
 }
 
-static int is_one_of(const char *key, const char *const *names)
+int ws_is_one_of(const char *key, const char *const *names)
 {
     for (; *names != NULL; names++) {
         if (strcmp(key, *names) == 0)
@@ -249,7 +245,7 @@ void ws_check_keys(lua_State *L, int idx, const char *what,
         if (lua_type(L, -1) != LUA_TSTRING)
             luaL_error(L, "%ss must have names, got a %s key", what,
                        luaL_typename(L, -1));
-        if (!is_one_of(lua_tostring(L, -1), names))
+        if (!ws_is_one_of(lua_tostring(L, -1), names))
             ws_unknown_key(L, what, lua_tostring(L, -1), names);
     }
 }
@@ -259,16 +255,11 @@ void ws_check_keys(lua_State *L, int idx, const char *what,
 static void add_field(lua_State *L, struct ws_field *f,
                       int (*reserved)(struct ws_slice name))
 {
-    size_t n;
-    const char *s;
-
     if (lua_type(L, -2) != LUA_TSTRING ||
         (lua_type(L, -1) != LUA_TSTRING && lua_type(L, -1) != LUA_TNUMBER))
         luaL_error(L, "header names and values must be strings");
-    s = lua_tolstring(L, -2, &n);
-    f->name = ws_slice_of(s, n);
-    s = lua_tolstring(L, -1, &n);
-    f->value = ws_slice_of(s, n);
+    f->name = ws_slice_at(L, -2);
+    f->value = ws_slice_at(L, -1);
     if (!ws_head_field_ok(f->name, f->value))
         luaL_error(L, "header '%s' has a name or value that may not be sent",
                    lua_tostring(L, -2));
@@ -362,7 +353,7 @@ struct ws_slice ws_read_protocols(lua_State *L, int idx)
         add_protocol(L, &b, 1);
     }
     luaL_pushresult(&b);
-    s = ws_slice_of(lua_tostring(L, -1), lua_rawlen(L, -1));
+    s = ws_slice_at(L, -1);
     if (!ws_hello_protocols_ok(s))
         luaL_error(L, "SyntaxError: '%s' is no list of distinct subprotocols",
                    lua_tostring(L, -1));

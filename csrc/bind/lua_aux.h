@@ -86,7 +86,10 @@ int ws_get_boolean(lua_State *L, int idx, const char *name, int def);
 void ws_check_keys(lua_State *L, int idx, const char *what,
                    const char *const *names);
 
-/* Raises "no WHAT 'KEY'; did you mean 'NEAREST'?". */
+/* 1 when key is among names (NULL ends). */
+int ws_is_one_of(const char *key, const char *const *names);
+
+/* Raises "unknown WHAT 'KEY'; did you mean 'NEAREST'?". */
 int ws_unknown_key(lua_State *L, const char *what, const char *key,
                    const char *const *names);
 

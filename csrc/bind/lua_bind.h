@@ -125,9 +125,6 @@ struct ws_lsocket {
     uint32_t queued, queue_first, queue_max;
 };
 
-/* Adds openFile to the table at the top; lua_file.c. */
-void ws_open_file(lua_State *L);
-
 /* -- modules: each pushes one value -- */
 
 int ws_open_codec(lua_State *L);    /* utf8, mask, base64, accept, ... */
@@ -136,6 +133,7 @@ int ws_open_protocol(lua_State *L); /* wsock.protocol */
 void ws_open_loop(lua_State *L);    /* fields of the table at the top */
 void ws_open_socket(lua_State *L);
 void ws_open_server(lua_State *L);
+void ws_open_file(lua_State *L);
 
 /* Stack indices during a turn: the loop, its live table, the coroutine that
 ** handlers run on, and the two kinds of message. */
@@ -152,9 +150,11 @@ enum {
 
 /* -- lua_loop.c -- */
 
-/* The loop userdata at idx, or a Lua error; the default one is pushed. */
+/* The loop userdata at idx, or a Lua error; the default one, and the one that
+** the option "loop" of the table at options names, else that, are pushed. */
 struct ws_lloop *ws_check_loop(lua_State *L, int idx);
 struct ws_lloop *ws_push_default_loop(lua_State *L);
+struct ws_lloop *ws_push_loop_option(lua_State *L, int options);
 
 /* live[key] = the value at idx, and the reverse.  The loop is at loop_idx. */
 void ws_anchor(lua_State *L, int loop_idx, const void *key, int idx);

@@ -8,14 +8,6 @@
 #include "bind/lua_options.h"
 #include "bind/lua_socket.h"
 
-static struct ws_lloop *push_loop_of(lua_State *L, int options)
-{
-    if (ws_get_field(L, options, "loop", LUA_TUSERDATA))
-        return ws_check_loop(L, lua_gettop(L));
-    lua_pop(L, 1);
-    return ws_push_default_loop(L);
-}
-
 /* A client's conf lives and dies with it: the connection looks into it as
 ** long as there is a socket to call methods of. */
 struct client {
@@ -27,11 +19,7 @@ static void read_conf(lua_State *L, struct ws_lloop *ll, int options,
                       struct ws_conf *conf)
 {
     conf->role = WS_CLIENT;
-    conf->mem = &ll->mem;
-    conf->pool = &ll->peers.pool;
-    conf->codecs = &ll->peers.codecs;
-    conf->random = ws_peers_random;
-    conf->random_ud = &ll->peers;
+    ws_peers_conf(&ll->peers, conf);
     ws_read_conf(L, options, conf);
 }
 
@@ -73,7 +61,7 @@ static struct ws_lsocket *prepare(lua_State *L, struct ws_plan **p)
     struct ws_lloop *ll;
     struct ws_conf *conf;
 
-    ll = push_loop_of(L, WS_A_OPTIONS);
+    ll = ws_push_loop_option(L, WS_A_OPTIONS);
     k = ws_new_socket(L, ll, WS_A_LOOP, sizeof(struct client));
     ws_push_own(L, WS_A_SOCKET);
     ws_plan_show(L, WS_A_OWN, uri);

@@ -9,36 +9,6 @@
 
 /* -- heads -- */
 
-static void set_slice(lua_State *L, const char *key, struct ws_slice s)
-{
-    ws_push_slice(L, s);
-    lua_setfield(L, -2, key);
-}
-
-static void push_request_table(lua_State *L, const struct ws_head *h)
-{
-    struct ws_target target;
-
-    lua_createtable(L, 0, 6);
-    set_slice(L, "method", h->method);
-    set_slice(L, "target", h->target);
-    if (ws_target_split(&target, h->target) == WS_OK) {
-        set_slice(L, "path", target.path);
-        set_slice(L, "query", target.query);
-    }
-}
-
-static void push_response_table(lua_State *L, const struct ws_lconn *p,
-                                const struct ws_head *h)
-{
-    lua_createtable(L, 0, 4);
-    lua_pushinteger(L, h->status);
-    lua_setfield(L, -2, "status");
-    set_slice(L, "reason", h->reason);
-    set_slice(L, "body",
-              h->status == 101 ? ws_slice_of(NULL, 0) : ws_conn_body(&p->conn));
-}
-
 /* Pushes the object's own table; the object is at 1. */
 static void push_own(lua_State *L)
 {
@@ -51,24 +21,15 @@ static void push_own(lua_State *L)
     lua_setuservalue(L, 1);
 }
 
-/* Pushes the peer's head, of the object at 1, as a table: {method, target,
-** path, query, headers} or {status, reason, headers, body}; nil before it
-** came.  The same table each time. */
+/* Pushes the peer's head, of the object at 1, as a table (ws_set_head); nil
+** before it came.  The same table each time. */
 static void push_head(lua_State *L, const struct ws_lconn *p)
 {
-    struct ws_field fields[WS_HEAD_LINES_MAX];
-    struct ws_head h;
-
     push_own(L);
-    lua_getfield(L, -1, "head");
-    if (lua_isnil(L, -1) && ws_conn_head(&p->conn, &h, fields) == WS_OK) {
+    if (lua_getfield(L, -1, "head") == LUA_TNIL && p->conn.head.n > 0) {
         lua_pop(L, 1);
-        if (p->conf.role == WS_SERVER)
-            push_request_table(L, &h);
-        else
-            push_response_table(L, p, &h);
-        ws_push_headers(L, &h);
-        lua_setfield(L, -2, "headers");
+        lua_createtable(L, 0, 6);
+        ws_set_head(L, lua_gettop(L), &p->conn);
         /* A refusal is complete only when its content is. */
         if (p->conf.role == WS_SERVER || p->conn.state != WS_CONNECTING) {
             lua_pushvalue(L, -1);
@@ -240,22 +201,7 @@ int ws_lconn_respond(lua_State *L)
 /* conn:stats() -> {bytesIn, bytesOut, framesIn, ...} */
 int ws_lconn_stats(lua_State *L)
 {
-    const struct ws_conn *c = &ws_check_lconn(L)->conn;
-    const struct {
-        const char *name;
-        uint64_t n;
-    } rows[] = {
-        {"bytesIn", c->in.bytes},       {"bytesOut", c->out.bytes},
-        {"framesIn", c->in.frames},     {"framesOut", c->out.frames},
-        {"messagesIn", c->in.messages}, {"messagesOut", c->out.messages}};
-    size_t i;
-
-    lua_createtable(L, 0, 10);
-    for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        lua_pushinteger(L, (lua_Integer)rows[i].n);
-        lua_setfield(L, -2, rows[i].name);
-    }
-    ws_set_pmd_stats(L, c);
+    ws_push_stats(L, &ws_check_lconn(L)->conn);
     return 1;
 }
 

@@ -22,8 +22,7 @@ static int in_list(lua_State *L, struct ws_slice origin)
 }
 
 /* The answer of a function option at the top, for Origin and request. */
-static int ask_origin(lua_State *L, struct ws_lsocket *k, int idx,
-                      const struct ws_field *origin)
+static int ask_origin(lua_State *L, int idx, const struct ws_field *origin)
 {
     int yes;
 
@@ -31,7 +30,7 @@ static int ask_origin(lua_State *L, struct ws_lsocket *k, int idx,
         lua_pushnil(L);
     else
         ws_push_slice(L, origin->value);
-    ws_push_request(L, k, idx);
+    ws_push_request(L, idx);
     if (ws_handler_call(L, 2, 1, idx) != WS_OK)
         return -1;
     yes = lua_toboolean(L, -1);
@@ -39,8 +38,7 @@ static int ask_origin(lua_State *L, struct ws_lsocket *k, int idx,
     return yes;
 }
 
-int ws_gate_origin(lua_State *L, struct ws_lsocket *k, int idx,
-                   const struct ws_head *h)
+int ws_gate_origin(lua_State *L, int idx, const struct ws_head *h)
 {
     const struct ws_field *origin = ws_head_find(h, "Origin", NULL);
     int top = lua_gettop(L), ok, type;
@@ -53,7 +51,7 @@ int ws_gate_origin(lua_State *L, struct ws_lsocket *k, int idx,
     else if (origin != NULL && ws_head_find(h, "Origin", origin) != NULL)
         ok = 0; /* no browser sends two */
     else if (type == LUA_TFUNCTION)
-        ok = ask_origin(L, k, idx, origin);
+        ok = ask_origin(L, idx, origin);
     else
         ok = type == LUA_TNIL ? ws_welcome_same_host(h)
                               : in_list(L, origin->value);
@@ -91,8 +89,8 @@ static int raise_protocol(lua_State *L)
 }
 
 /* Calls protocols(offered, request) -> name; the function is at the top. */
-static int ask_protocol(lua_State *L, struct ws_lsocket *k, int idx,
-                        const struct ws_head *h, struct ws_slice offered)
+static int ask_protocol(lua_State *L, int idx, const struct ws_head *h,
+                        struct ws_slice offered)
 {
     struct ws_slice token;
     int i = 0;
@@ -102,7 +100,7 @@ static int ask_protocol(lua_State *L, struct ws_lsocket *k, int idx,
         ws_push_slice(L, token);
         lua_rawseti(L, -2, ++i);
     }
-    ws_push_request(L, k, idx);
+    ws_push_request(L, idx);
     if (ws_handler_call(L, 2, 1, idx) != WS_OK)
         return -1;
     if (!lua_isnil(L, -1) && !lua_isboolean(L, -1) &&
@@ -134,8 +132,7 @@ static void pick_protocol(lua_State *L, struct ws_slice offered)
     lua_pushnil(L);
 }
 
-int ws_gate_protocol(lua_State *L, struct ws_lsocket *k, int idx,
-                     const struct ws_head *h)
+int ws_gate_protocol(lua_State *L, int idx, const struct ws_head *h)
 {
     int top = lua_gettop(L), err = 0, type;
     struct ws_slice offered;
@@ -145,7 +142,7 @@ int ws_gate_protocol(lua_State *L, struct ws_lsocket *k, int idx,
     offered = push_offered(L, h);
     type = lua_getfield(L, -2, "protocols");
     if (type == LUA_TFUNCTION)
-        err = ask_protocol(L, k, idx, h, offered);
+        err = ask_protocol(L, idx, h, offered);
     else if (type == LUA_TTABLE)
         pick_protocol(L, offered);
     else

@@ -12,12 +12,10 @@
 /* The Origin of the request h of the socket at idx.  1: welcome, 0: not, -1:
 ** the application's function raised, which was reported.  Without an Origin
 ** it is no browser, whose user could be tricked (RFC 6455 10.2). */
-int ws_gate_origin(lua_State *L, struct ws_lsocket *k, int idx,
-                   const struct ws_head *h);
+int ws_gate_origin(lua_State *L, int idx, const struct ws_head *h);
 
 /* Pushes the subprotocol to choose, or nil; -1 when the application's function
 ** failed, which was reported (RFC 6455 4.2.2). */
-int ws_gate_protocol(lua_State *L, struct ws_lsocket *k, int idx,
-                     const struct ws_head *h);
+int ws_gate_protocol(lua_State *L, int idx, const struct ws_head *h);
 
 #endif

@@ -21,11 +21,7 @@ static void read_options(lua_State *L, struct ws_lserver *sv, int idx)
     const char *slow;
 
     conf->role = WS_SERVER;
-    conf->mem = &sv->loop->mem;
-    conf->pool = &sv->loop->peers.pool;
-    conf->codecs = &sv->loop->peers.codecs;
-    conf->random = ws_peers_random;
-    conf->random_ud = &sv->loop->peers;
+    ws_peers_conf(&sv->loop->peers, conf);
     ws_read_conf(L, idx, conf);
     sv->queue_max = ws_read_queue(L, idx);
     sv->no_delay = ws_get_boolean(L, idx, "noDelay", 1) != 0;
@@ -65,7 +61,7 @@ static void check_origin(lua_State *L)
     if (lua_type(L, -1) != LUA_TSTRING)
         luaL_error(L, "option 'origins' must hold strings, got a %s",
                    luaL_typename(L, -1));
-    s = ws_slice_of(lua_tostring(L, -1), lua_rawlen(L, -1));
+    s = ws_slice_at(L, -1);
     if (!ws_slice_is(s, "null") &&
         ws_origin_host(s, &scheme, &host, &port) != WS_OK)
         luaL_error(L,
@@ -298,12 +294,7 @@ int ws_listen(lua_State *L)
     ws_check_table(L, OPTIONS, "options");
     take_router(L);
     ws_check_options(L, OPTIONS, 1);
-    if (ws_get_field(L, OPTIONS, "loop", LUA_TUSERDATA)) {
-        ll = ws_check_loop(L, LOOP);
-    } else {
-        lua_pop(L, 1);
-        ll = ws_push_default_loop(L);
-    }
+    ll = ws_push_loop_option(L, OPTIONS); /* at LOOP */
     sv = new_server(L, ll, LOOP);
     push_hooks(L, OPTIONS);
     lua_setiuservalue(L, SERVER, WS_UV_OPTIONS);

@@ -42,12 +42,11 @@ static int new_loop(lua_State *L, const char *backend)
     if (err == WS_ERR_ARGUMENT)
         return luaL_error(L, "backend must be \"epoll\" or \"poll\", got '%s'",
                           backend);
-    if (err == WS_OK)
-        err = ws_peers_init(&ll->peers, &ll->loop, &ll->mem);
     if (err == WS_ERR_SYSTEM)
         return luaL_error(L, "loop: %s", ws_errno_text(errno));
     if (err != WS_OK)
         return luaL_error(L, "loop: %s", ws_err_text(err));
+    ws_peers_init(&ll->peers, &ll->loop, &ll->mem);
     ll->open = 1;
     return 1;
 }
@@ -67,6 +66,14 @@ struct ws_lloop *ws_push_default_loop(lua_State *L)
         lua_rawsetp(L, LUA_REGISTRYINDEX, &default_loop);
     }
     return lua_touserdata(L, -1);
+}
+
+struct ws_lloop *ws_push_loop_option(lua_State *L, int options)
+{
+    if (ws_get_field(L, options, "loop", LUA_TUSERDATA))
+        return ws_check_loop(L, lua_gettop(L));
+    lua_pop(L, 1);
+    return ws_push_default_loop(L);
 }
 
 /* wsock.loop{backend = name} */

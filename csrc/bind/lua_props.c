@@ -2,8 +2,8 @@
 #include "bind/lua_pull.h"
 
 #include "bind/lua_bytes.h"
-#include "bind/lua_deflate.h"
 #include "bind/lua_tls.h"
+#include "bind/lua_verbs.h"
 
 void ws_push_loop_of(lua_State *L, const struct ws_lsocket *k, int idx)
 {
@@ -43,14 +43,14 @@ static void get_url(lua_State *L, struct ws_lsocket *k)
     ws_push_own(L, 1);
     if (lua_getfield(L, -1, "url") != LUA_TNIL || k->server == NULL)
         return;
-    ws_push_request(L, k, 1);
+    ws_push_request(L, 1);
     lua_getfield(L, -1, "target");
 }
 
 static void get_origin(lua_State *L, struct ws_lsocket *k)
 {
     if (k->server != NULL) {
-        ws_push_request(L, k, 1);
+        ws_push_request(L, 1);
         lua_getfield(L, -1, "headers");
         lua_getfield(L, -1, "Origin");
         return;
@@ -72,7 +72,7 @@ static void get_paused(lua_State *L, struct ws_lsocket *k)
 static void get_request(lua_State *L, struct ws_lsocket *k)
 {
     if (k->server != NULL)
-        ws_push_request(L, k, 1);
+        ws_push_request(L, 1);
     else
         lua_pushnil(L);
 }
@@ -184,12 +184,6 @@ static const struct property properties[] = {
 
 /* -- stats -- */
 
-static void set_count(lua_State *L, const char *name, uint64_t v)
-{
-    lua_pushinteger(L, (lua_Integer)v);
-    lua_setfield(L, -2, name);
-}
-
 /* socket:stats() -> {bytesIn, bytesOut, framesIn, ...} */
 int ws_socket_stats(lua_State *L)
 {
@@ -197,17 +191,11 @@ int ws_socket_stats(lua_State *L)
     const struct ws_conn *c = &k->s.conn;
     int64_t now = k->s.peers != NULL ? k->s.peers->loop->now_ms : c->now_ms;
 
-    lua_createtable(L, 0, 12);
-    set_count(L, "bytesIn", c->in.bytes);
-    set_count(L, "bytesOut", c->out.bytes);
-    set_count(L, "framesIn", c->in.frames);
-    set_count(L, "framesOut", c->out.frames);
-    set_count(L, "messagesIn", c->in.messages);
-    set_count(L, "messagesOut", c->out.messages);
-    set_count(L, "buffered", ws_session_buffered(&k->s));
+    ws_push_stats(L, c);
+    lua_pushinteger(L, (lua_Integer)ws_session_buffered(&k->s));
+    lua_setfield(L, -2, "buffered");
     lua_pushnumber(L, (lua_Number)(now - c->last_rx_ms) / 1000.0);
     lua_setfield(L, -2, "sinceReceived");
-    ws_set_pmd_stats(L, c);
     return 1;
 }
 
@@ -248,8 +236,7 @@ static int socket_index(lua_State *L)
         return 0;
     event = ws_event_number(lua_tostring(L, 2), 1, 0);
     if (event != 0) {
-        struct ws_emitter t = {1, &k->mask, 0,
-                               k->s.conn.conf->message.streaming};
+        struct ws_emitter t = ws_socket_emitter(k);
         ws_emitter_get(L, &t, event);
         return 1;
     }
@@ -279,8 +266,7 @@ static int socket_newindex(lua_State *L)
 
     lua_settop(L, 3);
     if (event != 0) {
-        struct ws_emitter t = {1, &k->mask, 0,
-                               k->s.conn.conf->message.streaming};
+        struct ws_emitter t = ws_socket_emitter(k);
         ws_emitter_set(L, &t, event);
         ws_pull_settle(k);
         return 0;

@@ -70,15 +70,12 @@ void ws_push_headers(lua_State *L, const struct ws_head *h)
 /* headers[name] in any letter case */
 static int headers_index(lua_State *L)
 {
-    struct ws_slice s;
-
     if (lua_type(L, 2) != LUA_TSTRING)
         return 0;
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
         return 1;
-    s = ws_slice_of(lua_tostring(L, 2), lua_rawlen(L, 2));
-    lower_key(L, s);
+    lower_key(L, ws_slice_at(L, 2));
     lua_rawget(L, 1);
     return 1;
 }
@@ -96,8 +93,7 @@ static int headers_all(lua_State *L)
     for (i = 1; i <= n; i++) {
         lua_rawgeti(L, 1, i);
         lua_rawgeti(L, -1, 1);
-        if (ws_slice_same(
-                want, ws_slice_of(lua_tostring(L, -1), lua_rawlen(L, -1)))) {
+        if (ws_slice_same(want, ws_slice_at(L, -1))) {
             lua_rawgeti(L, -2, 2);
             lua_rawseti(L, 3, ++found);
         }
@@ -120,58 +116,46 @@ void ws_bind_request(lua_State *L, int t, int idx)
     lua_rawsetp(L, t, &socket_key);
 }
 
-/* method, target, path, query, headers into the table at t. */
-static void fill_request(lua_State *L, int t, struct ws_lsocket *k)
+static void set_request(lua_State *L, int t, const struct ws_head *h)
 {
-    struct ws_field fields[WS_HEAD_LINES_MAX];
     struct ws_target target;
-    struct ws_head h;
 
-    if (ws_conn_head(&k->s.conn, &h, fields) != WS_OK)
-        return;
-    set_slice(L, t, "method", h.method);
-    set_slice(L, t, "target", h.target);
-    if (ws_target_split(&target, h.target) == WS_OK) {
+    set_slice(L, t, "method", h->method);
+    set_slice(L, t, "target", h->target);
+    if (ws_target_split(&target, h->target) == WS_OK) {
         set_slice(L, t, "path", target.path);
         set_slice(L, t, "query", target.query);
     }
-    ws_push_headers(L, &h);
-    lua_setfield(L, t, "headers");
 }
 
-static void fill_response(lua_State *L, int t, struct ws_lsocket *k)
+static void set_response(lua_State *L, int t, const struct ws_head *h,
+                         struct ws_slice body)
+{
+    lua_pushinteger(L, h->status);
+    lua_setfield(L, t, "status");
+    set_slice(L, t, "reason", h->reason);
+    set_slice(L, t, "body", h->status == 101 ? ws_slice_of(NULL, 0) : body);
+}
+
+void ws_set_head(lua_State *L, int t, const struct ws_conn *c)
 {
     struct ws_field fields[WS_HEAD_LINES_MAX];
     struct ws_head h;
 
-    if (ws_conn_head(&k->s.conn, &h, fields) != WS_OK)
+    if (ws_conn_head(c, &h, fields) != WS_OK)
         return;
-    lua_pushinteger(L, h.status);
-    lua_setfield(L, t, "status");
-    set_slice(L, t, "reason", h.reason);
-    set_slice(L, t, "body",
-              h.status == 101 ? ws_slice_of(NULL, 0)
-                              : ws_conn_body(&k->s.conn));
+    if (h.is_response)
+        set_response(L, t, &h, ws_conn_body(c));
+    else
+        set_request(L, t, &h);
     ws_push_headers(L, &h);
     lua_setfield(L, t, "headers");
 }
 
 struct ws_lsocket *ws_request_socket(lua_State *L, int idx)
 {
-    struct ws_lsocket *k;
-
     lua_rawgetp(L, idx, &socket_key);
-    k = luaL_testudata(L, -1, WS_SOCKET_NAME);
-    return k;
-}
-
-static int is_one_of(const char *const names[], const char *key)
-{
-    int i;
-
-    for (i = 0; names[i] != NULL && strcmp(names[i], key) != 0; i++)
-        continue;
-    return names[i] != NULL;
+    return luaL_testudata(L, -1, WS_SOCKET_NAME);
 }
 
 /* The first look at a field that is not there fills all of them in; others are
@@ -191,13 +175,13 @@ static int request_index(lua_State *L)
         return 1;
     key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
     k = ws_request_socket(L, 1);
-    if (k != NULL && is_one_of(of_socket, key)) {
+    if (k != NULL && ws_is_one_of(key, of_socket)) {
         lua_getfield(L, -1, key);
         return 1;
     }
-    if (k == NULL || !is_one_of(of_head, key))
+    if (k == NULL || !ws_is_one_of(key, of_head))
         return 0;
-    fill_request(L, 1, k);
+    ws_set_head(L, 1, &k->s.conn);
     lua_pushvalue(L, 2);
     lua_rawget(L, 1);
     return 1;
@@ -246,11 +230,10 @@ static int request_basic_auth(lua_State *L)
     return 2;
 }
 
-void ws_push_request(lua_State *L, struct ws_lsocket *k, int idx)
+void ws_push_request(lua_State *L, int idx)
 {
     int top = lua_gettop(L);
 
-    (void)k;
     ws_push_own(L, idx);
     if (lua_getfield(L, top + 1, "request") == LUA_TNIL) {
         lua_createtable(L, 0, 2);
@@ -275,7 +258,7 @@ void ws_push_response(lua_State *L, struct ws_lsocket *k, int idx)
     ws_push_own(L, idx);
     if (lua_getfield(L, top + 1, "response") == LUA_TNIL) {
         lua_createtable(L, 0, 4);
-        fill_response(L, lua_gettop(L), k);
+        ws_set_head(L, lua_gettop(L), &k->s.conn);
         lua_pushvalue(L, -1);
         lua_setfield(L, top + 1, "response");
     }

@@ -25,9 +25,12 @@ void ws_open_request(lua_State *L); /* registers the classes */
 /* Pushes the header lines of h as a headers table. */
 void ws_push_headers(lua_State *L, const struct ws_head *h);
 
-/* Pushes the head of a socket as a table {method, target, path, query,
-** headers} or {status, reason, headers, body}. */
-void ws_push_request(lua_State *L, struct ws_lsocket *k, int idx);
+/* Puts the peer's head, if it came, into the table at t: method, target, path,
+** query, headers of a request; status, reason, headers, body of an answer. */
+void ws_set_head(lua_State *L, int t, const struct ws_conn *c);
+
+/* Pushes the head of the socket at idx as a table, the same each time. */
+void ws_push_request(lua_State *L, int idx);
 void ws_push_response(lua_State *L, struct ws_lsocket *k, int idx);
 
 /* The socket of the request or response table at idx, which is pushed, or

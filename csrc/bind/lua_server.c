@@ -140,7 +140,7 @@ void ws_server_opened(lua_State *L, struct ws_lsocket *k, int idx)
 {
     if ((k->server->mask >> WS_ON_CONNECTION & 1) == 0)
         return;
-    ws_push_request(L, k, idx);
+    ws_push_request(L, idx);
     if (ws_server_fire(L, k, idx, WS_ON_CONNECTION, 1) != 0)
         ws_conn_end(&k->s.conn, WS_STATUS_INTERNAL_ERROR, "internal error");
 }
@@ -428,7 +428,7 @@ static int server_index(lua_State *L)
     } else if (strcmp(key, "clientCount") == 0) {
         lua_pushinteger(L, (lua_Integer)sv->nclients);
     } else {
-        struct ws_emitter t = {1, &sv->mask, 1, sv->conf.message.streaming};
+        struct ws_emitter t = emitter_of(L);
         event = ws_event_number(key, 1, 1);
         if (event <= WS_ON_OPEN)
             return 0;

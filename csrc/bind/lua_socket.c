@@ -56,23 +56,6 @@ static void touch(struct ws_lsocket *k)
 
 /* -- sending -- */
 
-/* Whether the kind at idx is binary; nil means text, but for a Blob and an
-** ArrayBuffer before it. */
-static int is_binary(lua_State *L, int idx)
-{
-    size_t n;
-    const char *s = lua_tolstring(L, idx, &n);
-
-    if (s == NULL && lua_isnoneornil(L, idx))
-        return ws_data_is_binary(L, idx - 1);
-    if (s != NULL && n == 6 && memcmp(s, "binary", 6) == 0)
-        return 1;
-    if (s != NULL && n == 4 && memcmp(s, "text", 4) == 0)
-        return 0;
-    return luaL_error(L, "kind must be \"text\" or \"binary\", got %s",
-                      luaL_tolstring(L, idx, NULL));
-}
-
 /* Whether the bytes at idx stay what they are: those of an ArrayBuffer may
 ** change before they are sent. */
 static int is_fixed(lua_State *L, int idx)
@@ -88,7 +71,7 @@ static unsigned is_known(const struct ws_lloop *ll, struct ws_slice data)
 }
 
 /* Queues the string or Blob at 2 by reference, anchored in the loop's pins. */
-static int send_pinned(lua_State *L, struct ws_lsocket *k, int op,
+static int send_pinned(lua_State *L, struct ws_lsocket *k, enum ws_opcode op,
                        struct ws_slice data, unsigned flags)
 {
     int pin, err;
@@ -97,19 +80,10 @@ static int send_pinned(lua_State *L, struct ws_lsocket *k, int op,
     lua_getiuservalue(L, -1, WS_UV_PINS);
     lua_pushvalue(L, 2);
     pin = luaL_ref(L, -2);
-    err = ws_conn_send_pinned(&k->s.conn, (enum ws_opcode)op, data, flags, pin);
+    err = ws_conn_send_pinned(&k->s.conn, op, data, flags, pin);
     if (err != WS_OK)
         luaL_unref(L, -1, pin);
     return err;
-}
-
-static int send_error(lua_State *L, int err)
-{
-    if (err == WS_ERR_UTF8)
-        return luaL_error(L, "data is not valid UTF-8; send it as \"binary\"");
-    if (err == WS_ERR_NOMEM)
-        return luaL_error(L, "out of memory");
-    return ws_push_error(L, err);
 }
 
 /* socket:send(data [, kind [, options]]) -> true | nil, message, code */
@@ -117,24 +91,23 @@ static int socket_send(lua_State *L)
 {
     struct ws_lsocket *k = self(L);
     struct ws_slice data;
+    enum ws_opcode op;
     unsigned flags;
-    int op, err;
+    int err;
 
-    if (k->s.conn.state == WS_CONNECTING)
-        return luaL_error(L, "InvalidStateError: the socket is still "
-                             "connecting");
+    ws_check_connected(L, &k->s.conn);
     data = ws_check_data(L, 2);
-    op = is_binary(L, 3) ? WS_OP_BINARY : WS_OP_TEXT;
+    op = ws_check_kind(L, 3);
     flags = ws_check_flags(L, 4) | is_known(k->loop, data);
     if (data.n >= PIN_MIN && k->server != NULL && k->s.conn.state == WS_OPEN &&
         !ws_conn_packs(&k->s.conn, data.n, flags) && is_fixed(L, 2))
         err = send_pinned(L, k, op, data, flags);
     else
-        err = ws_conn_send(&k->s.conn, (enum ws_opcode)op, data, flags);
+        err = ws_conn_send(&k->s.conn, op, data, flags);
     if (WS_UNLIKELY(err != WS_OK)) {
         if (err == WS_ERR_STATE)
             ws_session_count(&k->s, data.n, 0);
-        return send_error(L, err);
+        return ws_push_sent(L, err);
     }
     ws_session_count(&k->s, data.n, 1);
     touch(k);
@@ -142,37 +115,24 @@ static int socket_send(lua_State *L)
     return 1;
 }
 
-static int send_control(lua_State *L, enum ws_opcode op, const char *name)
+static int send_control(lua_State *L, enum ws_opcode op)
 {
     struct ws_lsocket *k = self(L);
-    struct ws_slice data = ws_slice_of(NULL, 0);
-    int err;
+    int n = ws_send_control(L, 2, &k->s.conn, op);
 
-    if (k->s.conn.state == WS_CONNECTING)
-        return luaL_error(L, "InvalidStateError: the socket is still "
-                             "connecting");
-    if (!lua_isnoneornil(L, 2))
-        data = ws_check_data(L, 2);
-    err = ws_conn_control(&k->s.conn, op, data);
-    if (err == WS_ERR_ARGUMENT)
-        return luaL_error(L, "%s: data is %I bytes, at most 125 fit", name,
-                          (lua_Integer)data.n);
-    if (err != WS_OK)
-        return send_error(L, err);
     touch(k);
-    lua_pushboolean(L, 1);
-    return 1;
+    return n;
 }
 
 /* socket:ping([data]), socket:pong([data]) -> true | nil, message, code */
 static int socket_ping(lua_State *L)
 {
-    return send_control(L, WS_OP_PING, "ping");
+    return send_control(L, WS_OP_PING);
 }
 
 static int socket_pong(lua_State *L)
 {
-    return send_control(L, WS_OP_PONG, "pong");
+    return send_control(L, WS_OP_PONG);
 }
 
 /* socket:sendFrame(data, kind [, final]) -> as send; with the option frames */
@@ -187,47 +147,14 @@ static int socket_send_frame(lua_State *L)
 
 /* -- closing -- */
 
-static int close_code(lua_State *L, int idx)
-{
-    int exact;
-    lua_Integer code;
-
-    if (lua_isnoneornil(L, idx))
-        return 0;
-    code = lua_tointegerx(L, idx, &exact);
-    if (!exact || lua_type(L, idx) != LUA_TNUMBER || code < 1 || code > 65535)
-        return luaL_error(L, "InvalidAccessError: the close code must be an "
-                             "integer, 1000 or 3000 to 4999");
-    return (int)code;
-}
-
-static int close_error(lua_State *L, int err, int code, int server)
-{
-    if (err == WS_ERR_CODE)
-        return luaL_error(
-            L, "InvalidAccessError: close code %d is not %s", code,
-            server ? "one that may be sent" : "1000 or 3000 to 4999");
-    if (err == WS_ERR_REASON)
-        return luaL_error(L, "SyntaxError: the close reason is longer than "
-                             "123 bytes");
-    return luaL_error(L, "SyntaxError: the close reason is not valid UTF-8");
-}
-
 /* socket:close([code [, reason]]) -> true */
 static int socket_close(lua_State *L)
 {
     struct ws_lsocket *k = self(L);
-    struct ws_slice reason = ws_slice_of(NULL, 0);
-    int code = close_code(L, 2), err;
+    int n = ws_close_with(L, 2, &k->s.conn);
 
-    if (!lua_isnoneornil(L, 3))
-        reason = ws_check_slice(L, 3, "reason");
-    err = ws_conn_close(&k->s.conn, code, reason);
-    if (err != WS_OK)
-        return close_error(L, err, code, k->server != NULL);
     touch(k);
-    lua_pushboolean(L, 1);
-    return 1;
+    return n;
 }
 
 /* socket:terminate() -> true */
@@ -313,46 +240,36 @@ static int settled(struct ws_lsocket *k, int nresults)
     return nresults;
 }
 
-static struct ws_emitter emitter_of(struct ws_lsocket *k)
-{
-    struct ws_emitter t;
-    t.idx = 1;
-    t.mask = &k->mask;
-    t.server = 0;
-    t.streaming = k->s.conn.conf->message.streaming;
-    return t;
-}
-
 static int socket_on(lua_State *L)
 {
     struct ws_lsocket *k = self(L);
-    struct ws_emitter t = emitter_of(k);
+    struct ws_emitter t = ws_socket_emitter(k);
     return settled(k, ws_emitter_on(L, &t, 0));
 }
 
 static int socket_once(lua_State *L)
 {
     struct ws_lsocket *k = self(L);
-    struct ws_emitter t = emitter_of(k);
+    struct ws_emitter t = ws_socket_emitter(k);
     return settled(k, ws_emitter_on(L, &t, 1));
 }
 
 static int socket_off(lua_State *L)
 {
-    struct ws_emitter t = emitter_of(self(L));
+    struct ws_emitter t = ws_socket_emitter(self(L));
     return ws_emitter_off(L, &t);
 }
 
 static int socket_add(lua_State *L)
 {
     struct ws_lsocket *k = self(L);
-    struct ws_emitter t = emitter_of(k);
+    struct ws_emitter t = ws_socket_emitter(k);
     return settled(k, ws_emitter_add(L, &t));
 }
 
 static int socket_remove(lua_State *L)
 {
-    struct ws_emitter t = emitter_of(self(L));
+    struct ws_emitter t = ws_socket_emitter(self(L));
     return ws_emitter_remove(L, &t);
 }
 

@@ -9,6 +9,17 @@
 /* Pushes the loop userdata of the socket userdata at idx. */
 void ws_push_loop_of(lua_State *L, const struct ws_lsocket *k, int idx);
 
+/* The emitter of the socket k, which is at 1. */
+static inline struct ws_emitter ws_socket_emitter(struct ws_lsocket *k)
+{
+    struct ws_emitter t;
+    t.idx = 1;
+    t.mask = &k->mask;
+    t.server = 0;
+    t.streaming = k->s.conn.conf->message.streaming;
+    return t;
+}
+
 /* wsock.WebSocket(url [, protocols [, options]]), lua_client.c. */
 int ws_new_client(lua_State *L);
 

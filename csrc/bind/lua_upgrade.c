@@ -75,15 +75,14 @@ static int still_asked(const struct ws_lsocket *k)
 
 /* Pushes ws_ask_pmd and its arguments if the option perMessageDeflate is a
 ** function, which then fills pmd; else 0. */
-static int push_pmd(lua_State *L, struct ws_lsocket *k, int idx,
-                    struct ws_pmd_conf *pmd)
+static int push_pmd(lua_State *L, int idx, struct ws_pmd_conf *pmd)
 {
     lua_getiuservalue(L, idx, WS_UV_OWNER);
     lua_getiuservalue(L, -1, WS_UV_OPTIONS);
     lua_pushcfunction(L, ws_ask_pmd);
     if (lua_getfield(L, -2, "perMessageDeflate") == LUA_TNIL)
         return 0;
-    ws_push_request(L, k, idx);
+    ws_push_request(L, idx);
     lua_pushlightuserdata(L, pmd);
     return 1;
 }
@@ -133,14 +132,14 @@ static void accept_now(lua_State *L, struct ws_lsocket *k, int idx,
     struct accepting a;
 
     a.pmd = k->server->conf.pmd;
-    if (ws_gate_protocol(L, k, idx, h) != 0) {
+    if (ws_gate_protocol(L, idx, h) != 0) {
         internal_error(k);
         return;
     }
     a.protocol = lua_gettop(L);
     lua_pushnil(L);
     a.headers = a.protocol + 1;
-    if (push_pmd(L, k, idx, &a.pmd) && ws_handler_call(L, 3, 0, idx) != WS_OK) {
+    if (push_pmd(L, idx, &a.pmd) && ws_handler_call(L, 3, 0, idx) != WS_OK) {
         internal_error(k);
         return;
     }
@@ -168,7 +167,7 @@ static int verified(lua_State *L, struct ws_lsocket *k, int idx)
         lua_settop(L, top);
         return 1;
     }
-    ws_push_request(L, k, idx);
+    ws_push_request(L, idx);
     if (ws_handler_call(L, 1, 4, idx) != WS_OK) {
         internal_error(k);
         return 0;
@@ -229,7 +228,7 @@ void ws_server_upgrade(lua_State *L, struct ws_lsocket *k, int idx)
 
     if (!has_room(k) || ws_conn_head(&k->s.conn, &h, fields) != WS_OK)
         return;
-    ok = ws_gate_origin(L, k, idx, &h);
+    ok = ws_gate_origin(L, idx, &h);
     if (ok == 0)
         turn_away(k, WS_ERR_ORIGIN);
     else if (ok < 0)
@@ -240,7 +239,7 @@ void ws_server_upgrade(lua_State *L, struct ws_lsocket *k, int idx)
         accept_now(L, k, idx, &h);
         return;
     }
-    ws_push_request(L, k, idx);
+    ws_push_request(L, idx);
     if (ws_server_fire(L, k, idx, WS_ON_UPGRADE, 1) != 0)
         upgrade_failed(k);
 }
@@ -254,7 +253,7 @@ void ws_server_request(lua_State *L, struct ws_lsocket *k, int idx,
         ws_server_answer(k, 426, "this is a WebSocket server\n");
         return;
     }
-    ws_push_request(L, k, idx);
+    ws_push_request(L, idx);
     ws_push_slice(L, body);
     lua_setfield(L, -2, "body");
     lua_createtable(L, 0, 1);
@@ -316,7 +315,7 @@ static int request_accept(lua_State *L)
     a.pmd = k->server->conf.pmd;
     a.protocol = 4;
     a.headers = 5;
-    if (push_pmd(L, k, 3, &a.pmd))
+    if (push_pmd(L, 3, &a.pmd))
         lua_call(L, 3, 0);
     err = accept_with(L, k, 3, &a);
     if (err != WS_OK)

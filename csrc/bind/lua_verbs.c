@@ -1,29 +1,14 @@
 /* bind/lua_verbs.c -- see lua_verbs.h. */
 #include "bind/lua_verbs.h"
 
-static void check_connected(lua_State *L, const struct ws_conn *c)
-{
-    if (c->state == WS_CONNECTING)
-        luaL_error(L, "InvalidStateError: the connection is not open yet");
-}
+#include "bind/lua_deflate.h"
 
 /* -- sending -- */
 
-enum ws_opcode ws_check_kind(lua_State *L, int idx)
+int ws_kind_error(lua_State *L, int idx)
 {
-    const char *s;
-
-    if (lua_isnoneornil(L, idx))
-        return ws_data_is_binary(L, idx - 1) ? WS_OP_BINARY : WS_OP_TEXT;
-    if (lua_type(L, idx) != LUA_TSTRING)
-        luaL_error(L, "kind must be \"text\" or \"binary\", got %s",
-                   luaL_typename(L, idx));
-    s = lua_tostring(L, idx);
-    if (strcmp(s, "text") == 0)
-        return WS_OP_TEXT;
-    if (strcmp(s, "binary") != 0)
-        luaL_error(L, "kind must be \"text\" or \"binary\", got '%s'", s);
-    return WS_OP_BINARY;
+    return luaL_error(L, "kind must be \"text\" or \"binary\", got %s",
+                      luaL_tolstring(L, idx, NULL));
 }
 
 unsigned ws_check_flags(lua_State *L, int idx)
@@ -45,7 +30,7 @@ unsigned ws_check_flags(lua_State *L, int idx)
 void ws_check_sending(lua_State *L, int idx, const struct ws_conn *c,
                       struct ws_sending *s)
 {
-    check_connected(L, c); /* before looking at the data (W-30) */
+    ws_check_connected(L, c); /* before looking at the data (W-30) */
     s->data = ws_check_data(L, idx);
     s->op = ws_check_kind(L, idx + 1);
     s->flags = ws_check_flags(L, idx + 2);
@@ -68,7 +53,7 @@ int ws_send_control(lua_State *L, int idx, struct ws_conn *c, enum ws_opcode op)
     struct ws_slice data = ws_slice_of(NULL, 0);
     int err;
 
-    check_connected(L, c);
+    ws_check_connected(L, c);
     if (!lua_isnoneornil(L, idx))
         data = ws_check_data(L, idx);
     err = ws_conn_control(c, op, data);
@@ -123,7 +108,7 @@ int ws_send_frame(lua_State *L, int idx, struct ws_conn *c)
     enum ws_opcode op;
     int err;
 
-    check_connected(L, c);
+    ws_check_connected(L, c);
     if (!c->conf->frames)
         return luaL_error(L, "sendFrame: the option frames is not set");
     data = ws_check_data(L, idx);
@@ -174,4 +159,24 @@ int ws_close_with(lua_State *L, int idx, struct ws_conn *c)
                              "UTF-8");
     lua_pushboolean(L, 1);
     return 1;
+}
+
+/* -- stats -- */
+
+static void set_count(lua_State *L, const char *name, uint64_t v)
+{
+    lua_pushinteger(L, (lua_Integer)v);
+    lua_setfield(L, -2, name);
+}
+
+void ws_push_stats(lua_State *L, const struct ws_conn *c)
+{
+    lua_createtable(L, 0, 12);
+    set_count(L, "bytesIn", c->in.bytes);
+    set_count(L, "bytesOut", c->out.bytes);
+    set_count(L, "framesIn", c->in.frames);
+    set_count(L, "framesOut", c->out.frames);
+    set_count(L, "messagesIn", c->in.messages);
+    set_count(L, "messagesOut", c->out.messages);
+    ws_set_pmd_stats(L, c);
 }

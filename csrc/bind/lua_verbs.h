@@ -3,7 +3,8 @@
 ** Reads the arguments of send, ping, pong and close as the API has them, does
 ** it to a connection, and says what came of it: misuse raises, with the
 ** browser's name where the browser throws; the world failing is nil, message,
-** code.  Who flushes, and when, is the caller's affair.
+** code.  Who flushes, and when, is the caller's affair.  What a socket's send
+** asks of each message is inline.
 */
 #ifndef WS_BIND_LUA_VERBS_H
 #define WS_BIND_LUA_VERBS_H
@@ -19,8 +20,30 @@ struct ws_sending {
     unsigned flags;
 };
 
-/* The kind at idx, behind the data. */
-enum ws_opcode ws_check_kind(lua_State *L, int idx);
+/* Raises in CONNECTING; comes before a look at the data (W-30). */
+static inline void ws_check_connected(lua_State *L, const struct ws_conn *c)
+{
+    if (c->state == WS_CONNECTING)
+        luaL_error(L, "InvalidStateError: the connection is not open yet");
+}
+
+/* Raises: what is at idx is no kind. */
+int ws_kind_error(lua_State *L, int idx);
+
+/* The kind at idx; nil means text, but behind a Blob or an ArrayBuffer. */
+static inline enum ws_opcode ws_check_kind(lua_State *L, int idx)
+{
+    size_t n;
+    const char *s = lua_tolstring(L, idx, &n);
+
+    if (s == NULL && lua_isnoneornil(L, idx))
+        return ws_data_is_binary(L, idx - 1) ? WS_OP_BINARY : WS_OP_TEXT;
+    if (s != NULL && n == 6 && memcmp(s, "binary", 6) == 0)
+        return WS_OP_BINARY;
+    if (s == NULL || n != 4 || memcmp(s, "text", 4) != 0)
+        ws_kind_error(L, idx);
+    return WS_OP_TEXT;
+}
 
 /* Reads data, kind and options at idx and behind it. */
 void ws_check_sending(lua_State *L, int idx, const struct ws_conn *c,
@@ -53,5 +76,8 @@ int ws_send_frame(lua_State *L, int idx, struct ws_conn *c);
 
 /* close with code and reason at idx and behind it: pushes true. */
 int ws_close_with(lua_State *L, int idx, struct ws_conn *c);
+
+/* Pushes a table of what both tell in stats. */
+void ws_push_stats(lua_State *L, const struct ws_conn *c);
 
 #endif

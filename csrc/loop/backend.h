@@ -1,4 +1,4 @@
-/* loop/backend.h -- the four functions a way of waiting has.
+/* loop/backend.h -- the five functions a way of waiting has.
 **
 ** A backend knows which descriptors are of interest and waits for them.  It
 ** is level-triggered: what is ready and not dealt with is reported again.  It

@@ -16,7 +16,8 @@
 #include "base/list.h"
 #include "base/mem.h"
 
-/* What a source is part of; the loop sets it. */
+/* What a source is part of; the loop sets it.  One that is only posted is
+** BARE. */
 enum ws_source_kind { WS_SOURCE_BARE, WS_SOURCE_WATCHER, WS_SOURCE_TIMER };
 
 struct ws_source {

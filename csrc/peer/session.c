@@ -7,7 +7,7 @@
 
 /* -- what they share -- */
 
-int ws_peers_init(struct ws_peers *p, struct ws_loop *loop, struct ws_mem *mem)
+void ws_peers_init(struct ws_peers *p, struct ws_loop *loop, struct ws_mem *mem)
 {
     memset(p, 0, sizeof *p);
     p->loop = loop;
@@ -18,7 +18,6 @@ int ws_peers_init(struct ws_peers *p, struct ws_loop *loop, struct ws_mem *mem)
     ws_link_init(&p->work);
     ws_link_init(&p->turn);
     ws_link_init(&p->opening);
-    return WS_OK;
 }
 
 void ws_peers_free(struct ws_peers *p)
@@ -34,13 +33,23 @@ void ws_peers_free(struct ws_peers *p)
     p->loop = NULL;
 }
 
-int ws_peers_random(void *p, uint8_t *bytes, size_t n)
+/* Mask keys come from the pool of them. */
+static int draw(void *p, uint8_t *bytes, size_t n)
 {
     struct ws_peers *peers = p;
 
     if (n == 4)
         return ws_keys_next(&peers->keys, bytes);
     return ws_random(NULL, bytes, n);
+}
+
+void ws_peers_conf(struct ws_peers *p, struct ws_conf *conf)
+{
+    conf->mem = p->mem;
+    conf->pool = &p->pool;
+    conf->codecs = &p->codecs;
+    conf->random = draw;
+    conf->random_ud = p;
 }
 
 /* With want-bits either readiness may be what reading, or writing, waits for:

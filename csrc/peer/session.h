@@ -102,12 +102,13 @@ struct ws_session {
 
 /* -- what they share -- */
 
-int ws_peers_init(struct ws_peers *p, struct ws_loop *loop, struct ws_mem *mem);
+void ws_peers_init(struct ws_peers *p, struct ws_loop *loop,
+                   struct ws_mem *mem);
 /* Every session must have been freed. */
 void ws_peers_free(struct ws_peers *p);
 
-/* Source of random bytes for a ws_conf, with p as its random_ud. */
-int ws_peers_random(void *p, uint8_t *bytes, size_t n);
+/* Puts into conf what connections share: memory, chunks, codecs, chance. */
+void ws_peers_conf(struct ws_peers *p, struct ws_conf *conf);
 
 /* Handles a source of ours that the loop gave, but for WS_TAG_SERVE*.  The
 ** session to pull events from, or NULL. */

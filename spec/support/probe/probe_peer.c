@@ -59,10 +59,7 @@ static void read_conf(lua_State *L, struct world *w, struct ws_conf *conf,
 {
     struct ws_head_limits limits = WS_HEAD_LIMITS;
     conf->role = role;
-    conf->mem = w->loop.mem;
-    conf->pool = &w->peers.pool;
-    conf->random = ws_peers_random;
-    conf->random_ud = &w->peers;
+    ws_peers_conf(&w->peers, conf);
     conf->message.payload_max = (uint64_t)number(L, "payload_max", 1 << 20);
     conf->message.fragments_max = 4096;
     conf->head = limits;
