@@ -28,6 +28,15 @@ end
 kinds["function"] = { "a function", M.callable }
 kinds["list or function"] = { "a list or a function", function(v) return type(v) == "table" or M.callable(v) end }
 
+--- What a protected call returned; what it raised is raised in the name of whoever called the caller. Not to be called
+-- in a tail: then there is one caller less.
+-- @param ok of pcall, and its other results behind it
+-- @return these
+function M.passed(ok, ...)
+  if not ok then error((...), 3) end
+  return ...
+end
+
 --- Raises, in the name of whoever called the caller, unless options is nil or a table with known keys and fitting
 -- values.
 -- @param options what was given

@@ -142,7 +142,8 @@ end
 function Hub:publish(room, data, kind, options)
   check_room(room)
   local place = self.all[room]
-  return core.broadcast(place and place.sockets or {}, data, kind, options)
+  local reached, full = check.passed(pcall(core.broadcast, place and place.sockets or {}, data, kind, options))
+  return reached, full
 end
 
 -- ---- asking -------------------------------------------------------------------------------

@@ -255,7 +255,10 @@ local Reconnecting = {}
 -- @treturn ?boolean true; nil, message and "BUFFER" when the queue is full, "CLOSED" once it has ended
 function Reconnecting:send(data, kind)
   local s = self[STATE]
-  if s.first > s.last and s.socket.readyState == OPEN then return s.socket:send(data, kind) end
+  if s.first > s.last and s.socket.readyState == OPEN then
+    local sent, why, code = check.passed(pcall(s.socket.send, s.socket, data, kind))
+    return sent, why, code
+  end
   local message = message_of(data, kind)
   if s.state >= CLOSING then return nil, "send: it has ended", "CLOSED" end
   return enqueue(s, message)
@@ -304,7 +307,7 @@ end
 -- @treturn boolean true
 function Reconnecting:close(code, reason)
   local s = self[STATE]
-  s.socket:close(code, reason) -- looks at both, whatever its state
+  check.passed(pcall(s.socket.close, s.socket, code, reason)) -- looks at both, whatever its state
   stop(s)
   return true
 end
@@ -324,7 +327,8 @@ end
 function Reconnecting:ping(data)
   local socket = self[STATE].socket
   if socket.readyState ~= OPEN then return nil, "ping: there is no connection", "CLOSED" end
-  return socket:ping(data)
+  local sent, why, code = check.passed(pcall(socket.ping, socket, data))
+  return sent, why, code
 end
 
 --- Listens with plain arguments, as a socket's on.
@@ -387,6 +391,8 @@ local attributes = {
   data = function(s) return s.data end,
 }
 
+local binary_types = { string = true, blob = true, arraybuffer = true }
+
 local constants = { CONNECTING = CONNECTING, OPEN = OPEN, CLOSING = CLOSING, CLOSED = CLOSED }
 
 local function attribute_name(s, key)
@@ -412,7 +418,10 @@ function meta:__newindex(key, value)
     s.events:set(name, value)
     if value ~= nil then listened(s, name) end
   elseif key == "binaryType" then
-    s.socket.binaryType = value -- raises for what is none
+    if not binary_types[value] then
+      error(('binaryType must be "string", "blob" or "arraybuffer", got %s'):format(tostring(value)), 2)
+    end
+    s.socket.binaryType = value
     s.binary_type = value
   elseif key == "data" then
     s.data = value

@@ -2,15 +2,10 @@
 -- What waits is in C: in a coroutine of the loop it yields, elsewhere it turns the loop.
 -- @module wsock.straight
 
+local check = require "wsock.check"
 local core = require "wsock.core"
 
 local M = {}
-
--- What is wrong is wrong where connect was called.
-local function blame(ok, ...)
-  if not ok then error((...), 3) end
-  return ...
-end
 
 -- Whoever is cancelled, or interrupted, while connecting leaves no connection behind.
 local unfinished = { __close = function(made) if not made.done then made.socket:terminate() end end }
@@ -21,9 +16,9 @@ local unfinished = { __close = function(made) if not made.done then made.socket:
 -- @param[opt] options those of a client, with `protocols`
 -- @return the socket; or nil, message, code and the status of a refused handshake
 function M.connect(url, options)
-  local socket = blame(pcall(core.WebSocket, url, nil, options))
+  local socket = check.passed(pcall(core.WebSocket, url, nil, options))
   local made <close> = setmetatable({ socket = socket }, unfinished)
-  local open, message, code, status = blame(pcall(core.opened, socket))
+  local open, message, code, status = check.passed(pcall(core.opened, socket))
   made.done = true
   if open then return socket end
   return nil, message, code, status

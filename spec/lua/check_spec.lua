@@ -55,6 +55,19 @@ function T:test_the_blame()
   end
 end
 
+function T:test_passed()
+  local function caller(...)
+    local a, b = check.passed(pcall(...))
+    return a, b
+  end
+  lu.assertEquals({ caller(math.max, 1, 2) }, { 2 })
+  local function users(...) local a = caller(...) return a end
+  local _, message = pcall(users, error, "oh")
+  lu.assertStrMatches(message, "[^:]*check_spec%.lua:%d+: oh")
+  local object = {}
+  lu.assertEquals({ pcall(users, error, object) }, { false, object })
+end
+
 function T:test_callable()
   for _, value in ipairs { print, callable } do lu.assertTrue(check.callable(value)) end
   for _, value in ipairs { {}, "x", 1, io.stdout, true } do lu.assertFalse(check.callable(value)) end

@@ -154,6 +154,7 @@ function T:test_misuse()
   contains("did you mean 'onleave'?", wsock.hub, { onleve = print })
   contains("'maxRooms' must be an integer", wsock.hub, { maxRooms = -1 })
   contains("hub_spec.lua", function() local _ = hub:join(a, 1) end)
+  contains("hub_spec.lua", function() local n = hub:publish("x", "y", "z") return n end)
   lu.assertEquals({ hub:count(), hub:rooms() }, { 0, {} })
 end
 

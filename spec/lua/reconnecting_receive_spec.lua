@@ -294,4 +294,22 @@ function T:test_misuse()
   end)
 end
 
+-- What is wrong is wrong in the line that called.
+function T:test_misuse_names_the_callers_line()
+  local socket = self:begin()
+  self.server:welcome()
+  self.rig:wait(function() return socket.readyState == 1 end)
+  for what, fn in pairs {
+    ["data must be"] = function() local ok = socket:send {} return ok end,
+    ["kind must be"] = function() local ok = socket:send("x", "y") return ok end,
+    ["InvalidAccessError"] = function() local ok = socket:close(1001) return ok end,
+    ["ping: data"] = function() local ok = socket:ping(("x"):rep(126)) return ok end,
+    ["binaryType must be"] = function() socket.binaryType = "buffer" end,
+    ["receive: timeout"] = function() local data = socket:receive "x" return data end,
+  } do
+    local _, message = pcall(fn)
+    lu.assertStrMatches(message, "[^:]*reconnecting_receive_spec%.lua:%d+: " .. what .. ".*")
+  end
+end
+
 return T

@@ -9,6 +9,7 @@
 -- @module wsock.adapter.luv
 
 local uv = require "luv"
+local check = require "wsock.check"
 local shared = require "wsock.adapter.shared"
 
 local M = {}
@@ -145,7 +146,7 @@ for _, name in ipairs { "send", "sendFrame", "ping", "pong", "close", "terminate
   Socket[name] = function(self, ...)
     local conn = self.conn
     conn:tick(now())
-    local ok, message, code = conn[name](conn, ...)
+    local ok, message, code = check.passed(pcall(conn[name], conn, ...))
     self.cut = self.cut or name == "terminate"
     settle(self)
     -- What is known already is told in the next turn.

@@ -8,6 +8,7 @@
 -- `write` that wait.
 -- @module wsock.adapter.tasks
 
+local check = require "wsock.check"
 local shared = require "wsock.adapter.shared"
 
 local M = {}
@@ -156,7 +157,7 @@ end
 function Socket:send(data, kind, options)
   local conn = self.conn
   conn:tick(self.loop.now())
-  local ok, message, code = conn:send(data, kind, options)
+  local ok, message, code = check.passed(pcall(conn.send, conn, data, kind, options))
   round(self)
   while ok and conn.bufferedAmount > self.high and not self.over do self.room:wait() end
   return ok, message, code
@@ -198,7 +199,7 @@ end
 for _, name in ipairs { "ping", "pong", "close", "terminate", "sendFrame" } do
   Socket[name] = function(self, ...)
     self.conn:tick(self.loop.now())
-    local ok, message, code = self.conn[name](self.conn, ...)
+    local ok, message, code = check.passed(pcall(self.conn[name], self.conn, ...))
     self.cut = self.cut or name == "terminate"
     round(self)
     return ok, message, code
