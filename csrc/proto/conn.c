@@ -189,6 +189,8 @@ int ws_conn_next(struct ws_conn *c, struct ws_event *ev)
     ev->data = ws_slice_of(NULL, 0);
     ev->code = 0;
     ev->clean = 0;
+    if (WS_UNLIKELY(c->stale && c->stage == WS_IN_FRAME))
+        ws_conn_release(c); /* it may be long until more comes */
     if (c->drain) {
         c->drain = 0;
         ev->type = WS_EV_DRAIN;

@@ -443,6 +443,17 @@ function T:test_every_allocation_may_fail()
   lu.assertTrue(n > 10, n)
 end
 
+-- What a message was put together in goes with it, not when the next one comes.
+function T:test_memory_between_messages()
+  local peer, mask = conn.open("server")
+  local before = peer.mem:state().used
+  peer:feed(bytes.frame { op = 2, payload = ("x"):rep(60000), mask = mask, fin = false })
+  lu.assertTrue(peer.mem:state().used > before + 60000)
+  peer:feed(bytes.frame { op = 0, payload = "x", mask = mask })
+  lu.assertEquals(peer:heard(), "binary:" .. ("x"):rep(60001))
+  lu.assertEquals(peer.mem:state().used, before)
+end
+
 -- A compressor goes when it was not used between two pings, and with the end.
 function T.test_a_compressor_goes()
   for _, at in ipairs { "pings", "end" } do
