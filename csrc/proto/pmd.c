@@ -8,12 +8,9 @@ static const uint8_t tail[4] = {0x00, 0x00, 0xFF, 0xFF};
 ** given back when it has become larger than that. */
 enum { OUT_ROOM = 16384, OUT_KEPT = 262144 };
 
-/* Windows nobody named, for messages below LARGE bytes and from there on. */
-enum { USUAL_WINDOW = 13, LARGE = 65536, LARGE_WINDOW = 14 };
-
-/* The memLevel of who takes the usual one over from messages below SHORT bytes
-** on: they fill no block of a larger one, and its table misses the cache. */
-enum { SHORT = 4096, SHORT_MEMORY = 5 };
+/* Windows nobody named, for messages below LARGE bytes and from there on, and
+** the memLevel of the first: what fits such messages misses the cache less. */
+enum { LARGE = 4096, USUAL_WINDOW = 13, LARGE_WINDOW = 14, USUAL_MEMORY = 5 };
 
 /* -- the pool -- */
 
@@ -211,7 +208,10 @@ struct ws_deflate_conf ws_pmd_conf_for(const struct ws_pmd *p, size_t n)
     c.window = p->out_window;
     if (!p->out_named && usual < c.window)
         c.window = usual;
-    c.memory = p->memory != 0 ? p->memory : (uint8_t)(c.window - 7);
+    c.memory = p->memory;
+    if (c.memory == 0)
+        c.memory =
+            c.window == USUAL_WINDOW ? USUAL_MEMORY : (uint8_t)(c.window - 7);
     c.level = p->level;
     return c;
 }
@@ -221,11 +221,7 @@ static struct ws_deflate *compressor(const struct ws_pmd *p, size_t n)
 {
     struct ws_deflate_conf c = ws_pmd_conf_for(p, n);
 
-    if (!p->out_kept)
-        return borrow(p->pool, c);
-    if (p->memory == 0 && n < SHORT && c.window == USUAL_WINDOW)
-        c.memory = SHORT_MEMORY;
-    return ws_deflate_new(p->pool->mem, c);
+    return p->out_kept ? ws_deflate_new(p->pool->mem, c) : borrow(p->pool, c);
 }
 
 int ws_pmd_deflate(struct ws_pmd *p, struct ws_slice data, int last,

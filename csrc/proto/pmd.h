@@ -101,8 +101,8 @@ static inline struct ws_slice ws_pmd_text(const struct ws_pmd *p)
 /* -- out -- */
 
 /* How a message of n bytes would be compressed that is the first one, or stands
-** alone.  Where no window was named it is 13 bits, or 14 from 64 KiB on, or
-** what was agreed on if that is less: more costs memory, and misses in the
+** alone.  Where no window was named it is 13 bits, or 14 from 4 KiB on, or what
+** was agreed on if that is less: more costs memory, and misses in the
 ** processor's cache, than it saves. */
 struct ws_deflate_conf ws_pmd_conf_for(const struct ws_pmd *p, size_t n);
 

@@ -108,7 +108,7 @@ enum {
     LAZY = 16,
     NICE = 64,
     CHAIN = 48,
-    CHAIN_LARGE = 26
+    CHAIN_LARGE = 30
 };
 
 static int zlib_level(int level)

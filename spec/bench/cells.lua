@@ -7,7 +7,7 @@
 -- must be reached, `aim` is where we want to be; with `most` in place of
 -- `least` smaller is better.
 -- `beats` is how many times the first peer's figure ours must be at least, when
--- peers are asked for; tls says that they speak TLS.
+-- peers are asked for; `with` says that they speak TLS, or compress.
 -- A run is {server, "options of load"}; with fresh = true its server is
 -- started for it alone.
 
@@ -20,6 +20,7 @@ local measure = {
   shakes = { "handshakes per second of server CPU", function(r) return r.messages / r.cpu end },
   cost = { "microseconds of server CPU", function(r) return r.cpu / r.messages * 1e6 end },
   each = { "bytes of server memory for each", function(r) return r.memory / r.conns end },
+  size = { "bytes for one that zlib's defaults make", function(r) return r.larger end },
   growth = { "KiB the server has grown", function(r) return r.memory / 1024 end },
 }
 
@@ -99,7 +100,7 @@ local function tls()
     local load = "conns=64 size=" .. s[1]
     cells[i] = {
       name = "64 x 1 x " .. size_name(s[1]), runs = { { "echo_tls", "tls=1 " .. load }, { "echo", load } },
-      peers = "tls=1 " .. load, tls = true, measure = measure.rate, least = s[2], beats = s[3],
+      peers = "tls=1 " .. load, with = "tls", measure = measure.rate, least = s[2], beats = s[3],
     }
   end
   return cells
@@ -112,7 +113,7 @@ local function handshakes()
     runs = { { "echo_tls", "mode=shake " .. load }, { "openssl", "mode=shake " .. load } },
   }, {
     name = "TLS and opening handshakes", measure = measure.shakes,
-    runs = { { "echo_tls", "mode=rate " .. load } }, peers = "mode=rate " .. load, tls = true, beats = 2,
+    runs = { { "echo_tls", "mode=rate " .. load } }, peers = "mode=rate " .. load, with = "tls", beats = 2,
   } }
 end
 
@@ -123,6 +124,43 @@ local function idle_tls(_, most)
     runs = { { "idle_tls", ("mode=idle tls=1 conns=%d"):format(most), fresh = true } },
     once = true, measure = measure.each, most = 20 << 10,
   } }
+end
+
+-- Messages of JSON-like text, and what Node's ws makes of them.
+local function deflate()
+  local cells = {}
+  for i, s in ipairs { { 125, 3.5, 2000 }, { 16 << 10, 2, 200 }, { 1 << 20, 2, 4 } } do
+    local load = "packed=1 kind=ascii size=" .. s[1]
+    cells[i] = {
+      name = "64 x 1 x " .. size_name(s[1]), runs = { { "packed", load .. " conns=64 count=64" } },
+      peers = load .. " conns=64 count=64", with = "packed", measure = measure.rate, beats = s[2],
+    }
+    cells[i + 3] = {
+      name = size_name(s[1]), runs = { { "packed", load .. " warm=0 ms=0 count=" .. s[3] } },
+      measure = measure.size, most = 1.15, aim = 1.1,
+    }
+  end
+  return cells
+end
+
+local function not_deflated()
+  return { {
+    name = "64 x 1 x 16 B, which go as they are", measure = measure.rate, least = 0.90, aim = 0.97,
+    runs = { { "packed", "deflate=1 conns=64 size=16" }, { "echo", "conns=64 size=16" } },
+  } }
+end
+
+local function idle_deflate(_, most)
+  local cells = {}
+  most = math.min(most, 1000)
+  for i, s in ipairs { { "packed", 180 << 10 }, { "packed_alone", 2048 } } do
+    cells[i] = {
+      name = ("idle connection, %s, %d of them"):format(i == 1 and "windows kept" or "none kept", most),
+      runs = { { s[1], ("mode=idle packed=1 kind=ascii size=16384 conns=%d"):format(most), fresh = true } },
+      once = true, measure = measure.each, most = s[2],
+    }
+  end
+  return cells
 end
 
 local function straight()
@@ -173,6 +211,9 @@ M.groups = {
   { "tls", "plain", tls },
   { "tls", "s_server", handshakes },
   { "tls", nil, idle_tls },
+  { "deflate", nil, deflate },
+  { "deflate", "plain", not_deflated },
+  { "deflate", nil, idle_deflate },
 }
 
 return M

@@ -2,11 +2,12 @@
 **
 **   load mode=echo port=N [pid=N] [name=value ...]      one line on stdout
 **
-** One thread, epoll; OpenSSL with tls=1, else libc only.  Frames are masked beforehand and lie in a
-** ring, each with its own key and content; connections start at different
-** places in it.  So what a server must answer is known to the byte, also the
-** lengths of its frames and which connection gets which: comparing takes the
-** place of parsing.  After the warm-up the kernel drops long payload unseen.
+** One thread, epoll; OpenSSL with tls=1, zlib with packed=1, else libc only.
+** Frames are masked (and compressed) beforehand and lie in a ring, each with its
+** own key and content; connections start at different places in it.  So what a
+** server must answer is known to the byte, also the lengths of its frames and
+** which connection gets which: comparing takes the place of parsing, but for
+** compressed answers.  After the warm-up the kernel drops long payload unseen.
 **
 ** What counts is the CPU time of the server's process (pid=), not the wall's.
 ** Anything unexpected ends the run with a message and code 1; so does time.
@@ -17,13 +18,19 @@
 **   mode=raw        the same bytes through a plain TCP echo
 **   mode=rate       `conns` slots that open, shake hands, close and start over
 **   mode=broadcast  the first of `conns` sends, all of them receive
-**   mode=idle       opens `conns` connections and sees what memory they take
+**   mode=idle       opens `conns` connections and sees what memory they take;
+**                   with packed=1 each has got a message back
 **   mode=shake      `conns` slots that shake hands in TLS, end and start over
+**
+** deflate=1 offers permessage-deflate, which the server has to take; packed=1
+** sends compressed messages, too.  `larger` is then by how much the server's
+** are larger than what zlib makes of them with its defaults.
 **
 ** `ms` of measuring after `warm` ms (echo: at least `count` messages), all of
 ** it within `limit` seconds.  With busy=1 it never sleeps, so that the server
 ** need not wake it: figures are steadier, and ratios a little kinder.
 */
+#include "packed.h"
 #include "ring.h"
 #include "secure.h"
 
@@ -54,6 +61,7 @@ static const char *const kinds[] = {"binary", "ascii", "mixed", "dense", NULL};
 
 static long mode, kind, port, pid, conns = 1, active, depth = 1, size = 16;
 static long ms = 1000, warm = 200, count, limit = 60, busy, tls;
+static long deflate, packed;
 
 /* What a connection waits for. */
 enum state {
@@ -67,9 +75,11 @@ enum state {
 
 struct conn {
     int fd;
-    struct ssl_st *ssl; /* NULL: plain */
+    struct ssl_st *ssl;    /* NULL: plain */
+    struct packed *packed; /* NULL: its answers are not compressed */
     enum state state;
     size_t first;   /* the frame of the ring it starts with */
+    size_t asked;   /* messages, ever */
     size_t sent;    /* bytes, ever */
     size_t owed;    /* bytes to send now */
     size_t got;     /* bytes of answers */
@@ -147,12 +157,12 @@ static long server_memory(void)
 
 static void flush(struct conn *c)
 {
-    size_t n, at, all_n = ring.n * ring.frame_n;
+    size_t n, at, all_n = ring.at[ring.n];
 
     while (c->owed > 0) {
         ssize_t k;
 
-        at = (c->sent + c->first * ring.frame_n) % all_n;
+        at = (c->sent + ring.at[c->first]) % all_n;
         n = c->owed < all_n - at ? c->owed : all_n - at;
         k = secure_send(c->ssl, c->fd, ring.frames + at, n);
 
@@ -167,7 +177,10 @@ static void flush(struct conn *c)
 
 static void send_messages(struct conn *c, size_t n)
 {
-    c->owed += n * ring.frame_n;
+    for (; n > 0; n--, c->asked++) {
+        size_t i = (c->first + c->asked) % ring.n;
+        c->owed += ring.at[i + 1] - ring.at[i];
+    }
     flush(c);
 }
 
@@ -221,7 +234,12 @@ static void connected(struct conn *c)
         "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         "Upgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Version: 13\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    static const char offer[] =
+        "Sec-WebSocket-Extensions: permessage-deflate\r\n";
+    char text[512];
+    int n = snprintf(text, sizeof text, "%s%s\r\n", request,
+                     deflate || packed ? offer : "");
 
     if (mode == SHAKE) {
         start_over(c);
@@ -230,7 +248,7 @@ static void connected(struct conn *c)
         opened++;
     } else {
         c->state = OPENING;
-        send_text(c, request, sizeof request - 1);
+        send_text(c, text, (size_t)n);
     }
 }
 
@@ -257,6 +275,10 @@ static void opening(struct conn *c)
         strstr(c->head, ": s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n") == NULL ||
         strcmp(c->head + c->head_n - 4, "\r\n\r\n") != 0)
         die("a bad answer to the handshake: %s", c->head);
+    if ((deflate || packed) && strstr(c->head, "permessage-deflate") == NULL)
+        die("it does not compress: %s", c->head);
+    if (packed)
+        c->packed = packed_open(&ring, c->first);
     c->state = OPEN;
     opened++;
     if (mode == RATE) {
@@ -278,8 +300,9 @@ static void ended(struct conn *c)
 
 /* -- receiving -- */
 
-/* n bytes of answers in buf, or unseen: compares, and sends as many again. */
-static void answered(struct conn *c, size_t n, int seen)
+/* n bytes of answers in buf, or unseen, compared: how many messages end there.
+*/
+static size_t ends(struct conn *c, size_t n, int seen)
 {
     size_t all_n = ring.n * ring.answer_n, done = 0;
     size_t before = c->got / ring.answer_n, k;
@@ -292,9 +315,16 @@ static void answered(struct conn *c, size_t n, int seen)
         done += k;
     }
     c->got += n;
-    k = c->got / ring.answer_n - before;
+    return c->got / ring.answer_n - before;
+}
+
+/* For each message that came another one leaves. */
+static void answered(struct conn *c, size_t n, int seen)
+{
+    size_t k = packed ? packed_ends(c->packed, buf, n) : ends(c, n, seen);
+
     messages += (int64_t)k;
-    if (mode != BROADCAST && k > 0)
+    if (mode != BROADCAST && mode != IDLE && k > 0)
         send_messages(c, k);
 }
 
@@ -302,7 +332,7 @@ static ssize_t receive(struct conn *c, size_t *room, int *seen)
 {
     size_t left = ring.answer_n - c->got % ring.answer_n;
 
-    *seen = c->state != OPEN || !measuring || left <= SKIPPED || tls;
+    *seen = c->state != OPEN || !measuring || left <= SKIPPED || tls || packed;
     *room = *seen ? sizeof buf : left;
     if (c->state == OPEN && !*seen)
         return recv(c->fd, buf, *room, MSG_TRUNC);
@@ -401,7 +431,6 @@ static void begin(void)
     if (mode == BROADCAST)
         send_messages(&all[0], (size_t)depth);
     for (i = 0; i < conns && mode != BROADCAST; i++) {
-        all[i].first = (size_t)i * 7 % ring.n;
         if ((i + 1) * active / conns != i * active / conns) /* evenly spread */
             send_messages(&all[i], (size_t)depth);
     }
@@ -415,8 +444,7 @@ static void work(double end, int64_t enough)
         int64_t sent;
 
         turn(20);
-        sent = (int64_t)((all[0].sent + all[0].owed) / ring.frame_n);
-        sent -= messages / conns;
+        sent = (int64_t)all[0].asked - messages / conns;
         if (mode == BROADCAST && sent < depth)
             send_messages(&all[0], (size_t)(depth - sent));
     }
@@ -437,20 +465,32 @@ static void run(void)
     start = now();
     work(start + (double)ms / 1000, first + count);
     cpu = server_cpu() - cpu;
-    printf("messages=%lld secs=%.6f cpu=%.6f memory=%ld conns=%ld\n",
-           (long long)(messages - first), now() - start, cpu,
-           server_memory() - memory, conns);
+    printf(
+        "messages=%lld secs=%.6f cpu=%.6f memory=%ld conns=%ld larger=%.4f\n",
+        (long long)(messages - first), now() - start, cpu,
+        server_memory() - memory, conns,
+        packed ? packed_larger(all[0].packed) : 0);
+}
+
+/* Opens up to n connections; compressed ones have a message each. */
+static void rest_up_to(long n)
+{
+    long i = opened;
+
+    for (open_up_to(n); packed && i < n; i++)
+        send_messages(&all[i], 1);
+    while (packed && messages < n)
+        turn(50);
+    settle();
 }
 
 static void rest(void)
 {
     long memory;
 
-    open_up_to(FIRST);
-    settle();
+    rest_up_to(FIRST);
     memory = server_memory();
-    open_up_to(conns);
-    settle();
+    rest_up_to(conns);
     printf("memory=%ld conns=%ld\n", server_memory() - memory, conns - FIRST);
 }
 
@@ -472,11 +512,13 @@ static void option(char *text)
     static const struct {
         const char *name;
         long *value;
-    } options[] = {{"mode", &mode},     {"kind", &kind},   {"port", &port},
-                   {"pid", &pid},       {"conns", &conns}, {"size", &size},
-                   {"active", &active}, {"depth", &depth}, {"ms", &ms},
-                   {"warm", &warm},     {"count", &count}, {"limit", &limit},
-                   {"busy", &busy},     {"tls", &tls}};
+    } options[] = {
+        {"mode", &mode},     {"kind", &kind},   {"port", &port},
+        {"pid", &pid},       {"conns", &conns}, {"size", &size},
+        {"active", &active}, {"depth", &depth}, {"ms", &ms},
+        {"warm", &warm},     {"count", &count}, {"limit", &limit},
+        {"busy", &busy},     {"tls", &tls},     {"deflate", &deflate},
+        {"packed", &packed}};
     char *value = strchr(text, '=');
     size_t i;
 
@@ -519,9 +561,14 @@ int main(int argc, char **argv)
     ep = epoll_create1(EPOLL_CLOEXEC);
     if (port == 0 || size < 1 || conns < 1 || depth < 1)
         die("port, or something else, is 0");
-    if (make_ring(&ring, (enum kind)kind, (size_t)size, mode == RAW) != 0 ||
+    if (make_ring(&ring, (enum kind)kind, (size_t)size,
+                  mode == RAW ? RAW_FRAMES
+                  : packed    ? PACKED
+                              : PLAIN) != 0 ||
         all == NULL || ep < 0)
         die("no memory");
+    for (i = 0; i < conns && mode != BROADCAST; i++)
+        all[i].first = (size_t)i * 7 % ring.n;
     if (mode == IDLE)
         rest();
     else

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 enum {
     RING_BYTES = 2 << 20, /* about; two frames at least */
@@ -79,11 +80,16 @@ static void fill(uint8_t *p, size_t n, enum kind kind)
 
 /* -- frames, RFC 6455 5.2 -- */
 
-static size_t put_head(uint8_t *p, enum kind kind, size_t n, int masked)
+static uint8_t first_byte(enum kind kind)
+{
+    return kind == BINARY ? 0x82 : 0x81;
+}
+
+static size_t put_head(uint8_t *p, uint8_t first, size_t n, int masked)
 {
     size_t wide = n < 126 ? 0 : n < 65536 ? 2 : 8, i;
 
-    p[0] = kind == BINARY ? 0x82 : 0x81;
+    p[0] = first;
     p[1] = (uint8_t)(wide == 0 ? n : wide == 2 ? 126 : 127);
     for (i = 0; i < wide; i++)
         p[2 + i] = (uint8_t)(n >> (8 * (wide - 1 - i)));
@@ -92,39 +98,70 @@ static size_t put_head(uint8_t *p, enum kind kind, size_t n, int masked)
     return 2 + wide;
 }
 
-static void make_frame(struct ring *r, size_t i, enum kind kind, size_t n)
+/* Bytes a frame may have. */
+static size_t room_for(size_t n, enum packing how)
 {
-    uint8_t *answer = r->answers + i * r->answer_n;
-    uint8_t *text = answer + put_head(answer, kind, n, 0);
-    uint8_t *frame = r->frames + i * r->frame_n;
-    uint8_t *key = frame + put_head(frame, kind, n, 1);
-
-    for (i = 0; i < 4; i++)
-        key[i] = (uint8_t)chance();
-    fill(text, n, kind);
-    for (i = 0; i < n; i++)
-        key[4 + i] = text[i] ^ key[i & 3];
+    return how == PACKED ? compressBound(n) + 64 : n + 14;
 }
 
-int make_ring(struct ring *r, enum kind kind, size_t size, int raw)
+/* n bytes at p without the end of the flush, in memory of its own. */
+static uint8_t *pack(uint8_t *p, size_t *n)
+{
+    z_stream z = {0};
+    uint8_t *out = malloc(room_for(*n, PACKED));
+
+    if (out == NULL || deflateInit2(&z, -1, Z_DEFLATED, -15, 8, 0) != Z_OK)
+        exit(1);
+    z.next_in = p;
+    z.avail_in = (uInt)*n;
+    z.next_out = out;
+    z.avail_out = (uInt)room_for(*n, PACKED);
+    deflate(&z, Z_SYNC_FLUSH);
+    *n = z.total_out - 4;
+    deflateEnd(&z);
+    return out;
+}
+
+static void make_frame(struct ring *r, size_t i, enum kind kind, int packed)
+{
+    uint8_t *answer = r->answers + i * r->answer_n, *key;
+    uint8_t *text = answer + put_head(answer, first_byte(kind), r->size, 0);
+    uint8_t *frame = r->frames + r->at[i], *payload = text;
+    size_t n = r->size, k;
+
+    fill(text, n, kind);
+    if (packed)
+        payload = pack(text, &n);
+    key = frame + put_head(frame, first_byte(kind) | (packed ? 0x40 : 0), n, 1);
+    for (k = 0; k < 4; k++)
+        key[k] = (uint8_t)chance();
+    for (k = 0; k < n; k++)
+        key[4 + k] = payload[k] ^ key[k & 3];
+    r->at[i + 1] = (size_t)(key + 4 + n - r->frames);
+    if (packed)
+        free(payload);
+}
+
+int make_ring(struct ring *r, enum kind kind, size_t size, enum packing how)
 {
     uint8_t head[16];
     size_t i;
 
-    r->answer_n = put_head(head, kind, size, 0) + size;
-    r->frame_n = r->answer_n + 4;
-    r->n = RING_BYTES / r->frame_n;
+    r->size = size;
+    r->answer_n = put_head(head, 0, size, 0) + size;
+    r->n = RING_BYTES / (r->answer_n + 4);
     r->n = r->n < 2 ? 2 : r->n > RING_FRAMES ? RING_FRAMES : r->n;
-    r->frames = malloc(r->n * r->frame_n);
+    r->frames = malloc(r->n * room_for(size, how));
     r->answers = malloc(r->n * r->answer_n);
-    if (r->frames == NULL || r->answers == NULL)
+    r->at = calloc(r->n + 1, sizeof *r->at);
+    if (r->frames == NULL || r->answers == NULL || r->at == NULL)
         return -1;
     for (i = 0; i < r->n; i++)
-        make_frame(r, i, kind, size);
-    if (raw) {
+        make_frame(r, i, kind, how == PACKED);
+    if (how == RAW_FRAMES) {
         free(r->answers);
         r->answers = r->frames;
-        r->answer_n = r->frame_n;
+        r->answer_n = r->at[1];
     }
     return 0;
 }

@@ -120,7 +120,7 @@ end
 local function all_runs(cell)
   local runs = table.move(cell.runs, 1, #cell.runs, 1, {})
   if option.peers and cell.peers then
-    for _, name in ipairs(servers.peers(cell.tls)) do runs[#runs + 1] = { name, cell.peers } end
+    for _, name in ipairs(servers.peers(cell.with)) do runs[#runs + 1] = { name, cell.peers } end
   end
   return runs
 end

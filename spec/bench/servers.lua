@@ -66,9 +66,10 @@ function M.open(root_dir, build_dir)
   root, build = root_dir, build_dir
   bench = build .. "/bench"
   shell("mkdir -p " .. quote(bench))
-  compile("load", "spec/bench/load.c", "spec/bench/ring.c", "spec/bench/secure.c", "-lssl", "-lcrypto")
+  compile("load", "spec/bench/load.c", "spec/bench/ring.c", "spec/bench/secure.c", "spec/bench/packed.c",
+    "-lssl", "-lcrypto", "-lz")
   compile("raw", "spec/bench/raw.c")
-  compile("micro", "spec/bench/micro.c", "spec/bench/ring.c", "csrc/base/mask.c", "csrc/base/utf8.c")
+  compile("micro", "spec/bench/micro.c", "spec/bench/ring.c", "csrc/base/mask.c", "csrc/base/utf8.c", "-lz")
   package.cpath = build .. "/?.so;" .. package.cpath
   certify()
   find_cores()
@@ -101,13 +102,20 @@ local node_program = [[
 const { WebSocketServer } = require("ws"), fs = require("fs");
 const [cert, key] = process.argv.slice(1).map(name => fs.readFileSync(name));
 const http = cert ? require("https").createServer({ cert, key }) : require("http").createServer();
-const server = new WebSocketServer({ server: http, maxPayload: 16 << 20 });
+const perMessageDeflate = process.env.DEFLATE ? { threshold: 0 } : false;
+const server = new WebSocketServer({ server: http, maxPayload: 16 << 20, perMessageDeflate });
 server.on("connection", s => s.on("message", (data, binary) => s.send(data, { binary })));
 http.listen(0, "127.0.0.1", 511, () => console.log("port " + http.address().port));
 ]]
 
 local function node(...)
   return { env = { NODE_PATH = root .. "/build/node/node_modules" }, "node", "-e", node_program, ... }
+end
+
+local function node_packed()
+  local command = node()
+  command.env.DEFLATE = "1"
+  return command
 end
 
 local nginx_modules = "/usr/lib/nginx/modules/"
@@ -158,6 +166,8 @@ local programs = {
   straight = function() return lua "straight" end,
   echo_tls = function() return lua_tls "echo" end,
   idle_tls = function() return lua_tls "idle" end,
+  packed = function() return lua "packed" end,
+  packed_alone = function() return lua("packed", "alone") end,
   raw = function() return { bench .. "/raw" } end,
   -- OpenSSL's own server: shakes hands, and nothing else
   openssl = function(port)
@@ -165,6 +175,7 @@ local programs = {
       bench .. "/key.pem", "-quiet", "-num_tickets", "1", "-no_cache", stdin = true }
   end,
   node = node,
+  node_packed = node_packed,
   node_tls = function() return node(bench .. "/cert.pem", bench .. "/key.pem") end,
   nginx = nginx,
 }
@@ -172,11 +183,11 @@ local programs = {
 -- These must be told their port.
 local told = { nginx = true, openssl = true }
 
---- The names of other servers that are installed, of those that speak TLS here.
-function M.peers(tls)
+--- The names of other servers that are installed, or of those that speak "tls" here, or are "packed".
+function M.peers(what)
   local names = {}
-  if exists(root .. "/build/node/node_modules/ws/package.json") then names[1] = tls and "node_tls" or "node" end
-  if tls then return names end
+  if exists(root .. "/build/node/node_modules/ws/package.json") then names[1] = what and "node_" .. what or "node" end
+  if what then return names end
   if exists(nginx_modules .. "ngx_http_lua_module.so") then names[#names + 1] = "nginx" end
   return names
 end

@@ -286,8 +286,8 @@ function T:test_who_begins_with_short_messages()
     return self:used() - before
   end
   costs(5000, 0) -- the pool's room
-  lu.assertEquals(costs(5000, 0) - costs(50, 0), 16 * 1024)
-  lu.assertEquals(costs(5000, 6), costs(50, 6))
+  lu.assertEquals((costs(4096, 0) - costs(4095, 0)) // 1024, (64 - 32) + (64 - 16))
+  lu.assertEquals((costs(4096, 8) - costs(4095, 8)) // 1024, 64 - 32)
 end
 
 -- who has not used it for a while gives it back, and begins anew
