@@ -28,7 +28,7 @@ end
 
 local function new(rig, raw, options)
   local tls = peers.tls_peer(options or {})
-  local peer = setmetatable({ rig = rig, raw = raw, tls = tls, old = options and options.old, got = "" }, Peer)
+  local peer = setmetatable({ rig = rig, raw = raw, tls = tls, got = "" }, Peer)
   rig:wait(function()
     peer:look()
     return tls:open() or raw.ended
@@ -48,11 +48,11 @@ end
 
 function Peer:send(records) self.raw:send(records) end
 
---- Bytes of the connection inside: in one record, or by the rules in TLS 1.2.
+--- Bytes of the connection inside.
 function Peer:data(data)
-  if not self.old then return self:send(self.tls:record(23, data)) end
-  self.tls:write(data)
-  self:send(self.tls:take())
+  local records = {}
+  for at = 1, #data, 16384 do records[#records + 1] = self.tls:record(23, data:sub(at, at + 16383)) end
+  self:send(table.concat(records))
 end
 
 --- Waits for a head, takes it.

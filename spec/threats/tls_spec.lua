@@ -18,13 +18,13 @@ local PONG = bytes.frame { op = "pong", mask = true, "" }
 local MANY = clock.times(20000, 4000)
 
 --- A server, a bystander it must not forget, and a hostile peer that is let in.
-function T:scene()
+function T:scene(old)
   local scene = {}
   local _, url, port = self:server(nil, { onconnection = function(socket)
     scene.socket, scene.record = socket, rigs.record(socket)
   end })
   scene.bystander, scene.near = self:open(url)
-  scene.peer = hostile.client(self.rig, port)
+  scene.peer = hostile.client(self.rig, port, { old = old })
   scene.peer:data(visitors.upgrade())
   lu.assertStrContains(scene.peer:head(), "HTTP/1.1 101 ")
   scene.peer:check "before"
@@ -69,10 +69,15 @@ function T:test_S3_floods_that_end_themselves()
     { "TLS: record too small", function(tls) return tls:record(APPLICATION, "") end },
     { "TLS: record too small", function(tls) return tls:record(APPLICATION, "", 1000) end },
     { "TLS: too many warn alerts", function(tls) return tls:record(ALERT, "\1\90") end }, -- user_canceled
+    -- a ClientHello, each answered by an alert: no renegotiation
+    { "TLS: too many messages of TLS's own, and no data", function(tls) return tls:record(HANDSHAKE, "\1\0\0\0") end,
+      "1.2" },
+    { "TLS: record too small", function(tls) return tls:record(APPLICATION, "") end, "1.2" },
+    { "TLS: too many warn alerts", function(tls) return tls:record(ALERT, "\1\90") end, "1.2" },
   }
   for _, case in ipairs(floods) do
-    local words, make = table.unpack(case)
-    local scene = self:scene()
+    local words, make, old = table.unpack(case)
+    local scene = self:scene(old)
     local data = times(MANY, function() return make(scene.peer.tls) end)
     self:flood(scene, data)
     self.rig:closed(scene.record)
@@ -82,21 +87,25 @@ function T:test_S3_floods_that_end_themselves()
   end
 end
 
--- The same for a client, whose server may send tickets too.
+-- The same for a client, whose server may send tickets too, and in TLS 1.2
+-- HelloRequests, many to a record.
 function T:test_S3_floods_for_a_client()
   local nonce = 0
+  local function ticket(tls)
+    nonce = nonce + 1
+    local body = (">I4I4s1s2s2"):pack(7200, nonce, (">I4"):pack(nonce), ("t"):rep(32), "")
+    return tls:record(HANDSHAKE, "\4" .. (">I3"):pack(#body) .. body)
+  end
   local floods = {
-    function(tls) return tls:update(true) end,
-    function(tls)
-      nonce = nonce + 1
-      local body = (">I4I4s1s2s2"):pack(7200, nonce, (">I4"):pack(nonce), ("t"):rep(32), "")
-      return tls:record(HANDSHAKE, "\4" .. (">I3"):pack(#body) .. body)
-    end,
+    { function(tls) return tls:update(true) end }, { ticket },
+    { function(tls) return tls:record(HANDSHAKE, ("\0"):rep(400)) end, "1.2" },
   }
   local far = self.rig:raw_server()
-  for _, make in ipairs(floods) do
+  for _, case in ipairs(floods) do
+    local make, old = table.unpack(case)
     local client, record = self:client((far.url:gsub("^ws:", "wss:")))
-    local peer = hostile.server(self.rig, far:accept(), self.good)
+    local peer = hostile.server(self.rig, far:accept(),
+      { cert = self.good.cert, key = self.good.key, old = old })
     peer:welcome()
     self.rig:wait(function() return client.readyState == 1 end, "not open")
     local data, at = times(MANY, function() return make(peer.tls) end), 1

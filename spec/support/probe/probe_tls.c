@@ -1,14 +1,11 @@
 /* probe_tls.c -- probe.net.tls_peer: the other side of a TLS connection, which
 ** shakes hands as it should and then sends whatever records it is told to.
 **
-** It has no socket: bytes go in and come out.  Records of its own making are of
-** TLS 1.3 only; with 1.2 it is just a peer that knows no other.
+** It has no socket: bytes go in and come out.
 */
 #include "probe_tls.h"
 
 #include "forge.h"
-
-#include <openssl/ssl.h>
 
 #define PEER "probe.tls_peer"
 
@@ -45,12 +42,15 @@ static int use(lua_State *L, struct peer *p)
 {
     const char *cert = text_of(L, "cert"), *list = text_of(L, "ciphers");
 
+    if (list == NULL)
+        list = "ECDHE-ECDSA-AES128-GCM-SHA256"; /* the forge's */
+
     p->server = cert != NULL;
     p->old = text_of(L, "old") != NULL;
     p->ctx = SSL_CTX_new(TLS_method());
     if (p->ctx == NULL ||
         !SSL_CTX_set_ciphersuites(p->ctx, "TLS_AES_128_GCM_SHA256") ||
-        (list != NULL && !SSL_CTX_set_cipher_list(p->ctx, list)))
+        !SSL_CTX_set_cipher_list(p->ctx, list))
         return 0;
     SSL_CTX_set_min_proto_version(p->ctx, p->old ? 0 : TLS1_3_VERSION);
     SSL_CTX_set_max_proto_version(p->ctx, p->old ? TLS1_2_VERSION : 0);
@@ -135,8 +135,9 @@ static int peer_open(lua_State *L)
 {
     struct peer *p = check(L);
 
-    lua_pushboolean(L,
-                    SSL_is_init_finished(p->ssl) && (p->forge.ready || p->old));
+    if (p->old && SSL_is_init_finished(p->ssl) && !p->forge.ready)
+        forge_start_old(&p->forge, p->ssl, p->server);
+    lua_pushboolean(L, SSL_is_init_finished(p->ssl) && p->forge.ready);
     return 1;
 }
 
@@ -145,16 +146,6 @@ static int peer_cipher(lua_State *L)
 {
     lua_pushstring(L, SSL_get_cipher_name(check(L)->ssl));
     return 1;
-}
-
-/* :write(data) as it should; not behind a record of its own making */
-static int peer_write(lua_State *L)
-{
-    struct ws_slice data = probe_slice(L, 2);
-
-    if (SSL_write(check(L)->ssl, data.p, (int)data.n) != (int)data.n)
-        return luaL_error(L, "tls_peer: cannot write");
-    return 0;
 }
 
 /* :record(type, content [, padding]) -> a record */
@@ -187,9 +178,13 @@ static int peer_update(lua_State *L)
 void probe_open_tls(lua_State *L)
 {
     static const luaL_Reg methods[] = {
-        {"feed", peer_feed},     {"take", peer_take},   {"open", peer_open},
-        {"cipher", peer_cipher}, {"write", peer_write}, {"record", peer_record},
-        {"update", peer_update}, {NULL, NULL},
+        {"feed", peer_feed},
+        {"take", peer_take},
+        {"open", peer_open},
+        {"cipher", peer_cipher},
+        {"record", peer_record},
+        {"update", peer_update},
+        {NULL, NULL},
     };
 
     probe_class(L, PEER, methods, peer_gc);
