@@ -211,8 +211,10 @@ static ptrdiff_t tls_read(struct ws_stream *s, struct ws_span room)
 
     if (t->ended)
         return t->end;
-    if (t->broken) /* it did not open: the caller waits for the end only */
+    if (is_opening(t)) /* and will not: the caller waits for the end only */
         return ws_stream_read(t->below, room);
+    if (t->broken)
+        return t->fault;
     ws_tls_begin(t);
     while (n < room.n) {
         r = SSL_read_ex(t->ssl, room.p + n, room.n - n, &got);

@@ -5,8 +5,8 @@
 ** fails, then steps: a byte for what happens (enum step) and what it takes.
 ** The far side is OpenSSL with bytes in memory in place of a socket; what it
 ** says waits until a step delivers it, whole, in part, changed, twice or never.
-** With TLS 1.3 it can also send records of any type and content, properly
-** encrypted.  Certificate and key are made at the start; chance is fixed for
+** Once hands are shaken it sends records of any type and content, properly
+** encrypted (forge.h).  Certificate and key are made at the start; chance is fixed for
 ** each input.
 **
 ** What must hold: plain bytes come out as they went in, or not at all, and
@@ -332,13 +332,21 @@ static void deliver(struct run *t, size_t n, int keep)
     }
 }
 
-static int may_forge(const struct run *t)
+/* From then on: the far side has said its Finished, or its one ticket. */
+static int may_forge(struct run *t)
 {
-    return t->forge.ready && (t->choice & OLD) == 0 &&
-           SSL_is_init_finished(t->ssl);
+    int client = (t->choice & AS_CLIENT) != 0;
+
+    if (!SSL_is_init_finished(t->ssl))
+        return 0;
+    if (!t->forged && (t->choice & OLD) != 0)
+        forge_start_old(&t->forge, t->ssl, client);
+    else if (!t->forged)
+        t->forge.seq = client ? 1 : 0;
+    t->forged = t->forge.ready;
+    return t->forged;
 }
 
-/* From the first forged record on it says nothing but those. */
 static void say(struct run *t, int type, struct ws_slice body, size_t pad)
 {
     uint8_t record[TOLD + 256 + FORGE_MORE];
@@ -346,7 +354,6 @@ static void say(struct run *t, int type, struct ws_slice body, size_t pad)
 
     t->idle = data && body.n > 0 ? 0 : t->idle + 1;
     t->meddled |= !data || t->idle > IDLE_MAX;
-    t->forged = 1;
     if (data)
         put(&t->told, body.p, body.n);
     BIO_write(SSL_get_wbio(t->ssl), record,
@@ -357,23 +364,15 @@ static void update(struct run *t, int requested)
 {
     uint8_t record[FORGE_MORE + 5];
 
-    t->meddled |= ++t->idle > IDLE_MAX;
-    t->forged = 1;
+    t->meddled |= ++t->idle > IDLE_MAX || (t->choice & OLD) != 0;
     BIO_write(SSL_get_wbio(t->ssl), record,
               (int)forge_key_update(&t->forge, requested, record));
 }
 
 static void tell(struct run *t, size_t n)
 {
-    struct ws_slice body = pattern(t->told.n, n);
-    size_t k;
-
-    if (t->told.n > QUEUE_MAX || !SSL_is_init_finished(t->ssl))
-        return;
-    if (t->forged)
-        say(t, SSL3_RT_APPLICATION_DATA, body, 0);
-    else if (SSL_write_ex(t->ssl, body.p, n, &k) == 1)
-        put(&t->told, body.p, k);
+    if (t->told.n <= QUEUE_MAX && may_forge(t))
+        say(t, SSL3_RT_APPLICATION_DATA, pattern(t->told.n, n), 0);
 }
 
 static void meddle(struct run *t, enum step step, uint8_t n)
@@ -452,6 +451,7 @@ static void act(struct run *t, enum step step, const uint8_t **data, size_t *n)
         break;
     case FORGE:
         type = fuzz_byte(data, n);
+        type = type == 0 ? 1 : type; /* 0 is padding: what is before counts */
         pad = fuzz_byte(data, n);
         size = k < *n ? k : *n;
         if (may_forge(t))
@@ -615,8 +615,11 @@ static void start(void)
         return;
     CHECK(RAND_set_rand_method(&method) == 1);
     make_identity();
+    SSL_CTX_set_num_tickets(far_ctx[1], 1);
     for (i = 0; i < 2; i++) {
         CHECK(SSL_CTX_set_ciphersuites(far_ctx[i], "TLS_AES_128_GCM_SHA256"));
+        CHECK(SSL_CTX_set_cipher_list(far_ctx[i],
+                                      "ECDHE-ECDSA-AES128-GCM-SHA256"));
         SSL_CTX_set_keylog_callback(far_ctx[i], on_secret);
     }
 }

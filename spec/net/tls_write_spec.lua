@@ -3,7 +3,10 @@
 local lu = require "luaunit"
 local probe = require "wsock.probe"
 local bytes = require "support.bytes"
+local hostile = require "support.hostile"
 local relays = require "support.relay"
+local rigs = require "support.rig"
+local visitors = require "support.visitors"
 local sys, E = probe.net.sys, probe.net.E
 
 local T = require "support.tls".class()
@@ -106,6 +109,24 @@ function T:test_reset_while_something_is_kept()
   self.rig:closed(p.far_record)
   lu.assertStrContains(tostring(p.far_record), "close:1006::false")
   p.near:terminate()
+end
+
+-- Some of it is out when the rest fails: what comes meanwhile is not read past
+-- TLS, as if it had been decrypted.
+function T:test_what_comes_behind_a_write_that_failed()
+  local socket, record
+  local _, _, port = self:server(nil, { onconnection = function(s) socket, record = s, rigs.record(s) end })
+  local peer = hostile.client(self.rig, port)
+  peer:data(visitors.upgrade())
+  peer:head()
+  sys.fault("send", E.ECONNRESET, 1, 1)
+  socket:send(bytes.random(300000), "binary")
+  self.rig.loop:step(0) -- the first 80 KiB are out
+  lu.assertEquals(tostring(record), "")
+  peer:data(bytes.frame { op = "text", mask = true, "hello" })
+  self.rig:closed(record)
+  lu.assertEquals(tostring(record), "error:ECONNRESET close:1006::false")
+  lu.assertEquals(record.message, "send: Connection reset by peer")
 end
 
 return T
