@@ -2,8 +2,7 @@
 **
 ** The own table of a socket or server holds at index [event] either one
 ** function, which is called with plain arguments for ever, the fast way (one
-** added by on to a socket, or a server's on... attribute), or a list of
-** entries.
+** added by on to a socket, or a server's on... attribute), or a list of entries.
 ** A list is never changed, only replaced, so that whoever walks one is not
 ** disturbed: what is added meanwhile waits for the next event, and what is
 ** removed is marked and not called any more (DOM 2.9; W-60 to W-65).  Only an

@@ -48,6 +48,7 @@ static int conn_gc(lua_State *L)
     ws_conn_free(&p->conn);
     ws_pool_free(&p->pool);
     ws_pmd_pool_free(&p->codecs);
+    ws_keys_free(&p->keys);
     ws_buf_free(&p->rest, &p->mem);
     p->conn.conf = NULL;
     return 0;

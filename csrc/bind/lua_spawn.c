@@ -140,7 +140,6 @@ static int task_join(lua_State *L)
 static void cancel(lua_State *L, struct ws_ltask *t, int me, int loop)
 {
     lua_State *co;
-
     int idle;
 
     lua_getiuservalue(L, me, WS_TASK_THREAD);
