@@ -184,13 +184,10 @@ static const luaL_Reg functions[] = {
 
 static void open_utf8_class(lua_State *L)
 {
-    if (luaL_newmetatable(L, UTF8_CLASS)) {
-        luaL_newlib(L, utf8_methods);
-        lua_setfield(L, -2, "__index");
-        lua_pushboolean(L, 0);
-        lua_setfield(L, -2, "__metatable");
-    }
-    lua_pop(L, 1);
+    luaL_newmetatable(L, UTF8_CLASS);
+    luaL_newlib(L, utf8_methods);
+    lua_setfield(L, -2, "__index");
+    ws_seal_class(L);
 }
 
 int ws_open_codec(lua_State *L)

@@ -1,12 +1,12 @@
 /* bind/lua_emitter.c -- listeners: the browser's EventTarget and Node's on.
 **
 ** The own table of a socket or server holds at index [event] either one
-** function, which is called with plain arguments for ever, the fast way (one
-** added by on to a socket, or a server's on... attribute), or a list of entries.
-** A list is never changed, only replaced, so that whoever walks one is not
-** disturbed: what is added meanwhile waits for the next event, and what is
-** removed is marked and not called any more (DOM 2.9; W-60 to W-65).  Only an
-** attribute's entry takes its new function in place (HTML 8.1.8.1).
+** function, which is called with plain arguments, the fast way (one added by
+** on to a socket, or a server's on... attribute), or a list of entries.  A list
+** is never changed, only replaced, so that whoever walks one is not disturbed:
+** what is added meanwhile waits for the next event, and what is removed is
+** marked and not called any more (DOM 2.9; W-60 to W-65).  Only an attribute's
+** entry takes its new function in place (HTML 8.1.8.1).
 */
 #include "bind/lua_emitter.h"
 

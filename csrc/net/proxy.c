@@ -5,10 +5,7 @@
 #include "wire/head.h"
 #include "wire/uri.h"
 
-enum {
-    READ_SIZE = 1024, /* bytes at once; what is too much is kept */
-    FIELDS_MAX = WS_HEAD_LINES_MAX
-};
+enum { READ_SIZE = 1024 }; /* bytes at once; what is too much is kept */
 
 struct proxy {
     struct ws_prelude p; /* first */
@@ -66,14 +63,14 @@ static int put_request(struct ws_prelude *p, const struct ws_tunnel *t)
 /* The head of n bytes in `in` is complete.  WS_MORE: it was an interim one. */
 static int judge(struct proxy *x, size_t n)
 {
-    struct ws_field fields[FIELDS_MAX];
+    struct ws_field fields[WS_HEAD_LINES_MAX];
     struct ws_head head;
     struct ws_span all = ws_buf_span(&x->p.in);
     int err;
 
     memset(&head, 0, sizeof head);
     head.fields = fields;
-    head.fields_max = FIELDS_MAX;
+    head.fields_max = WS_HEAD_LINES_MAX;
     err = ws_head_parse(&head, ws_span_of(all.p, n), 1);
     if (err != WS_OK)
         return ws_prelude_refuse(&x->p, ws_err_text(err));

@@ -209,7 +209,6 @@ static struct ws_lookup_job *take_from_line(struct ws_resolver_shared *h)
 static void *work(void *arg)
 {
     struct ws_resolver_shared *h = arg;
-
     struct ws_lookup_job *job;
 
     pthread_mutex_lock(&h->lock);
