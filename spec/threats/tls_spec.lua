@@ -18,11 +18,10 @@ local PONG = bytes.frame { op = "pong", mask = true, "" }
 local MANY = clock.times(20000, 4000)
 
 --- A server, a bystander it must not forget, and a hostile peer that is let in.
-function T:scene(old)
+function T:scene(old, options)
   local scene = {}
-  local _, url, port = self:server(nil, { onconnection = function(socket)
-    scene.socket, scene.record = socket, rigs.record(socket)
-  end })
+  local server, url, port = self:server(nil, options)
+  server:on("connection", function(socket) scene.socket, scene.record = socket, rigs.record(socket) end)
   scene.bystander, scene.near = self:open(url)
   scene.peer = hostile.client(self.rig, port, { old = old })
   scene.peer:data(visitors.upgrade())
@@ -175,6 +174,43 @@ function T:test_S3_key_updates_that_want_an_answer_nobody_reads()
   end, function() return pongs .. " pongs" end)
   scene.peer:check "behind"
   self:served(scene)
+end
+
+-- P1: pings, whose pongs nobody reads, until nothing moves any more; then those
+-- that were not overtaken come in order, the newest for certain.
+function T:test_P1_a_flood_of_pings_over_tls()
+  local scene = self:scene(nil, { highWaterMark = 1 << 16, lowWaterMark = 1 << 14, pingInterval = 0 })
+  local tls, sock = scene.peer.tls, scene.peer.raw.sock
+  local sent, stalled, buffer, at = 0, 0, "", 1
+  visitors.costs_at_most(16 << 20, "a flood of pings", function()
+    while stalled < 50 and sent < MANY * 20 do
+      if at > #buffer then
+        buffer = tls:record(APPLICATION, times(100, function(i)
+          return ("\x89\xfd\0\0\0\0%08d"):format(sent + i) .. ("x"):rep(117) -- a mask of zeros
+        end))
+        sent, at = sent + 100, 1
+      end
+      local last, _, part = sock:send(buffer, at)
+      local now = (last or part or at - 1) + 1
+      stalled, at = now > at and 0 or stalled + 1, now
+      self.rig.loop:step(0)
+    end
+  end)
+  self:served(scene)
+  scene.peer:send(buffer:sub(at))
+  local got, number = "", 0
+  self.rig:wait(function()
+    got = got .. scene.peer:look()
+    scene.peer.got = ""
+    for k = 1, #got - #got % 127, 127 do -- unmasked pongs of 125 bytes
+      local this = tonumber(got:sub(k + 2, k + 9))
+      if got:sub(k, k + 1) ~= "\x8a\x7d" or this <= number then lu.fail "not the next pong" end
+      number = this
+    end
+    got = got:sub(#got - #got % 127 + 1)
+    return number == sent
+  end, function() return ("the last pong is %d of %d"):format(number, sent) end)
+  lu.assertEquals(scene.socket.readyState, 1)
 end
 
 return T
