@@ -118,7 +118,9 @@ static int turns(lua_State *L)
 
     lua_settop(L, WS_IX_LOOP);
     lua_getiuservalue(L, WS_IX_LOOP, WS_UV_LIVE);
-    if (lua_getiuservalue(L, WS_IX_LOOP, WS_UV_THREAD) != LUA_TTHREAD) {
+    /* dead: a handler raised, and there was no memory to say so */
+    if (lua_getiuservalue(L, WS_IX_LOOP, WS_UV_THREAD) != LUA_TTHREAD ||
+        lua_status(lua_tothread(L, -1)) != LUA_OK) {
         lua_pop(L, 1);
         ws_push_handler_thread(L);
     }

@@ -132,9 +132,8 @@ local function gap(s)
 end
 
 local function end_gap(s)
-  local task = s.gap
-  s.gap = nil
-  if task then task:cancel() end
+  if s.gap then s.gap:cancel() end
+  s.gap = nil -- not before: without memory there is no cancel
 end
 
 -- ---- connections ------------------------------------------------------------------------
@@ -142,11 +141,20 @@ end
 local again
 
 local function finish(s, code, reason, clean)
-  s.state, s.timer = CLOSED, nil
-  s.ended = { s.why or ("the connection was closed (%d)"):format(code), code, reason }
-  s.queue, s.first, s.last, s.queued = {}, 1, 0, 0
+  if s.state == CLOSED then return end
+  s.state, s.lost, s.code, s.reason = CLOSED, true, code, reason
+  if s.timer then s.timer:cancel() end
   end_gap(s)
+  s.queue, s.first, s.last, s.queued = {}, 1, 0, 0
   s.events:fire("close", code, reason, clean)
+end
+
+-- A step of its life. One that raises, for want of memory or because giveUpCodes did, is the last.
+local function take_step(s, step, ...)
+  local ok, message = pcall(step, s, ...)
+  if ok then return end
+  pcall(finish, s, 1006, "", false)
+  error(message, 0)
 end
 
 -- How long to wait before try number n, at most.
@@ -175,7 +183,7 @@ local function lost(s, code, reason, clean)
   s.state = CONNECTING
   s.attempts = s.attempts + 1
   local delay = M.random() * ceiling(s, s.attempts)
-  s.timer = s.loop:after(delay, function() again(s) end)
+  s.timer = s.loop:after(delay, function() take_step(s, again) end)
   s.events:fire("reconnecting", delay, s.attempts, code, reason)
 end
 
@@ -207,7 +215,7 @@ local function listen(s, socket)
     flush(s)
     if s.first > s.last then fire:fire "drain" end
   end)
-  socket:on("close", function(code, reason, clean) lost(s, code, reason, clean) end)
+  socket:on("close", function(code, reason, clean) take_step(s, lost, code, reason, clean) end)
 end
 
 -- One more connection; whether it is on its way, and why not.
@@ -237,12 +245,12 @@ end
 
 -- It ends for good. Where no connection is, its close comes in a turn of its own, as a socket's does.
 local function stop(s)
-  if s.state >= CLOSING then return end
+  if s.state == CLOSED then return end_gap(s) end
+  if s.ending then return end
   s.state = CLOSING
-  if s.timer then
-    s.timer:cancel()
-    s.timer = s.loop:after(0, function() finish(s, 1006, "", false) end)
-  end
+  if s.socket.readyState ~= CLOSED then return end
+  s.ending = s.loop:after(0, function() take_step(s, finish, 1006, "", false) end)
+  if s.timer then s.timer:cancel() end
 end
 
 -- ---- what users call ----------------------------------------------------------------------
@@ -284,7 +292,7 @@ function Reconnecting:receive(timeout)
       data, kind, code = socket:receive(left)
       s.lost = s.lost or code == "CLOSED" and s.socket == socket -- its close event may still come
     elseif s.state == CLOSED then
-      return nil, s.ended[1], "CLOSED", s.ended[2], s.ended[3]
+      return nil, s.why or ("the connection was closed (%d)"):format(s.code), "CLOSED", s.code, s.reason
     else
       code = select(3, gap(s):join(left))
     end

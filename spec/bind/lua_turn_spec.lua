@@ -5,7 +5,7 @@ local lu = require "luaunit"
 local wsock = require "wsock"
 local bytes = require "support.bytes"
 local rig = require "support.rig"
-local net = require "wsock.probe".net
+local net, probe = require "wsock.probe".net, require "wsock.probe".bind
 
 local sys, E = net.sys, net.E
 sys.reach() -- faults of these specs are the module's
@@ -108,6 +108,30 @@ function T:test_a_turn_that_raised_is_gone_on_with()
   lu.assertEquals({ pcall(self.loop.run, self.loop) }, { false, "interrupted!" })
   self.rig:wait(function() return #got == 2 end)
   lu.assertEquals(got, { "a", "b" })
+end
+
+-- Who raises where there is no memory to report it takes nothing with him: the next handler is called.
+function T:test_a_handler_after_one_that_nobody_could_report()
+  local text = [[
+    local wsock = require "wsock"
+    local loop, called = wsock.loop(), false
+    loop.onerror = function(message) return message .. "!" end
+    loop:after(0, function() error("x" .. #tostring(loop)) end)
+    arm()
+    pcall(loop.step, loop)
+    disarm()
+    loop:after(0, function() called = true end)
+    loop:run()
+    loop:close()
+    return called and "called" or "lost"]]
+  local result, info = probe.state(text)
+  lu.assertEquals(result, "called")
+  for times = 1, 4 do
+    for n = 1, info.calls do
+      local after, counts = probe.state(text, n, times)
+      lu.assertEquals({ n, after, counts.bytes, counts.wrong }, { n, "called", 0, 0 })
+    end
+  end
 end
 
 function T:test_no_turn_within_a_turn()

@@ -167,6 +167,22 @@ local lives = {
     socket:send "x"
     for _ = 1, 10 do step() end
   ]],
+  asked_across = [[ -- needs reconnecting
+    collectgarbage "stop" -- as in redirects
+    local comings = 0
+    server:on("connection", function(far)
+      comings = comings + 1
+      far:send("a" .. comings)
+      if comings < 3 then far:terminate() end
+    end)
+    local socket = wsock.reconnecting(url, { protocols = "p", loop = loop, delay = 0, maxAttempts = 3 })
+    clients[1] = socket
+    loop:spawn(function() for _ = 1, 3 do socket:receive() end end)
+    loop:spawn(function() socket:receive(0.001) end)
+    for _ = 1, 16 do step() end
+    socket:on("message", nothing)
+    for _ = 1, 4 do step() end
+  ]],
   rooms = [[ -- needs router hub static
     collectgarbage "stop" -- as in redirects
     local hub = wsock.hub { onjoin = nothing, onleave = nothing }

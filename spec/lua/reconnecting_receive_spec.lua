@@ -162,6 +162,20 @@ function T:test_it_gives_up()
   lu.assertEquals(socket.attempts, 3)
 end
 
+-- Whether to give up cannot be asked: it does, and says so to all who wait.
+function T:test_a_give_up_function_that_raises()
+  local closed
+  local socket = self:begin { giveUpCodes = function() error "oh" end }
+  socket:on("close", function(code) closed = code end)
+  local got = self:reader(socket)
+  self.server:welcome():reset()
+  self:saw(got, 1)
+  lu.assertEquals({ got[1], closed, socket.readyState }, { "CLOSED", 1006, 3 })
+  lu.assertStrContains(self.rig.errors[1][1], "oh")
+  self.rig.errors = {}
+  self.rig:settle()
+end
+
 function T:test_several_who_wait_share_the_messages()
   local socket = self:begin()
   local lists = { self:reader(socket), self:reader(socket), self:reader(socket) }
