@@ -64,7 +64,9 @@ int ws_deflate_run(struct ws_deflate *d, struct ws_slice *in,
 
 /* -- decompressing -- */
 
-/* A decompressor with an empty window, or NULL without memory. */
+/* A decompressor with an empty window, or NULL without memory.  What looks back
+** further than the window is refused, but for what the same call of zlib made:
+** that is at hand, and zlib looks no closer. */
 struct ws_inflate *ws_inflate_new(struct ws_mem *mem, int window);
 
 /* Gives it back; NULL is fine. */

@@ -153,7 +153,7 @@ end
 local function idle_deflate(_, most)
   local cells = {}
   most = math.min(most, 1000)
-  for i, s in ipairs { { "packed", 180 << 10 }, { "packed_alone", 2048 } } do
+  for i, s in ipairs { { "packed", 180 << 10 }, { "packed_alone", 4096 } } do
     cells[i] = {
       name = ("idle connection, %s, %d of them"):format(i == 1 and "windows kept" or "none kept", most),
       runs = { { s[1], ("mode=idle packed=1 kind=ascii size=16384 conns=%d"):format(most), fresh = true } },

@@ -33,18 +33,16 @@
 #include "packed.h"
 #include "ring.h"
 #include "secure.h"
+#include "usage.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -95,63 +93,6 @@ static uint8_t buf[256 * 1024];
 static long opened;      /* connections that are open */
 static int64_t messages; /* came back, ever */
 static int measuring;
-
-static void die(const char *format, ...)
-{
-    va_list ap;
-
-    va_start(ap, format);
-    fputs("load: ", stderr);
-    vfprintf(stderr, format, ap);
-    fputs("\n", stderr);
-    va_end(ap);
-    exit(1);
-}
-
-/* -- clocks, memory -- */
-
-static double read_clock(clockid_t id)
-{
-    struct timespec t;
-
-    if (clock_gettime(id, &t) != 0)
-        die("the server's clock: %s", strerror(errno));
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static double now(void)
-{
-    return read_clock(CLOCK_MONOTONIC);
-}
-
-/* CPU seconds the server has used, all of its threads, to the nanosecond. */
-static double server_cpu(void)
-{
-    clockid_t id;
-
-    if (pid == 0)
-        return 0;
-    if (clock_getcpuclockid((pid_t)pid, &id) != 0)
-        die("there is no process %ld", pid);
-    return read_clock(id);
-}
-
-/* Bytes of the server that are in memory and in no file. */
-static long server_memory(void)
-{
-    char name[64];
-    long whole, there = 0, shared = 0;
-    FILE *f;
-
-    if (pid == 0)
-        return 0;
-    snprintf(name, sizeof name, "/proc/%ld/statm", pid);
-    f = fopen(name, "r");
-    if (f == NULL || fscanf(f, "%ld %ld %ld", &whole, &there, &shared) != 3)
-        die("cannot read %s", name);
-    fclose(f);
-    return (there - shared) * sysconf(_SC_PAGESIZE);
-}
 
 /* -- sending -- */
 
@@ -227,6 +168,8 @@ static void start_over(struct conn *c)
     dial(c);
 }
 
+#define OFFER "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+
 /* The key and its answer are those of RFC 6455 1.3. */
 static void connected(struct conn *c)
 {
@@ -235,11 +178,9 @@ static void connected(struct conn *c)
         "Upgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-    static const char offer[] =
-        "Sec-WebSocket-Extensions: permessage-deflate\r\n";
     char text[512];
     int n = snprintf(text, sizeof text, "%s%s\r\n", request,
-                     deflate || packed ? offer : "");
+                     deflate || packed ? OFFER : "");
 
     if (mode == SHAKE) {
         start_over(c);
@@ -300,8 +241,7 @@ static void ended(struct conn *c)
 
 /* -- receiving -- */
 
-/* n bytes of answers in buf, or unseen, compared: how many messages end there.
-*/
+/* n bytes of answers in buf, or unseen, compared: how many messages end. */
 static size_t ends(struct conn *c, size_t n, int seen)
 {
     size_t all_n = ring.n * ring.answer_n, done = 0;
@@ -412,10 +352,10 @@ static void settle(void)
     double before, end;
 
     do {
-        before = server_cpu();
+        before = server_cpu(pid);
         for (end = now() + 0.1; now() < end;)
             turn(100);
-    } while (server_cpu() - before > 0.0005);
+    } while (server_cpu(pid) - before > 0.0005);
 }
 
 static void begin(void)
@@ -459,16 +399,16 @@ static void run(void)
     begin();
     work(now() + (double)warm / 1000, 0);
     measuring = 1;
-    memory = server_memory();
+    memory = server_memory(pid);
     first = messages;
-    cpu = server_cpu();
+    cpu = server_cpu(pid);
     start = now();
     work(start + (double)ms / 1000, first + count);
-    cpu = server_cpu() - cpu;
+    cpu = server_cpu(pid) - cpu;
     printf(
         "messages=%lld secs=%.6f cpu=%.6f memory=%ld conns=%ld larger=%.4f\n",
         (long long)(messages - first), now() - start, cpu,
-        server_memory() - memory, conns,
+        server_memory(pid) - memory, conns,
         packed ? packed_larger(all[0].packed) : 0);
 }
 
@@ -489,9 +429,10 @@ static void rest(void)
     long memory;
 
     rest_up_to(FIRST);
-    memory = server_memory();
+    memory = server_memory(pid);
     rest_up_to(conns);
-    printf("memory=%ld conns=%ld\n", server_memory() - memory, conns - FIRST);
+    printf("memory=%ld conns=%ld\n", server_memory(pid) - memory,
+           conns - FIRST);
 }
 
 /* -- options -- */
@@ -533,25 +474,14 @@ static void option(char *text)
     die("what is %s?", text);
 }
 
-/* As many descriptors as there may be; no more connections than that. */
-static void raise_limit(void)
-{
-    struct rlimit r;
-
-    getrlimit(RLIMIT_NOFILE, &r);
-    r.rlim_cur = r.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &r);
-    if ((unsigned long)conns + 32 > r.rlim_cur)
-        conns = (long)r.rlim_cur - 32;
-}
-
 int main(int argc, char **argv)
 {
+    long most = most_descriptors() - 32;
     int i;
 
     for (i = 1; i < argc; i++)
         option(argv[i]);
-    raise_limit();
+    conns = conns < most ? conns : most;
     if (active == 0 || active > conns)
         active = conns;
     server.sin_family = AF_INET;

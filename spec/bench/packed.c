@@ -1,7 +1,7 @@
 /* spec/bench/packed.c -- see packed.h. */
 #include "packed.h"
+#include "usage.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #define ZLIB_CONST
@@ -20,18 +20,12 @@ struct packed {
     size_t done;   /* of the message, compared */
 };
 
-static void stop(const char *what)
-{
-    fprintf(stderr, "load: %s\n", what);
-    exit(1);
-}
-
 struct packed *packed_open(const struct ring *ring, size_t first)
 {
     struct packed *p = calloc(1, sizeof *p);
 
     if (p == NULL || inflateInit2(&p->z, -15) != Z_OK)
-        stop("no memory");
+        die("no memory");
     p->ring = ring;
     p->first = first;
     return p;
@@ -45,7 +39,7 @@ static void compare(struct packed *p, const uint8_t *bytes, size_t n)
 
     if (n > p->ring->size - p->done ||
         memcmp(ring_text(p->ring, i) + p->done, bytes, n) != 0)
-        stop("an answer is wrong");
+        die("an answer is wrong");
     p->done += n;
 }
 
@@ -62,7 +56,7 @@ static void decompress(struct packed *p, const uint8_t *bytes, size_t n)
         p->z.avail_out = sizeof out;
         rc = inflate(&p->z, Z_NO_FLUSH);
         if (rc != Z_OK && rc != Z_BUF_ERROR)
-            stop("an answer does not decompress");
+            die("an answer does not decompress");
         compare(p, out, sizeof out - p->z.avail_out);
     } while (p->z.avail_in > 0 || p->z.avail_out == 0);
 }
@@ -78,7 +72,7 @@ static void put_head(struct packed *p, uint8_t byte)
     if (p->head_n < 2 || p->head_n < n)
         return;
     if ((p->head[0] & 0xBC) != 0x80 || p->head[1] > 127)
-        stop("an answer is no message in one frame");
+        die("an answer is no message in one frame");
     p->left = n == 2 ? p->head[1] : 0;
     for (i = 2; i < n; i++)
         p->left = p->left << 8 | p->head[i];
@@ -91,7 +85,7 @@ static void end(struct packed *p)
     if (p->head[0] & 0x40)
         decompress(p, tail, sizeof tail);
     if (p->done != p->ring->size)
-        stop("an answer is too short");
+        die("an answer is too short");
     p->messages++;
     p->done = 0;
     p->head_n = 0;
@@ -147,7 +141,7 @@ double packed_larger(const struct packed *p)
     size_t i;
 
     if (deflateInit2(&z, -1, Z_DEFLATED, -15, 8, 0) != Z_OK)
-        stop("no memory");
+        die("no memory");
     for (i = 0; i < p->messages; i++) {
         size_t at = (p->first + i) % p->ring->n;
         all += usual(&z, ring_text(p->ring, at), p->ring->size);
