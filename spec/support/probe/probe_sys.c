@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -249,6 +250,21 @@ static int sys_cpu(lua_State *L)
     return 1;
 }
 
+/* heap() -> bytes the C library has handed out, to Lua too, and bytes it could
+** hand out again; nil where it does not say */
+static int sys_heap(lua_State *L)
+{
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+    struct mallinfo2 m = mallinfo2();
+    lua_pushinteger(L, (lua_Integer)(m.uordblks + m.hblkhd));
+    lua_pushinteger(L, (lua_Integer)m.fordblks);
+    return 2;
+#else
+    lua_pushnil(L);
+    return 1;
+#endif
+}
+
 void probe_open_sys(lua_State *L)
 {
     static const luaL_Reg functions[] = {
@@ -261,7 +277,8 @@ void probe_open_sys(lua_State *L)
         {"wait", sys_wait},     {"limit", sys_limit},
         {"alarms", sys_alarms}, {"raise", sys_raise},
         {"ignore", sys_ignore}, {"disposition", sys_disposition},
-        {"cpu", sys_cpu},       {NULL, NULL},
+        {"cpu", sys_cpu},       {"heap", sys_heap},
+        {NULL, NULL},
     };
     static const struct {
         const char *name;
