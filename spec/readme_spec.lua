@@ -21,7 +21,7 @@ local peer = require "interop.peer"
 local process = require "support.process"
 local wsock = require "wsock"
 
-local T = {}
+local T = peer.class()
 
 local function lines_of(path)
   local list = {}
@@ -303,11 +303,6 @@ others["mutual"] = others["tls"]
 
 -- ---- the tests ------------------------------------------------------------------
 
-function T:tearDown()
-  peer.cleanup()
-  if self.remove then self.remove() end
-end
-
 -- Line numbers in the program are README's.
 local function write_program(path, block, port)
   local text = table.concat(block, "\n"):gsub("8080", port)
@@ -315,8 +310,7 @@ local function write_program(path, block, port)
 end
 
 local function run(self, block)
-  local folder
-  folder, self.remove = process.directory()
+  local folder = self:directory()
   local port = process.free_port()
   local path = folder .. "/README.lua"
   write_program(path, block, port)

@@ -4,11 +4,7 @@ local lu = require "luaunit"
 local peer = require "interop.peer"
 local wsock = require "wsock"
 
-local T = {}
-
-function T:tearDown()
-  peer.cleanup()
-end
+local T = peer.class()
 
 -- A client in frame mode at an echo of ours, and the far socket's record.
 local function client(options, server)

@@ -6,19 +6,12 @@ local visitors = require "support.visitors"
 
 local T = rigs.class()
 
--- The status a server gives to a request with these headers.
-local function status(rig, port, change)
-  local peer, answer = visitors.knock(rig, port, visitors.upgrade(change))
-  peer:close()
-  return answer.status, answer
-end
-
 -- ---- origins (X1, S27, S89) -------------------------------------------------------------
 
 local function origins(rig, option, rows, host)
   local _, _, port = rig:listen { origins = option }
   for origin, want in pairs(rows) do
-    lu.assertEquals(status(rig, port, { Origin = origin, Host = host }), want, tostring(origin))
+    lu.assertEquals(visitors.status(rig, port, { Origin = origin, Host = host }), want, tostring(origin))
   end
 end
 
@@ -55,17 +48,17 @@ function T:test_origins_by_a_function()
     seen[#seen + 1] = { origin or "none", request.path }
     return origin == nil or origin:match "%.good$"
   end }
-  lu.assertEquals(status(self.rig, port, { Origin = "http://x.good" }), 101)
-  lu.assertEquals(status(self.rig, port, { Origin = "http://x.bad" }), 403)
-  lu.assertEquals(status(self.rig, port), 101)
+  lu.assertEquals(visitors.status(self.rig, port, { Origin = "http://x.good" }), 101)
+  lu.assertEquals(visitors.status(self.rig, port, { Origin = "http://x.bad" }), 403)
+  lu.assertEquals(visitors.status(self.rig, port), 101)
   lu.assertEquals(seen, { { "http://x.good", "/" }, { "http://x.bad", "/" }, { "none", "/" } })
 end
 
 function T:test_two_origins()
   for _, option in ipairs { "same host", { "http://h" }, function() return true end, "http://h" } do
     local _, _, port = self.rig:listen { origins = option ~= "same host" and option or nil }
-    lu.assertEquals(status(self.rig, port, { Origin = { "http://h", "http://evil" } }), 403)
-    lu.assertEquals(status(self.rig, port, { Origin = { "http://h", "http://h" } }), 403)
+    lu.assertEquals(visitors.status(self.rig, port, { Origin = { "http://h", "http://evil" } }), 403)
+    lu.assertEquals(visitors.status(self.rig, port, { Origin = { "http://h", "http://h" } }), 403)
   end
 end
 
@@ -83,14 +76,14 @@ function T:test_lists_are_copied()
   local list, protocols, headers = { "http://a" }, { "x" }, { A = "1" }
   local _, _, port = self.rig:listen { origins = list, protocols = protocols, headers = headers }
   list[1], protocols[1], headers.A, headers["b\n"] = {}, 42, false, 1
-  local got, answer = status(self.rig, port, { Origin = "http://a", ["Sec-WebSocket-Protocol"] = "x" })
+  local got, answer = visitors.status(self.rig, port, { Origin = "http://a", ["Sec-WebSocket-Protocol"] = "x" })
   lu.assertEquals({ got, answer.headers["sec-websocket-protocol"], answer.headers.a }, { 101, "x", "1" })
 end
 
 -- ---- subprotocols (S40 to S43) -----------------------------------------------------------
 
 local function protocol(rig, port, offer)
-  local got, answer = status(rig, port, { ["Sec-WebSocket-Protocol"] = offer })
+  local got, answer = visitors.status(rig, port, { ["Sec-WebSocket-Protocol"] = offer })
   return got == 101 and (answer.headers["sec-websocket-protocol"] or "none") or got
 end
 

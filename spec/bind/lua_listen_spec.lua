@@ -6,14 +6,7 @@ local rigs = require "support.rig"
 local visitors = require "support.visitors"
 local wsock = require "wsock"
 
-local T = {}
-
-function T:setUp() self.rig = rigs.new() end
-
-function T:tearDown()
-  self.rig:close()
-  if self.remove then self.remove() end
-end
+local T = rigs.class()
 
 -- ---- where it listens ------------------------------------------------------------
 
@@ -100,8 +93,7 @@ end
 -- ---- unix sockets ------------------------------------------------------------------
 
 function T:test_unix_path()
-  local dir
-  dir, self.remove = process.directory()
+  local dir = self.rig:directory()
   local path = dir .. "/sock"
   local heard
   local server = self.rig:try_listen { path = path, onmessage = function(socket, data)
@@ -121,8 +113,7 @@ function T:test_unix_path()
 end
 
 function T:test_unix_path_left_behind()
-  local dir
-  dir, self.remove = process.directory()
+  local dir = self.rig:directory()
   local path = dir .. "/sock"
   self.rig:try_listen { path = path }:close()
   self.rig:settle()
@@ -142,8 +133,7 @@ function T:test_unix_path_left_behind()
 end
 
 function T:test_unix_paths_that_cannot_be()
-  local dir
-  dir, self.remove = process.directory()
+  local dir = self.rig:directory()
   lu.assertErrorMsgContains("'path' is empty or too long", self.rig.try_listen, self.rig, { path = "" })
   lu.assertErrorMsgContains("'path' is empty or too long", self.rig.try_listen, self.rig, { path = ("x"):rep(108) })
   lu.assertErrorMsgContains("'path'", self.rig.try_listen, self.rig, { path = dir .. "/a\0b" })

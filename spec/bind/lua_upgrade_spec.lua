@@ -8,13 +8,6 @@ local visitors = require "support.visitors"
 
 local T = rigs.class()
 
--- The status a server gives to a request with these headers.
-local function status(rig, port, change)
-  local peer, answer = visitors.knock(rig, port, visitors.upgrade(change))
-  peer:close()
-  return answer.status, answer
-end
-
 -- ---- the plain case ------------------------------------------------------------------
 
 -- S33 to S36: the answer, and frames directly behind it
@@ -39,7 +32,7 @@ function T:test_what_browsers_and_others_send()
     { 426, { ["Sec-WebSocket-Version"] = "12" } }, { 426, { ["Sec-WebSocket-Version"] = false } },
     { 426, { Upgrade = false } }, { 426, { Upgrade = "h2c" } }, { 400, { ["Content-Length"] = "5" } },
   } do
-    local got, answer = status(self.rig, port, row[2])
+    local got, answer = visitors.status(self.rig, port, row[2])
     lu.assertEquals({ got, row[2] }, row)
     lu.assertNil(answer.headers["sec-websocket-extensions"])
     if got == 426 then
@@ -130,14 +123,14 @@ function T:test_verify_that_decides_by_hand()
     request:accept()
     return true
   end
-  lu.assertEquals(status(self.rig, port), 101)
+  lu.assertEquals(visitors.status(self.rig, port), 101)
   act = function(request)
     request:reject(404)
     return true
   end
-  lu.assertEquals(status(self.rig, port), 404)
+  lu.assertEquals(visitors.status(self.rig, port), 404)
   act = function(request) request:accept() end
-  lu.assertEquals(status(self.rig, port), 101)
+  lu.assertEquals(visitors.status(self.rig, port), 101)
   self.rig:wait(function() return server.clientCount == 0 end)
 end
 
@@ -145,10 +138,10 @@ end
 
 function T:test_headers_of_every_101()
   local _, _, port = self.rig:listen { headers = { ["X-Version"] = "1", Server = "s" } }
-  local _, answer = status(self.rig, port)
+  local _, answer = visitors.status(self.rig, port)
   lu.assertEquals({ answer.headers["x-version"], answer.headers.server }, { "1", "s" })
   local _, _, listed = self.rig:listen { headers = { { "Set-Cookie", "a=1" }, { "Set-Cookie", "b=2" }, { "N", 3 } } }
-  _, answer = status(self.rig, listed)
+  _, answer = visitors.status(self.rig, listed)
   lu.assertEquals({ answer.headers["set-cookie"], answer.headers.n }, { "a=1|b=2", "3" })
 end
 
@@ -267,7 +260,7 @@ function T:test_two_who_decide()
   local server, _, port = self.rig:listen { onupgrade = function(request) request:reject(404) end }
   local second
   server:on("upgrade", function(request) second = { request:accept() } end)
-  lu.assertEquals(status(self.rig, port), 404)
+  lu.assertEquals(visitors.status(self.rig, port), 404)
   lu.assertEquals(second[3], "CLOSED")
 end
 

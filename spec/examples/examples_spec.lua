@@ -6,15 +6,10 @@ local clock = require "support.clock"
 local peer = require "interop.peer"
 local process = require "support.process"
 
-local T = {}
+local T = peer.class()
 
 -- Paths from the folder the suite runs in.
 local here = require "support.files".root .. "/spec/examples/"
-
-function T:tearDown()
-  peer.cleanup()
-  if self.remove then self.remove() end
-end
 
 -- Starts an example that listens; the process and the URL it names.
 local function start(name, ...)
@@ -256,8 +251,7 @@ function T:test_http_and_ws_refuse_what_is_no_message()
 end
 
 function T:test_the_database_outlives_the_server()
-  local folder
-  folder, self.remove = process.directory()
+  local folder = self:directory()
   local path = folder .. "/messages.db"
   local first, url = start("http_and_ws.lua", path)
   lu.assertEquals((get("--data", "kept", url)), "201")

@@ -9,7 +9,7 @@ local fronts = require "interop.fronts"
 local peer = require "interop.peer"
 local process = require "support.process"
 
-local T = {}
+local T = peer.class()
 
 -- ---- programs ------------------------------------------------------------------
 
@@ -71,12 +71,7 @@ end
 
 local scheme = { squid = "http", tinyproxy = "http", microsocks = "socks5" }
 
-function T:setUp() self.folder, self.remove = process.directory() end
-
-function T:tearDown()
-  peer.cleanup()
-  self.remove()
-end
+function T:setUp() self:directory() end
 
 -- A proxy of that kind: "127.0.0.1:port".
 function T:proxy(kind, password)

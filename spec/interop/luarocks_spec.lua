@@ -4,18 +4,12 @@ local lu = require "luaunit"
 local peer = require "interop.peer"
 local process = require "support.process"
 
-local T = {}
+local T = peer.class()
 
 local root = require "support.files".root
 
-function T:tearDown()
-  peer.cleanup()
-  if self.remove then self.remove() end
-end
-
 function T:test_make_gives_the_library_and_the_command()
-  local folder
-  folder, self.remove = process.directory()
+  local folder = self:directory()
   local output, code = process.run { "cp", "-r", root .. "/csrc", root .. "/lua", root .. "/rockspec",
     root .. "/README.md", folder }
   lu.assertEquals(code, 0, output)

@@ -3,7 +3,7 @@
 --
 -- Our server or client lives in the spec's process and moves while a spec
 -- waits (M.wait turns the default loop); the peer is a child.  M.cleanup, in
--- every tearDown, ends what a test has begun.
+-- every tearDown (M.class has it), ends what a test has begun.
 
 local wsock = require "wsock"
 local clock = require "support.clock"
@@ -191,6 +191,24 @@ function M.cleanup()
     end
     return true
   end, "the end of the sockets")
+end
+
+--- A class of specs: with a test ends what it has begun, and self:directory(),
+--- a folder of its own, also self.folder.
+function M.class()
+  local T = {}
+
+  function T:directory()
+    self.folder, self.remove = process.directory()
+    return self.folder
+  end
+
+  function T:tearDown()
+    M.cleanup()
+    if self.remove then self.remove() end
+  end
+
+  return T
 end
 
 -- ---- peers that run snippets --------------------------------------------------------

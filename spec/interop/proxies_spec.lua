@@ -8,7 +8,7 @@ local fronts = require "interop.fronts"
 local peer = require "interop.peer"
 local process = require "support.process"
 
-local T = {}
+local T = peer.class()
 
 local NGINX = [[
   server {
@@ -58,14 +58,7 @@ function T:proxy(name, backend)
   return port
 end
 
-function T:setUp()
-  self.folder, self.remove = process.directory()
-end
-
-function T:tearDown()
-  peer.cleanup()
-  self.remove()
-end
+function T:setUp() self:directory() end
 
 -- A client through the proxy, with the Origin a page there would have.
 local function visit(port, path, options)

@@ -11,7 +11,7 @@ local net = require "socket"
 local peer = require "interop.peer"
 local process = require "support.process"
 
-local T = {}
+local T = peer.class()
 
 local MODULES = [[
 load_module /usr/lib/nginx/modules/ndk_http_module.so;
@@ -198,14 +198,7 @@ function T:start_nginx()
   return (fronts.nginx(self.folder, NGINX, {}, MODULES))
 end
 
-function T:setUp()
-  self.folder, self.remove = process.directory()
-end
-
-function T:tearDown()
-  peer.cleanup()
-  self.remove()
-end
+function T:setUp() self:directory() end
 
 -- What a log has once its program has ended.
 function T:log(who)

@@ -8,14 +8,9 @@ local peer = require "interop.peer"
 local process = require "support.process"
 local wsock = require "wsock"
 
-local T = {}
+local T = peer.class()
 
 local root = require "support.files".root
-
-function T:tearDown()
-  peer.cleanup()
-  if self.remove then self.remove() end
-end
 
 local helps = { talk = require "wsock.cli.talk".help, listen = require "wsock.cli.listen".help }
 
@@ -87,8 +82,7 @@ local function works(path)
 end
 
 function T:test_make_install()
-  local folder
-  folder, self.remove = process.directory()
+  local folder = self:directory()
   local output, code = process.run { "make", "-C", root, "install", "DESTDIR=" .. folder, "PREFIX=/opt/wsock",
     seconds = 300 }
   lu.assertEquals(code, 0, output)

@@ -10,6 +10,7 @@ local luasocket = require "socket"
 local wsock = require "wsock"
 local bytes = require "support.bytes"
 local clock = require "support.clock"
+local process = require "support.process"
 local codec = require "wsock.core".codec
 
 local Rig, Raw, Record = {}, {}, {}
@@ -56,6 +57,13 @@ end
 function Rig:keep(thing)
   self.begun[#self.begun + 1] = thing
   return thing
+end
+
+--- A folder that goes at the end.
+function Rig:directory()
+  local folder, remove = process.directory()
+  self:keep { close = function() remove() end }
+  return folder
 end
 
 -- ---- waiting -------------------------------------------------------------------

@@ -84,6 +84,14 @@ function M.knock(rig, port, text)
   return peer, M.parse(peer:head())
 end
 
+--- The status a server gives to a request for WebSocket with these headers
+--- (change, as in M.upgrade), and its answer's head.
+function M.status(rig, port, change)
+  local peer, answer = M.knock(rig, port, M.upgrade(change))
+  peer:close()
+  return answer.status, answer
+end
+
 -- ---- bystanders ----------------------------------------------------------------
 
 local Bystander = {}

@@ -4,7 +4,6 @@
 local lu = require "luaunit"
 local bytes = require "support.bytes"
 local clock = require "support.clock"
-local process = require "support.process"
 local rigs = require "support.rig"
 local visitors = require "support.visitors"
 local wsock = require "wsock"
@@ -16,7 +15,6 @@ function T:setUp() self.rig = rigs.new() end
 function T:tearDown()
   self.rig:close()
   if self.restore then self.restore() end
-  if self.remove then self.remove() end
 end
 
 -- ---- O1: the peer never reads ---------------------------------------------------------
@@ -193,8 +191,8 @@ end
 -- waits for the rest is one copy for all. (Unix sockets: the system keeps
 -- megabytes for each connection over TCP to itself.)
 function T:test_a_broadcast_to_many_of_whom_half_do_not_read()
-  local dir, n
-  dir, self.remove = process.directory()
+  local dir = self.rig:directory()
+  local n
   n, self.restore = visitors.room(clock.times(2000, 400))
   n = n // 2
   local path = dir .. "/sock"

@@ -5,18 +5,12 @@ local command = require "support.command"
 local exec = require "wsock.cli.exec"
 local files = require "support.files"
 local peer = require "interop.peer"
-local process = require "support.process"
 
-local T = {}
+local T = peer.class()
 
 function T:setUp()
-  self.folder, self.remove = process.directory()
+  self:directory()
   self.path = self.folder .. "/file.lua"
-end
-
-function T:tearDown()
-  peer.cleanup()
-  self.remove()
 end
 
 -- As editors do: a new file in the old one's place.

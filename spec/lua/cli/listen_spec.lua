@@ -5,14 +5,8 @@ local certs = require "support.certs"
 local command = require "support.command"
 local files = require "support.files"
 local peer = require "interop.peer"
-local process = require "support.process"
 
-local T = {}
-
-function T:tearDown()
-  peer.cleanup()
-  if self.remove then self.remove() end
-end
+local T = peer.class()
 
 -- A listening command; the process and its URL.
 local function start(words)
@@ -50,8 +44,7 @@ function T:test_broadcast_is_for_all_others()
 end
 
 function T:test_a_unix_socket()
-  local folder
-  folder, self.remove = process.directory()
+  local folder = self:directory()
   local _, url = start { "--path", folder .. "/s" }
   lu.assertEquals(url, "ws+unix:" .. folder .. "/s:/")
   lu.assertEquals({ command.run { url, "-n1", "-x", "a" } }, { "a\n", 0 })
@@ -84,8 +77,7 @@ function T:test_ping()
 end
 
 function T:test_files()
-  local folder
-  folder, self.remove = process.directory()
+  local folder = self:directory()
   files.write(folder .. "/index.html", "hello")
   local _, url = start { "0", "--static", folder }
   lu.assertEquals({ peer.run { "curl", "-s", "--noproxy", "*", (url:gsub("^ws", "http")) } }, { "hello", 0 })

@@ -9,12 +9,7 @@ local peer = require "interop.peer"
 local process = require "support.process"
 local wsock = require "wsock"
 
-local T = {}
-
-function T:tearDown()
-  peer.cleanup()
-  if self.remove then self.remove() end
-end
+local T = peer.class()
 
 -- An echo server; the URL, its record of the last socket.
 local function echo(options)
@@ -96,8 +91,7 @@ end
 -- 3 MB both ways: more than both sides may hold, so each must wait for the other.
 function T:test_a_large_pipe_loses_nothing()
   local url = command.start({ "listen", "0" }):expect("(ws://%S+)", 10)
-  local folder
-  folder, self.remove = process.directory()
+  local folder = self:directory()
   local output, code = command.pipe(([[
     seq 1 400000 >D/in; %s <D/in >D/out; echo "code $?"; cmp D/in D/out && echo same
     cat D/in | %s | cmp - D/in && echo same]]):gsub("D", folder), { url })
