@@ -54,7 +54,7 @@ local RestyClient = {}
 function RestyClient:new(options) end
 
 ---@param uri string
----@param options? {protocols?: string|string[], origin?: string, headers?: string[], host?: string, key?: string, ssl_verify?: boolean, server_name?: string, client_cert?: string, client_priv_key?: string, pool?: string, pool_size?: integer}
+---@param options? {protocols?: string|string[], origin?: string, headers?: string[], host?: string, key?: string, ssl_verify?: boolean, server_name?: string, client_cert?: string, client_priv_key?: string, pool?: string, pool_size?: integer, backlog?: integer}
 ---@return 1? ok, string? err, string? res
 function RestyClient:connect(uri, options) end
 

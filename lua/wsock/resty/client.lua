@@ -19,7 +19,15 @@ end
 
 -- ---- the pool -------------------------------------------------------------------------
 
-local pools = {} -- name → list of {sock, timer}, the longest idle first
+-- name → pool: a list of idle connections, {sock, timer}, the longest idle first; `open`, how many there are, in use
+-- or not; `waiting`, who waits for room, each with a task that sleeps until his time is over.
+local pools = {}
+
+local SIZE = 30 -- connections of a pool, unless told
+
+local function pool_named(name)
+  return pools[name] or { open = 0, waiting = {} }
+end
 
 -- Takes it out and gives up the connection, or hands it back.
 local function take(pool, i)
@@ -29,12 +37,50 @@ local function take(pool, i)
 end
 
 -- An idle connection that is still good: open, and nothing came.
-local function pooled(name)
-  local pool = pools[name]
-  while pool and #pool > 0 do
+local function pooled(pool)
+  while #pool > 0 do
     local sock = take(pool, #pool)
     if select(3, sock:receive(0)) == "TIMEOUT" and sock.readyState == sock.OPEN then return sock end
     sock:terminate()
+  end
+end
+
+-- There is room for one more; whether somebody waited for it.
+local function wake(pool)
+  local first = table.remove(pool.waiting, 1)
+  if first then first.task:cancel() end
+  return first ~= nil
+end
+
+-- Whoever is cancelled while he waits leaves his place, or hands on his turn.
+local place = { __close = function(mine)
+  if mine.done then return end
+  for i, other in ipairs(mine.pool.waiting) do
+    if other == mine then return table.remove(mine.pool.waiting, i) end
+  end
+  wake(mine.pool)
+end }
+
+-- A connection belongs to a pool until it is closed; the last one takes the pool with it.
+local function count(name, pool, sock)
+  pools[name], pool.open = pool, pool.open + 1
+  sock:on("close", function()
+    pool.open = pool.open - 1
+    if not wake(pool) and pool.open == 0 then pools[name] = nil end
+  end)
+end
+
+-- Waits until a pool has less than so many connections, or an idle one; why it has not, or nil.
+local function no_room(pool, size, backlog, seconds)
+  local loop = core.defaultLoop()
+  local deadline = loop:now() + seconds
+  while pool.open >= size and #pool == 0 do
+    if #pool.waiting >= backlog then return "too many waiting connect operations" end
+    local task <close> = loop:spawn(loop.sleep, loop, math.max(0, deadline - loop:now()))
+    local mine <close> = setmetatable({ pool = pool, task = task }, place)
+    pool.waiting[#pool.waiting + 1] = mine
+    if task:join() then return "timeout" end
+    mine.done = true
   end
 end
 
@@ -46,9 +92,8 @@ end
 function M:set_keepalive(idle, size)
   local sock = self.sock
   if not sock or self.closed or sock.readyState ~= sock.OPEN then return nil, "closed" end
-  local pool = pools[self.pool] or {}
-  pools[self.pool] = pool
-  while #pool >= (self.pool_size or size or 30) do take(pool, 1):close(1000) end
+  local pool = pool_named(self.pool)
+  while #pool >= (self.pool_size or size or SIZE) do take(pool, 1):close(1000) end
   local entry = { sock = sock }
   idle = idle or 60000
   if idle > 0 then
@@ -60,6 +105,7 @@ function M:set_keepalive(idle, size)
   end
   pool[#pool + 1] = entry
   self.sock = nil
+  wake(pool)
   return 1
 end
 
@@ -76,8 +122,10 @@ local function check_texts(options)
     local value = options[name]
     if value ~= nil and type(value) ~= "string" then return words .. " must be a string" end
   end
+  for _, name in ipairs { "pool_size", "backlog" } do
+    if options[name] ~= nil and math.type(options[name]) ~= "integer" then return name .. " must be an integer" end
+  end
   if options.client_cert and not options.client_priv_key then return "client_cert needs client_priv_key" end
-  if options.backlog then return "connect: option backlog is not supported" end
 end
 
 -- "Name: value" lines to ours.
@@ -153,7 +201,9 @@ end
 -- @param options protocols (a string or a list), origin, headers (a list of
 -- "Name: value"), host, key (Host and Sec-WebSocket-Key), ssl_verify, server_name
 -- (else the host), client_cert and client_priv_key (PEM, or files), pool (its
--- name; else all that counts), pool_size (connections that may wait there)
+-- name; else all that counts), pool_size (connections that may wait there; 30),
+-- backlog: then there are no more than pool_size in all, and so many callers may
+-- wait for one, as long as the timeout says
 -- @return 1, nil, the answer's head or "connection reused"; or nil, err [, head]
 function M:connect(uri, options)
   if self == M then return nil, "not initialized" end
@@ -166,7 +216,10 @@ function M:connect(uri, options)
   if err then return nil, err end
   self.pool, self.pool_size = pool_of(parsed, options), options.pool_size
   self.fatal, self.closed = nil, nil
-  self.sock = pooled(self.pool)
+  local pool = pool_named(self.pool)
+  err = options.backlog and no_room(pool, options.pool_size or SIZE, options.backlog, frames.seconds(self))
+  if err then return nil, "failed to connect: " .. err end
+  self.sock = pooled(pool)
   if self.sock then return 1, nil, "connection reused" end
   local able, socket = pcall(core.WebSocket, uri, read_protocols(options.protocols), {
     frames = true, headers = headers, origin = options.origin, host = options.host, handshakeKey = options.key,
@@ -174,6 +227,7 @@ function M:connect(uri, options)
     tls = read_tls(parsed, options),
   })
   if not able then return impossible(socket) end
+  count(self.pool, pool, socket)
   local open, message, code, status = core.opened(socket)
   if not open then return failed(socket, message, code, status) end
   self.sock = socket

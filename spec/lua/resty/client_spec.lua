@@ -80,7 +80,9 @@ function T:test_misuse()
   } do
     lu.assertEquals({ wb:connect("ws://h", { [name] = 1 }) }, { nil, words .. " must be a string" })
   end
-  lu.assertEquals({ wb:connect("ws://h", { backlog = 1 }) }, { nil, "connect: option backlog is not supported" })
+  for _, name in ipairs { "pool_size", "backlog" } do
+    lu.assertEquals({ wb:connect("ws://h", { [name] = "1" }) }, { nil, name .. " must be an integer" })
+  end
   lu.assertEquals({ wb:connect("wss://h", { client_cert = "x" }) }, { nil, "client_cert needs client_priv_key" })
   lu.assertStrContains(select(2, wb:connect("ws://h", { host = "a b" })), "must be a host")
   lu.assertStrContains(select(2, wb:connect("ws://h", { key = "abc" })), "16 bytes in base64")
@@ -377,6 +379,37 @@ function T:test_pool_size()
   for i = 1, 2 do self.clients[i]:set_keepalive(60000, 5) end
   lu.assertEquals(select(3, self.clients[1]:connect(uri)), "connection reused")
   lu.assertStrContains(select(3, self.clients[2]:connect(uri)), "101")
+end
+
+-- With a backlog there are no more connections than pool_size; who comes then waits for one.
+function T:test_backlog()
+  local _, port = peer.echo()
+  local uri, options = ("ws://127.0.0.1:%d/"):format(port), { pool_size = 1, backlog = 2 }
+  local function begin(ms)
+    local wb = client:new { timeout = ms or 20000 }
+    self.clients[#self.clients + 1] = wb
+    return wb, wsock.spawn(function() return wb:connect(uri, options) end)
+  end
+  local first, task = begin()
+  lu.assertStrContains(select(4, task:join()), "101")
+  local second, waits = begin()
+  local third, behind = begin()
+  local _, late = begin(20)
+  lu.assertEquals({ late:join() }, { true, nil, "failed to connect: too many waiting connect operations" })
+  lu.assertEquals(first:set_keepalive(60000), 1)
+  lu.assertEquals({ waits:join() }, { true, 1, nil, "connection reused" })
+  lu.assertNil((behind:join(0)))
+  second:close() -- then a new one may be made
+  lu.assertStrContains(select(4, behind:join()), "101")
+  local _, slow = begin(20)
+  lu.assertEquals({ slow:join() }, { true, nil, "failed to connect: timeout" })
+  local _, gone = begin()
+  local fourth, last = begin()
+  peer.turn(0.02)
+  lu.assertTrue(gone:cancel()) -- takes nobody's turn with him
+  third.sock:terminate()
+  lu.assertStrContains(select(4, last:join()), "101")
+  fourth.sock:terminate()
 end
 
 -- A connection is used again by whom it would have been made for.
