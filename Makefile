@@ -125,12 +125,13 @@ asan:
 
 valgrind: export SPEC_SLOW = 20
 valgrind: export SPEC_TIMEOUT = 3600
+valgrind: export SPEC_VALGRIND = valgrind -q --leak-check=full \
+    --show-leak-kinds=definite --errors-for-leak-kinds=definite \
+    --error-exitcode=9 --keep-debuginfo=yes --num-callers=20
 valgrind:
 	$(NEED) build unit valgrind
 	$(AGAIN) spec-ready
-	@$(RUN) --not=interop/ --not=examples $(ONLY) --under="valgrind -q \
-	    --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=9 \
-	    --keep-debuginfo=yes --num-callers=20"
+	@$(RUN) --not=interop/ --not=examples $(ONLY) --under="$$SPEC_VALGRIND"
 
 # ---- fuzz, cover ------------------------------------------------------------
 fuzzers: $(FUZZ:spec/fuzz/%.c=$(OUT)/bin/%)

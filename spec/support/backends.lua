@@ -11,7 +11,7 @@ local function read(path)
   local f = io.open(path)
   local text = f and f:read "l"
   if f then f:close() end
-  return text or "nothing yet"
+  return text
 end
 
 -- Ends the programs a crashed run has left (support/process.lua noted them).
@@ -47,18 +47,23 @@ local function run(backend, args, under, seconds)
     end
   end
   local ok, how, status = pipe:close()
-  local at = read(progress)
+  local at, found = read(progress), read(progress .. ".found")
   os.remove(progress)
+  os.remove(progress .. ".found")
   sweep(progress .. ".pids", not passed)
   if not passed then
     if how == "exit" and status == 124 then
       how, status = "the time limit of", seconds .. " s"
     end
-    print(("FAILED the %s run ended by %s %s in %s"):format(backend, how, status, at))
+    print(("FAILED the %s run ended by %s %s in %s"):format(backend, how, status, at or "nothing yet"))
     return 0, 1, 0
   end
   if not ok and failed == 0 then
     print(("FAILED the %s run ended with %s %s after its last test"):format(backend, how, status))
+    failed = 1
+  end
+  if found and failed == 0 then
+    print(("FAILED in the %s run valgrind found something in a child"):format(backend))
     failed = 1
   end
   print(("== %s: %d passed, %d failed"):format(backend, passed, failed))

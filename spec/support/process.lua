@@ -3,7 +3,8 @@
 -- A started program writes both its streams to a file, which is what `output`
 -- and `expect` read; a shell waits for it and notes the exit code.  Nothing
 -- here sleeps for a fixed time: every wait is for a condition, with a deadline.
--- Under a sanitizer only Lua children are preloaded with it.
+-- Under a sanitizer only Lua children are preloaded with it, under valgrind only
+-- they run under it too.
 
 local clock = require "support.clock"
 local leaks = require "support.leaks"
@@ -56,14 +57,17 @@ local function command_of(t, env)
   set(env)
   set(t.env)
   for _, word in ipairs(t) do words[#words + 1] = quote(word) end
+  if t.log then words[#words + 1] = "9>>" .. quote(t.log) end
   return table.concat(words, " ")
 end
 
 -- After a crash of this run, whoever started it ends what has begun ("+") and
 -- not ended ("-").
+local progress = os.getenv "SPEC_PROGRESS"
+if progress == "" then progress = nil end
+
 local function note(sign, pid)
-  local path = os.getenv "SPEC_PROGRESS"
-  local f = path and path ~= "" and io.open(path .. ".pids", "a")
+  local f = progress and io.open(progress .. ".pids", "a")
   if f then
     f:write(sign, pid, "\n")
     f:close()
@@ -187,13 +191,29 @@ function M.run(t, env)
   return p:output(), code
 end
 
--- A Lua child: the same interpreter, modules and sanitizer as this run.
+-- What valgrind says of children, through their descriptor 9; the test in which it
+-- says something has failed.
+local valgrind = os.getenv "SPEC_VALGRIND"
+local findings = valgrind and progress and progress .. ".found"
+if findings then
+  local seen = 0
+  leaks.count("bytes from a child's valgrind", function()
+    local text = read(findings) or ""
+    io.stdout:write(text:sub(seen + 1))
+    seen = #text
+    return seen
+  end)
+end
+
+-- A Lua child: the same interpreter, modules, sanitizer and valgrind as this run.
 local function lua_child(t)
-  local env = lua_paths()
+  local env, copy = lua_paths(), { log = findings }
   env.LD_PRELOAD = os.getenv "SPEC_PRELOAD"
-  local copy = { arg and arg[-1] or "lua5.4" }
+  for word in (findings and valgrind .. " --log-fd=9" or ""):gmatch "%S+" do copy[#copy + 1] = word end
+  copy[#copy + 1] = arg and arg[-1] or "lua5.4"
+  local words = #copy
   for key, value in pairs(t) do
-    copy[type(key) == "number" and key + 1 or key] = value
+    copy[type(key) == "number" and key + words or key] = value
   end
   return copy, env
 end
