@@ -5,17 +5,20 @@ local process = require "support.process"
 
 local T = {}
 
--- Runs the runner over a tree with one spec of this text.
-local function run(text, ...)
+-- Runs the runner over a tree with one spec of this text, in this environment.
+local function run_in(env, text, ...)
   local dir, remove = process.directory()
   local here = process.run { "sh", "-c", "cd '" .. files.root .. "' && pwd -P" }:match "[^\n]+"
   process.run { "sh", "-c", ("mkdir -p D/spec/x && ln -s R/spec/run.lua R/spec/support D/spec/")
     :gsub("%u%f[/]", { D = dir, R = here }) }
   files.write(dir .. "/spec/x/a_spec.lua", text)
-  local out, code = process.run_lua { dir .. "/spec/run.lua", "x/", env = { SPEC_PROGRESS = "" }, ... }
+  env.SPEC_PROGRESS = ""
+  local out, code = process.run_lua { dir .. "/spec/run.lua", "x/", env = env, ... }
   remove()
   return out:match "([^\n]*)\n$", code, out
 end
+
+local function run(...) return run_in({}, ...) end
 
 local function class(body)
   return "local lu = require 'luaunit'\nlocal T = {}\n" .. body .. "\nreturn T\n"
@@ -105,6 +108,22 @@ function T:test_a_child_that_dies_is_a_failure_with_the_test_s_name()
   local last, code, out = run(class "function T:test_a() os.exit(0) end", "--backends=epoll,poll")
   lu.assertEquals({ last, code }, { "0 passed, 2 failed", 1 })
   lu.assertStrContains(out, "x/a:test_a")
+end
+
+-- What is found once is not there in the second try, and is no success.
+function T:test_what_valgrind_finds_in_a_child()
+  local dir, remove = process.directory()
+  files.write(dir .. "/valgrind", [[
+    [ -e "$0.once" ] || echo "== Invalid read" >&9
+    : >"$0.once"
+    shift
+    exec "$@"]])
+  local last, code, out = run_in({ SPEC_VALGRIND = "sh " .. dir .. "/valgrind" }, class [[
+    function T:test_a() require 'support.process'.run_lua { '-e', '' } end]], "--backends=epoll", "--again=1")
+  remove()
+  lu.assertEquals({ last, code }, { "1 passed, 1 failed", 1 })
+  lu.assertStrContains(out, "== Invalid read\n")
+  lu.assertStrContains(out, "valgrind found something in a child")
 end
 
 function T:test_backends_are_added_up()
