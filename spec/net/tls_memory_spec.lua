@@ -8,7 +8,8 @@ local T = require "support.tls".class()
 
 local SERVER = [[
 local wsock = require "wsock"
-local server = assert(wsock.listen { port = 0, backlog = 4096, handshakesMax = 4096, pingInterval = 0, handshakeTimeout = 600,
+local server = assert(wsock.listen { port = 0, backlog = 4096, handshakesMax = 4096, handshakeTimeout = 600,
+  pingInterval = 0,
   tls = { cert = %q, key = %q }, onmessage = function(socket, data) socket:send(data) end })
 io.stdout:setvbuf "line"
 print(select(2, server:address()))
@@ -24,7 +25,8 @@ function T:test_a_thousand_idle_connections()
   local echoed, sockets = 0, {}
   local function open(n)
     for i = #sockets + 1, #sockets + n do
-      local socket = self.rig:client(url, nil, { tls = { ca = self.good.ca }, handshakeTimeout = 600, pingInterval = 0 })
+      local options = { tls = { ca = self.good.ca }, handshakeTimeout = 600, pingInterval = 0 }
+      local socket = self.rig:client(url, nil, options)
       sockets[i] = socket
       socket:on("open", function() socket:send(("x"):rep(20000)) end)
       socket:on("message", function() echoed = echoed + 1 end)
