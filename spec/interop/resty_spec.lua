@@ -74,7 +74,7 @@ log "end"
 
 local ASK = PRELUDE .. [[
 local function try(path, steps)
-  local wb = library:new { timeout = 100, max_payload_len = 300 }
+  local wb = library:new { timeout = 700, max_payload_len = 300 }
   log(path, (wb:connect("ws://127.0.0.1:$far" .. path, { protocols = "a", headers = { "X-A: 1" } })))
   steps(wb)
   log(path, wb:close())
