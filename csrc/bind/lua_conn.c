@@ -174,13 +174,7 @@ static int answer(lua_State *L, int status, const char *what)
     struct ws_answer a;
 
     lua_settop(L, 4);
-    memset(&a, 0, sizeof a);
-    a.status = (int)luaL_optinteger(L, 2, status);
-    if (a.status < 200 || a.status > 599)
-        return luaL_error(L, "status must be an integer from 200 to 599");
-    if (!lua_isnil(L, 4))
-        a.body = ws_check_data(L, 4);
-    a.fields = ws_read_fields(L, 3, &a.nfields, NULL);
+    ws_read_answer(L, 2, status, &a);
     return push_answered(L, ws_conn_respond(&p->conn, &a), what);
 }
 

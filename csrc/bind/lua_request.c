@@ -158,6 +158,22 @@ struct ws_lsocket *ws_request_socket(lua_State *L, int idx)
     return luaL_testudata(L, -1, WS_SOCKET_NAME);
 }
 
+void ws_read_answer(lua_State *L, int idx, int def, struct ws_answer *a)
+{
+    lua_Integer status = def;
+    int exact = 1;
+
+    memset(a, 0, sizeof *a);
+    if (!lua_isnoneornil(L, idx))
+        status = lua_tointegerx(L, idx, &exact);
+    if (!exact || status < 200 || status > 599)
+        luaL_error(L, "status must be an integer from 200 to 599");
+    a->status = (int)status;
+    if (!lua_isnoneornil(L, idx + 2))
+        a->body = ws_check_data(L, idx + 2);
+    a->fields = ws_read_fields(L, idx + 1, &a->nfields, NULL);
+}
+
 /* The first look at a field that is not there fills all of them in; others are
 ** the socket's. */
 static int request_index(lua_State *L)

@@ -33,6 +33,10 @@ void ws_set_head(lua_State *L, int t, const struct ws_conn *c);
 void ws_push_request(lua_State *L, int idx);
 void ws_push_response(lua_State *L, struct ws_lsocket *k, int idx);
 
+/* Reads an answer's status (else def), headers and body at idx and the two
+** behind it; what it needs of them is pushed. */
+void ws_read_answer(lua_State *L, int idx, int def, struct ws_answer *a);
+
 /* The socket of the request or response table at idx, which is pushed, or
 ** NULL. */
 struct ws_lsocket *ws_request_socket(lua_State *L, int idx);

@@ -40,22 +40,13 @@ static int answered_already(lua_State *L)
                         "CLOSED");
 }
 
-/* Answers with status, headers and body at idx and the two behind it. */
-static int answer_from(lua_State *L, struct ws_lsocket *k, int idx)
+/* Answers with status (else def), headers and body from 2 on. */
+static int answer(lua_State *L, struct ws_lsocket *k, int def)
 {
-    lua_Integer status = 200;
     struct ws_answer a;
-    int exact = 1, err;
+    int err;
 
-    memset(&a, 0, sizeof a);
-    if (!lua_isnoneornil(L, idx))
-        status = lua_tointegerx(L, idx, &exact);
-    if (!exact || status < 200 || status > 599)
-        return luaL_error(L, "status must be an integer from 200 to 599");
-    a.status = (int)status;
-    if (!lua_isnoneornil(L, idx + 2))
-        a.body = ws_check_data(L, idx + 2);
-    a.fields = ws_read_fields(L, idx + 1, &a.nfields, NULL);
+    ws_read_answer(L, 2, def, &a);
     err = ws_conn_respond(&k->s.conn, &a);
     ws_session_touch(&k->s);
     if (err == WS_ERR_STATE)
@@ -153,7 +144,7 @@ static void accept_now(lua_State *L, struct ws_lsocket *k, int idx,
 ** application gave them. */
 static int answer_call(lua_State *L)
 {
-    return answer_from(L, ws_check_socket(L, 1), 2);
+    return answer(L, ws_check_socket(L, 1), 200);
 }
 
 /* verify(request) -> true | false, status, headers, body; 1: go on */
@@ -327,22 +318,15 @@ static int request_accept(lua_State *L)
 /* request:reject([status = 403 [, headers [, body]]]) */
 static int request_reject(lua_State *L)
 {
-    struct ws_lsocket *k;
-
     lua_settop(L, 4);
-    k = check_request(L, 1);
-    if (lua_isnil(L, 2)) {
-        lua_pushinteger(L, 403);
-        lua_replace(L, 2);
-    }
-    return answer_from(L, k, 2);
+    return answer(L, check_request(L, 1), 403);
 }
 
 /* response:send([status = 200 [, headers [, body]]]) */
 static int response_send(lua_State *L)
 {
     lua_settop(L, 4);
-    return answer_from(L, check_request(L, 0), 2);
+    return answer(L, check_request(L, 0), 200);
 }
 
 void ws_upgrade_methods(lua_State *L)
