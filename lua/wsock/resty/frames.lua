@@ -26,8 +26,11 @@ local words = {
 
 local kinds = { [0] = "continuation", "text", "binary", [8] = "close", [9] = "ping", [10] = "pong" }
 
---- Kinds of frames by opcode, and the bytes a payload has at most unless told.
-M.kinds, M.DEFAULT_LEN = kinds, DEFAULT_LEN
+--- Kinds of frames by opcode.
+M.kinds = kinds
+
+--- Bytes of a payload at most, unless told.
+M.DEFAULT_LEN = DEFAULT_LEN
 
 --- The settings of new() as fields of an object.
 function M.init(object, options)
