@@ -2,7 +2,7 @@
 #include "bind/lua_aux.h"
 
 #include "bind/lua_bytes.h"
-#include "net/addr.h"
+#include "net/errno.h"
 #include "proto/hello.h"
 
 #include <math.h>

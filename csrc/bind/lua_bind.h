@@ -150,10 +150,10 @@ enum {
 
 /* -- lua_loop.c -- */
 
-/* The loop userdata at idx, or a Lua error; the default one, and the one that
-** the option "loop" of the table at options names, else that, are pushed. */
+/* The loop userdata at idx, or a Lua error. */
 struct ws_lloop *ws_check_loop(lua_State *L, int idx);
-struct ws_lloop *ws_push_default_loop(lua_State *L);
+
+/* Pushes the loop the table at options names in "loop", else the default. */
 struct ws_lloop *ws_push_loop_option(lua_State *L, int options);
 
 /* live[key] = the value at idx, and the reverse.  The loop is at loop_idx. */

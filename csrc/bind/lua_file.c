@@ -6,7 +6,6 @@
 */
 #include "bind/lua_bind.h"
 
-#include "net/errno.h"
 #include "net/file.h"
 
 #define FILE_NAME "wsock.file"

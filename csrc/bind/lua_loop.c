@@ -2,7 +2,7 @@
 #include "bind/lua_task.h"
 #include "bind/lua_timer.h"
 
-#include "net/addr.h"
+#include "net/errno.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -57,7 +57,7 @@ static const char *usual_backend(void)
     return name == NULL || *name == '\0' ? NULL : name;
 }
 
-struct ws_lloop *ws_push_default_loop(lua_State *L)
+static struct ws_lloop *push_default_loop(lua_State *L)
 {
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &default_loop) == LUA_TNIL) {
         lua_pop(L, 1);
@@ -73,7 +73,7 @@ struct ws_lloop *ws_push_loop_option(lua_State *L, int options)
     if (ws_get_field(L, options, "loop", LUA_TUSERDATA))
         return ws_check_loop(L, lua_gettop(L));
     lua_pop(L, 1);
-    return ws_push_default_loop(L);
+    return push_default_loop(L);
 }
 
 /* wsock.loop{backend = name} */
@@ -327,14 +327,14 @@ static const luaL_Reg metamethods[] = {
 /* wsock.f(...) is defaultLoop:f(...) */
 static int on_default(lua_State *L)
 {
-    ws_push_default_loop(L);
+    push_default_loop(L);
     lua_insert(L, 1);
     return lua_tocfunction(L, lua_upvalueindex(1))(L);
 }
 
 static int push_default(lua_State *L)
 {
-    ws_push_default_loop(L);
+    push_default_loop(L);
     return 1;
 }
 

@@ -57,7 +57,8 @@ static void add_header(lua_State *L, const struct ws_field *f, int place)
     lua_settop(L, t);
 }
 
-void ws_push_headers(lua_State *L, const struct ws_head *h)
+/* Pushes the header lines of h as a headers table. */
+static void push_headers(lua_State *L, const struct ws_head *h)
 {
     unsigned i;
 
@@ -148,7 +149,7 @@ void ws_set_head(lua_State *L, int t, const struct ws_conn *c)
         set_response(L, t, &h, ws_conn_body(c));
     else
         set_request(L, t, &h);
-    ws_push_headers(L, &h);
+    push_headers(L, &h);
     lua_setfield(L, t, "headers");
 }
 

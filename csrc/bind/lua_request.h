@@ -22,9 +22,6 @@ void ws_open_upgrade(lua_State *L);
 
 void ws_open_request(lua_State *L); /* registers the classes */
 
-/* Pushes the header lines of h as a headers table. */
-void ws_push_headers(lua_State *L, const struct ws_head *h);
-
 /* Puts the peer's head, if it came, into the table at t: method, target, path,
 ** query, headers of a request; status, reason, headers, body of an answer. */
 void ws_set_head(lua_State *L, int t, const struct ws_conn *c);

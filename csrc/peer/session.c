@@ -2,7 +2,6 @@
 ** session.h.  How its bytes move is in pump.c. */
 #include "peer/session.h"
 
-#include "net/addr.h"
 #include "peer/dial.h"
 
 /* -- what they share -- */
