@@ -7,8 +7,9 @@ local core = require "wsock.core"
 
 local M = {}
 
--- Whoever is cancelled, or interrupted, while connecting leaves no connection behind.
-local unfinished = { __close = function(made) if not made.done then made.socket:terminate() end end }
+--- Whoever is cancelled, or interrupted, while connecting leaves no connection behind: of a `{socket =, done =}` to be
+-- closed.
+M.unfinished = { __close = function(made) if not made.done then made.socket:terminate() end end }
 
 --- Connects and waits until the socket is open.
 -- Its messages wait for `receive` or `messages`; nothing happens to it before this returns.
@@ -17,7 +18,7 @@ local unfinished = { __close = function(made) if not made.done then made.socket:
 -- @return the socket; or nil, message, code and the status of a refused handshake
 function M.connect(url, options)
   local socket = check.passed(pcall(core.WebSocket, url, nil, options))
-  local made <close> = setmetatable({ socket = socket }, unfinished)
+  local made <close> = setmetatable({ socket = socket }, M.unfinished)
   local open, message, code, status = check.passed(pcall(core.opened, socket))
   made.done = true
   if open then return socket end

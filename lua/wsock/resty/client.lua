@@ -3,6 +3,7 @@
 
 local core = require "wsock.core"
 local frames = require "wsock.resty.frames"
+local straight = require "wsock.straight"
 
 local M = frames.methods {}
 
@@ -228,7 +229,9 @@ function M:connect(uri, options)
   })
   if not able then return impossible(socket) end
   count(self.pool, pool, socket)
+  local made <close> = setmetatable({ socket = socket }, straight.unfinished)
   local open, message, code, status = core.opened(socket)
+  made.done = true
   if not open then return failed(socket, message, code, status) end
   self.sock = socket
   return 1, nil, head_of(socket.response)

@@ -58,6 +58,22 @@ function T:test_connect_fails()
   lu.assertEquals({ wb:send_text "x" }, { nil, "failed to send frame: closed" })
 end
 
+-- Nothing is left of a connect that is cancelled.
+function T:test_a_cancelled_connect()
+  local net = require "socket"
+  local silent <close> = setmetatable({ assert(net.bind("127.0.0.1", 0)) }, { __close = function(t) t[1]:close() end })
+  local _, port = silent[1]:getsockname()
+  local wb = client:new { timeout = 60000 }
+  local task = wsock.spawn(function() wb:connect(("ws://127.0.0.1:%d"):format(port)) end)
+  local far = silent[1]
+  far:settimeout(0)
+  local tcp = peer.wait(function() return far:accept() end)
+  tcp:settimeout(0)
+  lu.assertTrue(task:cancel())
+  peer.wait(function() return select(2, tcp:receive(4096)) == "closed" end)
+  tcp:close()
+end
+
 function T:test_connect_times_out()
   local net = require "socket"
   local silent <close> = setmetatable({ assert(net.bind("127.0.0.1", 0)) }, { __close = function(t) t[1]:close() end })
