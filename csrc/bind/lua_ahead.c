@@ -12,7 +12,7 @@ static int push_message(lua_State *L, const struct ws_lsocket *k)
     int n;
 
     a->met = WS_MET_NO_MEMORY; /* should the next lines raise */
-    lua_pushlstring(L, (const char *)a->ev.data.p, a->ev.data.n);
+    ws_push_slice(L, a->ev.data);
     lua_pushstring(L, a->ev.type == WS_EV_TEXT ? "text" : "binary");
     n = ws_pull_convert(L, k);
     a->met = WS_MET_NOTHING;

@@ -13,11 +13,6 @@
 #include "bind/lua_request.h"
 #include "bind/lua_verbs.h"
 
-static void push_slice(lua_State *L, struct ws_slice s)
-{
-    lua_pushlstring(L, s.n == 0 ? "" : (const char *)s.p, s.n);
-}
-
 enum { KNOWN_MIN = 1024 }; /* less is looked at in no time */
 
 /* Pushes a message.  A long text lies at hand for this turn: who sends it on
@@ -25,7 +20,7 @@ enum { KNOWN_MIN = 1024 }; /* less is looked at in no time */
 static void push_message(lua_State *L, struct ws_lloop *ll,
                          const struct ws_event *ev)
 {
-    push_slice(L, ev->data);
+    ws_push_slice(L, ev->data);
     if (ev->type == WS_EV_TEXT && ev->data.n >= KNOWN_MIN) {
         lua_pushvalue(L, -1);
         lua_replace(L, WS_IX_KNOWN);
@@ -194,7 +189,7 @@ static void on_close(lua_State *L, struct ws_lsocket *k, int idx,
 {
     if (k->exposed) {
         lua_pushinteger(L, ev->code);
-        push_slice(L, ev->data);
+        ws_push_slice(L, ev->data);
         lua_pushboolean(L, ev->clean);
         deliver(L, k, idx, WS_ON_CLOSE, 3);
     }
@@ -241,7 +236,7 @@ static void on_event(lua_State *L, struct ws_lsocket *k, int idx,
         break;
     case WS_EV_PING:
     case WS_EV_PONG:
-        push_slice(L, ev->data);
+        ws_push_slice(L, ev->data);
         deliver(L, k, idx, ev->type == WS_EV_PING ? WS_ON_PING : WS_ON_PONG, 1);
         break;
     case WS_EV_DRAIN:
@@ -255,7 +250,7 @@ static void on_event(lua_State *L, struct ws_lsocket *k, int idx,
         on_close(L, k, idx, ev);
         break;
     case WS_EV_FRAME: /* for receive only */
-        push_slice(L, ev->data);
+        ws_push_slice(L, ev->data);
         lua_pushinteger(L, ws_frame_pack(ev));
         ws_pull_message(L, k, idx);
         break;

@@ -76,10 +76,8 @@ int ws_wait(lua_State *L, const struct ws_wait *w, int64_t ms);
 /* The time at idx, -1 for none; name as in ws_check_seconds. */
 int64_t ws_check_timeout(lua_State *L, int idx, const char *name);
 
-/* What the task waits for may be there: it looks in the next turn. */
-void ws_wait_wake(struct ws_ltask *t);
-
-/* The same for all in a list that wait for `what` (NOTHING: anything). */
+/* What all in a list that wait for `what` (NOTHING: anything) wait for may be
+** there: they look in the next turn. */
 void ws_wait_wake_all(struct ws_link *list, enum ws_wait_for what);
 
 /* The first in the list that waits for `what`, or NULL. */

@@ -21,7 +21,8 @@ void ws_wait_forget(struct ws_ltask *t)
     t->waits = WS_FOR_NOTHING;
 }
 
-void ws_wait_wake(struct ws_ltask *t)
+/* It looks in the next turn whether what it waits for is there. */
+static void wake(struct ws_ltask *t)
 {
     ws_wait_forget(t);
     ws_loop_post(&t->loop->loop, &t->timer.source);
@@ -44,7 +45,7 @@ void ws_wait_wake_all(struct ws_link *list, enum ws_wait_for what)
     struct ws_ltask *t = ws_wait_first(list, what);
 
     while (t != NULL) {
-        ws_wait_wake(t);
+        wake(t);
         t = ws_wait_first(list, what);
     }
 }
