@@ -309,6 +309,8 @@ struct ws_field *ws_read_fields(lua_State *L, int idx, unsigned *n,
             lua_pushvalue(L, -2);
             lua_pushvalue(L, -2);
         }
+        if (i == all) /* __index of a pair may add others */
+            luaL_error(L, "headers changed while they were read");
         add_field(L, &fields[i], reserved);
         lua_rawseti(L, -5, (lua_Integer)i * 2 + 2);
         lua_rawseti(L, -4, (lua_Integer)i * 2 + 3);

@@ -71,6 +71,7 @@ static void push_headers(lua_State *L, const struct ws_head *h)
 /* headers[name] in any letter case */
 static int headers_index(lua_State *L)
 {
+    luaL_checktype(L, 1, LUA_TTABLE);
     if (lua_type(L, 2) != LUA_TSTRING)
         return 0;
     lua_pushvalue(L, 2);
@@ -79,6 +80,26 @@ static int headers_index(lua_State *L)
     lower_key(L, ws_slice_at(L, 2));
     lua_rawget(L, 1);
     return 1;
+}
+
+/* Pushes the value of line i of the headers table at idx: 1, if the line's name
+** is `want`.  The table is the user's to change: what is no line is none. */
+static int push_line(lua_State *L, int idx, int i, struct ws_slice want)
+{
+    int top = lua_gettop(L), is;
+
+    if (lua_rawgeti(L, idx, i) != LUA_TTABLE) {
+        lua_settop(L, top);
+        return 0;
+    }
+    lua_rawgeti(L, top + 1, 1);
+    lua_rawgeti(L, top + 1, 2);
+    is = lua_type(L, top + 2) == LUA_TSTRING &&
+         lua_type(L, top + 3) == LUA_TSTRING &&
+         ws_slice_same(want, ws_slice_at(L, top + 2));
+    lua_replace(L, top + 1);
+    lua_settop(L, is ? top + 1 : top);
+    return is;
 }
 
 /* headers:all(name) -> list of the values, one a line */
@@ -90,15 +111,11 @@ static int headers_all(lua_State *L)
     luaL_checktype(L, 1, LUA_TTABLE);
     want = ws_check_slice(L, 2, "name");
     n = (int)lua_rawlen(L, 1);
+    lua_settop(L, 2);
     lua_newtable(L);
     for (i = 1; i <= n; i++) {
-        lua_rawgeti(L, 1, i);
-        lua_rawgeti(L, -1, 1);
-        if (ws_slice_same(want, ws_slice_at(L, -1))) {
-            lua_rawgeti(L, -2, 2);
+        if (push_line(L, 1, i, want))
             lua_rawseti(L, 3, ++found);
-        }
-        lua_settop(L, 3);
     }
     return 1;
 }
@@ -208,22 +225,17 @@ static int request_index(lua_State *L)
 ** more; pushed. */
 static struct ws_slice authorization(lua_State *L, int idx)
 {
-    struct ws_slice value = ws_slice_of(NULL, 0);
-    int i, n = (int)lua_rawlen(L, idx), found = 0;
+    struct ws_slice name = ws_slice_str("Authorization");
+    int i, n = (int)lua_rawlen(L, idx), found = 0, top = lua_gettop(L);
 
-    for (i = 1; i <= n; i++) {
-        lua_rawgeti(L, idx, i);
-        lua_rawgeti(L, -1, 1);
-        lua_rawgeti(L, -2, 2);
-        if (ws_slice_same(ws_check_slice(L, -2, "name"),
-                          ws_slice_str("Authorization"))) {
-            value = ws_check_slice(L, -1, "value");
+    lua_pushnil(L);
+    for (i = 1; i <= n && found < 2; i++) {
+        if (push_line(L, idx, i, name)) { /* one is kept, however many come */
+            lua_replace(L, top + 1);
             found++;
-        } else {
-            lua_pop(L, 3);
         }
     }
-    return found == 1 ? value : ws_slice_of(NULL, 0);
+    return found == 1 ? ws_slice_at(L, top + 1) : ws_slice_of(NULL, 0);
 }
 
 /* request:basicAuth() -> user, password, or nil */

@@ -32,7 +32,7 @@ static const char *const server_names[] = {
 
 static const char *const sni_names[] = {"cert", "key", "password", NULL};
 
-/* The string stays in the table. */
+/* The string stays pushed: the table may have made it just now. */
 static const char *get_text(lua_State *L, int idx, const char *name)
 {
     const char *s = NULL;
@@ -42,7 +42,6 @@ static const char *get_text(lua_State *L, int idx, const char *name)
         s = lua_tolstring(L, -1, &n);
     if (s != NULL && (n == 0 || strlen(s) != n))
         luaL_error(L, "option 'tls.%s' is empty or has a zero byte", name);
-    lua_pop(L, 1);
     return s;
 }
 
@@ -99,9 +98,10 @@ static void read_identity(lua_State *L, int idx, struct ws_tls_conf *conf)
     conf->password = get_text(L, idx, "password");
 }
 
-/* Also of no table (nil): the defaults. */
+/* Also of no table (nil): the defaults.  The texts stay pushed. */
 static void read_conf(lua_State *L, int idx, int server, struct reading *r)
 {
+    luaL_checkstack(L, 24, NULL); /* for all that is read of an option `tls` */
     memset(r, 0, sizeof *r);
     r->conf.server = server;
     r->conf.verify = ws_get_boolean(L, idx, "verify", 1);
@@ -237,10 +237,10 @@ static struct ws_tls_ctx *client_tls(lua_State *L, int loop, int options,
     *name = get_text(L, idx, "serverName");
     if (*name != NULL && strlen(*name) > WS_TLS_NAME_MAX)
         luaL_error(L, "option 'tls.serverName' is too long");
-    *name = lua_pushstring(
-        L, *name); /* the table is the caller's, and may change */
     ctx = find_context(L, loop, &r);
-    lua_remove(L, idx);
+    lua_replace(L, idx + 1); /* besides the name, which goes below it */
+    lua_replace(L, idx);
+    lua_settop(L, idx + 1);
     return ctx;
 }
 
@@ -258,47 +258,49 @@ struct ws_tls_ctx *ws_client_tls_bare(lua_State *L, int loop, int options,
 
 /* -- a server's -- */
 
+/* The name and the table at the top: one certificate more. */
+static const char *read_name(lua_State *L, struct ws_tls_conf *conf)
+{
+    int idx = lua_gettop(L);
+    const char *name = NULL;
+    size_t n = 0;
+
+    if (lua_type(L, idx - 1) == LUA_TSTRING)
+        name = lua_tolstring(L, idx - 1, &n);
+    if (name == NULL || n == 0 || strlen(name) != n || !lua_istable(L, idx))
+        luaL_error(L, "option 'tls.sni' must map host names to tables");
+    ws_check_keys(L, idx, "option of tls.sni", sni_names);
+    read_identity(L, idx, conf);
+    return name;
+}
+
+/* Adds what the table at idx, or nil, says to ctx; with NULL it is looked at
+** only. */
 static int add_names(lua_State *L, int idx, struct ws_tls_ctx *ctx, char *why)
 {
     struct ws_tls_conf conf;
+    const char *name;
     int err = WS_OK;
 
-    if (!ws_get_field(L, idx, "sni", LUA_TTABLE))
+    if (!lua_istable(L, idx))
         return WS_OK;
     memset(&conf, 0, sizeof conf);
     conf.server = 1;
-    for (lua_pushnil(L); err == WS_OK && lua_next(L, -2) != 0; lua_pop(L, 1)) {
-        read_identity(L, lua_gettop(L), &conf);
-        err = ws_tls_ctx_add(ctx, lua_tostring(L, -2), &conf, why);
+    lua_pushnil(L);
+    while (err == WS_OK && lua_next(L, idx) != 0) {
+        int key = lua_gettop(L) - 1;
+        name = read_name(L, &conf);
+        if (ctx != NULL)
+            err = ws_tls_ctx_add(ctx, name, &conf, why);
+        lua_settop(L, key);
     }
     return err;
-}
-
-static void check_names(lua_State *L, int idx)
-{
-    int top = lua_gettop(L);
-
-    if (!ws_get_field(L, idx, "sni", LUA_TTABLE)) {
-        lua_settop(L, top);
-        return;
-    }
-    for (lua_pushnil(L); lua_next(L, top + 1) != 0; lua_settop(L, top + 2)) {
-        struct ws_tls_conf conf;
-        size_t n = 0;
-        const char *name =
-            lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &n) : NULL;
-        if (name == NULL || n == 0 || strlen(name) != n || !lua_istable(L, -1))
-            luaL_error(L, "option 'tls.sni' must map host names to tables");
-        ws_check_keys(L, lua_gettop(L), "option of tls.sni", sni_names);
-        read_identity(L, lua_gettop(L), &conf);
-    }
-    lua_settop(L, top);
 }
 
 int ws_server_tls(lua_State *L, struct ws_lloop *ll, int idx,
                   struct ws_tls_ctx **ctx, char *why)
 {
-    int err, top = lua_gettop(L);
+    int err, sni, top = lua_gettop(L);
     struct holder *h = push_holder(L); /* should anything raise */
     struct reading r;
 
@@ -306,13 +308,15 @@ int ws_server_tls(lua_State *L, struct ws_lloop *ll, int idx,
     read_conf(L, idx, 1, &r);
     r.conf.request = ws_get_boolean(L, idx, "requestCert", 0);
     r.conf.tickets = ws_get_boolean(L, idx, "tickets", 1);
-    check_names(L, idx);
+    ws_get_field(L, idx, "sni", LUA_TTABLE);
+    sni = lua_gettop(L);
+    add_names(L, sni, NULL, why); /* misuse is told before trouble */
     if (r.conf.request && r.conf.verify && r.conf.ca == NULL)
         luaL_error(L, "option 'tls.requestCert' needs 'tls.ca', or anybody "
                       "with any certificate would do");
     err = ws_tls_ctx_new(&h->ctx, &ll->mem, &r.conf, why);
     if (err == WS_OK)
-        err = add_names(L, idx, h->ctx, why);
+        err = add_names(L, sni, h->ctx, why);
     if (err == WS_OK) {
         *ctx = h->ctx;
         h->ctx = NULL;

@@ -70,6 +70,12 @@ function T:test_headers()
   local many = {}
   for i = 1, 101 do many["X-" .. i] = "v" end
   refused("more than 100 headers", client { headers = many })
+  local growing = {}
+  growing[1] = setmetatable({}, { __index = function(_, i)
+    for k = 2, 100 do growing[k] = { "X-" .. k, "v" } end
+    return i == 1 and "X" or "v"
+  end })
+  refused("headers changed while they were read", client { headers = growing })
 end
 
 function T:test_protocols()

@@ -203,6 +203,30 @@ function T:test_basic_auth()
   lu.assertError(request_of(self.rig, visitors.plain(nil)).basicAuth)
 end
 
+-- As many as a head may have: Lua's stack has no room for all of them.
+function T:test_basic_auth_of_very_many_lines()
+  local many = {}
+  for i = 1, 95 do many[i] = "Authorization: Basic YTpi" end
+  for _ = 1, 8 do
+    local r, peer = request_of(self.rig, visitors.plain(nil, many))
+    lu.assertEquals({ r:basicAuth() }, {})
+    lu.assertEquals(#r.headers:all "authorization", 95)
+    peer:close()
+  end
+end
+
+-- The table is the user's; what is put into it must not be taken for lines.
+function T:test_headers_that_were_changed()
+  local r = request_of(self.rig, visitors.plain(nil, { "Authorization: Basic YTpi" }))
+  local h = r.headers
+  for _, odd in ipairs { 5, "x", true, {}, { 1, 2 }, { "Authorization", 1 }, { {}, "x" } } do h[#h + 1] = odd end
+  lu.assertEquals(h:all "Authorization", { "Basic YTpi" })
+  lu.assertEquals({ r:basicAuth() }, { "a", "b" })
+  lu.assertEquals(h.all({ 5 }, "x"), {})
+  lu.assertEquals({ r.basicAuth { headers = { 5, {} } } }, {})
+  lu.assertError(getmetatable(h).__index, 5, "x")
+end
+
 function T:test_basic_auth_as_a_gate()
   local users = { ann = "s3cret:x" }
   local asked

@@ -58,6 +58,38 @@ function T:test_what_a_server_may_say()
   end
 end
 
+-- Nobody but us has what __index makes: it must outlive the table's next answer.
+function T:test_options_that_are_made_when_asked_for()
+  local function lazy(fields)
+    return setmetatable({}, { __index = function(_, key)
+      collectgarbage()
+      return fields[key] and fields[key]()
+    end })
+  end
+  local function name(text) return function() return "/no/such/" .. text:rep(100) end end
+  for _ = 1, 3 do
+    lu.assertErrorMsgContains("ca '/no/such/aaaa", wsock.WebSocket, "wss://127.0.0.1:1", nil,
+      { loop = self.rig.loop, tls = lazy { ca = name "a", ciphers = function() return "HIGH" end } })
+    local server, why = wsock.listen { port = 0, loop = self.rig.loop, tls = lazy { cert = name "c", key = name "k" } }
+    lu.assertNil(server)
+    lu.assertStrContains(why, "cert '/no/such/cccc")
+  end
+end
+
+function T:test_names_that_change_while_they_are_read()
+  local c, asked, sni = self.good, 0, {}
+  local lazy = setmetatable({}, { __index = function(_, key)
+    asked = asked + 1
+    if asked > 6 then sni["a.test"], sni["b.test"] = true, true end -- three of each: this is the second look
+    return c[key]
+  end })
+  sni["a.test"], sni["b.test"] = lazy, lazy
+  local tls = { cert = c.cert, key = c.key, sni = sni }
+  local ok, why = pcall(wsock.listen, { port = 0, loop = self.rig.loop, tls = tls })
+  lu.assertFalse(ok)
+  lu.assertStrContains(why, "option 'tls.sni' must map host names to tables")
+end
+
 -- ---- socket.tls -----------------------------------------------------------------------
 
 function T:test_what_a_socket_shows()
