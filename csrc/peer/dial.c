@@ -282,7 +282,8 @@ static int look_up(struct ws_dial *d, const char *host)
 /* The addresses to try, or a look-up of them. */
 static int begin(struct ws_dial *d, const struct ws_dial_conf *conf)
 {
-    const char *host = d->by_proxy ? conf->proxy->host : conf->host;
+    const struct ws_uri *proxy = d->by_proxy ? conf->proxy : NULL;
+    const char *host = proxy != NULL ? proxy->host : conf->host;
     int err;
 
     if (conf->path != NULL) {

@@ -68,10 +68,10 @@ static void session_ready(struct ws_session *s, struct ws_watcher *w)
 ** busy the peer is. */
 static int is_put_off(struct ws_session *s)
 {
-    int again = s->looks == 0 || (s->looks == 1 && s->io.source.queued != 0);
+    int again = (s->looks == 0 || (s->looks == 1 && s->io.source.queued)) &&
+                ws_conn_overdue(&s->conn);
 
-    again = again && s->live && ws_conn_overdue(&s->conn);
-    s->looks = (again ? s->looks + 1u : 0) & 3;
+    s->looks = (uint8_t)(again ? s->looks + 1 : 0);
     return again; /* pulled like any other, it is armed anew */
 }
 

@@ -97,7 +97,7 @@ struct ws_session {
     uint8_t live : 1;     /* has a transport, or a dial that makes one */
     uint8_t opening : 1;  /* dials, or a stream has yet to open: no bytes */
     uint8_t granted : 1;  /* a step of the opening is its, this turn */
-    uint8_t looks : 2;    /* turns its end by the clock was put off */
+    uint8_t looks;        /* turns its end by the clock was put off */
 };
 
 /* -- what they share -- */
