@@ -176,8 +176,9 @@ end
 local function try(self, list, i, where)
   local address = list[i]
   local function done(err)
+    if self.handle:is_closing() then return end -- given up already, which is told
     if not err then return connected(self) end
-    if list[i + 1] and not self.handle:is_closing() then
+    if list[i + 1] then
       self.handle:close()
       self.handle = uv.new_tcp()
       return try(self, list, i + 1, where)

@@ -292,11 +292,30 @@ function T:test_a_slow_peer_shows_and_drains()
 end
 
 function T:test_a_peer_that_takes_nothing_is_given_up()
-  local socket, record, far = self:connect({ sendTimeout = 0.2 }, { pingInterval = 0 })
-  far.socket:pause()
-  for _ = 1, 100 do socket:send(("z"):rep(100000)) end
-  heard(record, "^error TIMEOUT")
+  clock.patiently(function(times)
+    local socket, record, far = self:connect({ sendTimeout = 0.2 * times }, { pingInterval = 0 })
+    far.socket:pause()
+    for _ = 1, 100 do socket:send(("z"):rep(100000)) end
+    heard(record, "^error TIMEOUT")
+    heard(record, "^close 1006")
+  end)
+end
+
+-- Time is over while it still connects: that is what is told.
+function T:test_nobody_lets_us_in()
+  local full = assert(net.bind("127.0.0.1", 0, 0))
+  local guests, _, port = {}, full:getsockname()
+  for i = 1, 3 do
+    guests[i] = net.tcp4()
+    guests[i]:settimeout(0)
+    guests[i]:connect("127.0.0.1", port)
+  end
+  local options, record = recorder { handshakeTimeout = 0.05 }
+  self.open[#self.open + 1] = adapter.connect(("ws://127.0.0.1:%d/"):format(port), options)
   heard(record, "^close 1006")
+  lu.assertNotNil(record:has "^error TIMEOUT", tostring(record))
+  for _, guest in ipairs(guests) do guest:close() end
+  full:close()
 end
 
 -- ---- server -------------------------------------------------------------------------------
