@@ -32,6 +32,22 @@ int ws_push_errno(lua_State *L, const char *call, int errnum)
 
 /* -- values -- */
 
+void *ws_check_self(lua_State *L, int idx, const char *class)
+{
+    void *p = luaL_testudata(L, idx, class);
+    const char *got = luaL_typename(L, idx), *hint = "";
+
+    if (p != NULL)
+        return p;
+    if (luaL_getmetafield(L, idx, "__name") == LUA_TSTRING)
+        got = lua_tostring(L, -1);
+    if (idx == 1)
+        hint = "; methods are called with ':'";
+    lua_pushfstring(L, "%s expected, got %s%s", class, got, hint);
+    luaL_argerror(L, idx, lua_tostring(L, -1));
+    return NULL;
+}
+
 struct ws_slice ws_check_slice(lua_State *L, int idx, const char *name)
 {
     if (lua_type(L, idx) != LUA_TSTRING)
@@ -200,10 +216,34 @@ static size_t distance(const char *a, const char *b)
     return row[n];
 }
 
+/* What other libraries call it, and no misspelling would lead to. */
+static const char *translated(const char *key, const char *const *names)
+{
+    static const struct {
+        const char *key, *meant, *name; /* meant is a part of the option name */
+    } words[] = {
+        {"ca", "tls.ca", "tls"},
+        {"cert", "tls.cert", "tls"},
+        {"key", "tls.key", "tls"},
+        {"rejectUnauthorized", "tls.verify", "tls"},
+        {"timeout", "handshakeTimeout", "handshakeTimeout"},
+        {"onopen", "onconnection", "onconnection"},
+        {"onconnect", "onconnection", "onconnection"},
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strcmp(key, words[i].key) == 0 &&
+            ws_is_one_of(words[i].name, names))
+            return words[i].meant;
+    }
+    return NULL;
+}
+
 static const char *nearest(const char *key, const char *const *names)
 {
-    const char *best = NULL;
-    size_t best_distance = 4; /* farther is no help */
+    const char *best = translated(key, names);
+    size_t best_distance = best != NULL ? 0 : 4; /* farther is no help */
 
     for (; *names != NULL; names++) {
         size_t d = distance(key, *names);
@@ -336,6 +376,18 @@ static void add_protocol(lua_State *L, luaL_Buffer *b, int i)
     luaL_addvalue(b);
 }
 
+/* Options in the place of subprotocols would be an empty list of them. */
+static void check_list(lua_State *L, int idx)
+{
+    lua_pushnil(L);
+    if (lua_next(L, idx) == 0)
+        return;
+    if (lua_type(L, -2) == LUA_TSTRING)
+        luaL_error(L, "protocols must be a list of names, got the key '%s'",
+                   lua_tostring(L, -2));
+    lua_pop(L, 2);
+}
+
 struct ws_slice ws_read_protocols(lua_State *L, int idx)
 {
     struct ws_slice s;
@@ -343,6 +395,8 @@ struct ws_slice ws_read_protocols(lua_State *L, int idx)
     int i;
 
     idx = lua_isnoneornil(L, idx) ? 0 : lua_absindex(L, idx);
+    if (idx != 0 && lua_istable(L, idx))
+        check_list(L, idx);
     luaL_buffinit(L, &b);
     if (idx != 0 && lua_istable(L, idx)) {
         lua_Integer n = luaL_len(L, idx);

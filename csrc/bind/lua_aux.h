@@ -57,6 +57,10 @@ int64_t ws_check_seconds(lua_State *L, int idx, const char *name);
 /* A table, else raises "NAME must be a table, got TYPE". */
 void ws_check_table(lua_State *L, int idx, const char *name);
 
+/* luaL_checkudata for methods: an error about the first argument says how they
+** are called. */
+void *ws_check_self(lua_State *L, int idx, const char *class);
+
 /* A function or a callable value, else raises. */
 void ws_check_callable(lua_State *L, int idx, const char *name);
 

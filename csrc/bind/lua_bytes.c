@@ -204,7 +204,7 @@ static int new_buffer(lua_State *L)
 
 static struct blob *check_blob(lua_State *L)
 {
-    return luaL_checkudata(L, 1, BLOB_NAME);
+    return ws_check_self(L, 1, BLOB_NAME);
 }
 
 /* blob:slice([from = 1 [, to = -1 [, type = ""]]]) -> Blob; no byte is
@@ -274,7 +274,7 @@ static int blob_newindex(lua_State *L)
 
 static struct buffer *check_buffer(lua_State *L)
 {
-    return luaL_checkudata(L, 1, BUFFER_NAME);
+    return ws_check_self(L, 1, BUFFER_NAME);
 }
 
 /* buffer:slice([from = 1 [, to = -1]]) -> ArrayBuffer, a copy */

@@ -5,6 +5,8 @@
 */
 #include "bind/lua_server.h"
 
+static const char owner_key; /* of the server in the proxy */
+
 static int next_pair(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -19,7 +21,7 @@ static int clients_pairs(lua_State *L)
     struct ws_link *l;
 
     lua_settop(L, 1);
-    lua_rawgeti(L, 1, 1);
+    lua_rawgetp(L, 1, &owner_key);
     sv = ws_check_server(L, 2);
     lua_pushcfunction(L, next_pair);
     lua_createtable(L, 0, (int)sv->nclients);
@@ -41,19 +43,36 @@ static int clients_pairs(lua_State *L)
 
 static int clients_len(lua_State *L)
 {
-    lua_rawgeti(L, 1, 1);
+    lua_rawgetp(L, 1, &owner_key);
     lua_pushinteger(L, (lua_Integer)ws_check_server(L, -1)->nclients);
+    return 1;
+}
+
+/* server.clients[socket]: true, or nil. */
+static int clients_index(lua_State *L)
+{
+    const struct ws_lsocket *k = luaL_testudata(L, 2, WS_SOCKET_NAME);
+
+    if (lua_type(L, 2) == LUA_TNUMBER)
+        return luaL_error(L, "clients is a set, no list: use pairs");
+    lua_rawgetp(L, 1, &owner_key);
+    if (k == NULL || k->place != WS_AMONG_CLIENTS ||
+        k->server != ws_check_server(L, -1))
+        return 0;
+    lua_pushboolean(L, 1);
     return 1;
 }
 
 void ws_push_clients(lua_State *L)
 {
-    lua_createtable(L, 1, 0);
+    lua_createtable(L, 0, 1);
     lua_pushvalue(L, 1);
-    lua_rawseti(L, -2, 1);
+    lua_rawsetp(L, -2, &owner_key);
     if (luaL_getmetatable(L, "wsock.clients") == LUA_TNIL) {
         lua_pop(L, 1); /* registered when it is whole, should memory run out */
-        lua_createtable(L, 0, 2);
+        lua_createtable(L, 0, 3);
+        lua_pushcfunction(L, clients_index);
+        lua_setfield(L, -2, "__index");
         lua_pushcfunction(L, clients_pairs);
         lua_setfield(L, -2, "__pairs");
         lua_pushcfunction(L, clients_len);

@@ -13,7 +13,7 @@ static const char default_loop = 0; /* its address is the registry's key */
 
 struct ws_lloop *ws_check_loop(lua_State *L, int idx)
 {
-    struct ws_lloop *ll = luaL_checkudata(L, idx, WS_LOOP_NAME);
+    struct ws_lloop *ll = ws_check_self(L, idx, WS_LOOP_NAME);
     if (!ll->open)
         luaL_error(L, "loop is closed");
     return ll;
@@ -219,7 +219,7 @@ static void drop_live(lua_State *L, int live)
 ** nothing comes back to the turn. */
 static int loop_gc(lua_State *L)
 {
-    struct ws_lloop *ll = luaL_checkudata(L, 1, WS_LOOP_NAME);
+    struct ws_lloop *ll = ws_check_self(L, 1, WS_LOOP_NAME);
 
     if (!ll->open)
         return 0;
@@ -237,7 +237,7 @@ static int loop_gc(lua_State *L)
 /* loop:close() */
 static int loop_close(lua_State *L)
 {
-    struct ws_lloop *ll = luaL_checkudata(L, 1, WS_LOOP_NAME);
+    struct ws_lloop *ll = ws_check_self(L, 1, WS_LOOP_NAME);
 
     if (ll->running)
         return luaL_error(L, "a loop cannot be closed while it runs");
@@ -249,7 +249,7 @@ static int loop_close(lua_State *L)
 
 static int loop_tostring(lua_State *L)
 {
-    struct ws_lloop *ll = luaL_checkudata(L, 1, WS_LOOP_NAME);
+    struct ws_lloop *ll = ws_check_self(L, 1, WS_LOOP_NAME);
 
     if (ll->open)
         lua_pushfstring(L, "wsock.loop (%s, %d at work)",
@@ -261,7 +261,7 @@ static int loop_tostring(lua_State *L)
 
 static int loop_index(lua_State *L)
 {
-    struct ws_lloop *ll = luaL_checkudata(L, 1, WS_LOOP_NAME);
+    struct ws_lloop *ll = ws_check_self(L, 1, WS_LOOP_NAME);
     const char *key = luaL_checkstring(L, 2);
 
     lua_pushvalue(L, 2);
@@ -279,7 +279,7 @@ static int loop_newindex(lua_State *L)
     static const char *const names[] = {"onerror", NULL};
     const char *key;
 
-    luaL_checkudata(L, 1, WS_LOOP_NAME);
+    ws_check_self(L, 1, WS_LOOP_NAME);
     key = luaL_checkstring(L, 2);
     if (strcmp(key, "onerror") != 0)
         return ws_unknown_key(L, "field of a loop", key, names);

@@ -27,7 +27,7 @@
 
 struct ws_lconn *ws_check_lconn(lua_State *L)
 {
-    struct ws_lconn *p = luaL_checkudata(L, 1, WS_PROTOCOL_NAME);
+    struct ws_lconn *p = ws_check_self(L, 1, WS_PROTOCOL_NAME);
     if (p->conn.conf == NULL)
         luaL_error(L, "the connection was never made");
     return p;
@@ -41,7 +41,7 @@ static int draw(void *ud, uint8_t *bytes, size_t n)
 
 static int conn_gc(lua_State *L)
 {
-    struct ws_lconn *p = luaL_checkudata(L, 1, WS_PROTOCOL_NAME);
+    struct ws_lconn *p = ws_check_self(L, 1, WS_PROTOCOL_NAME);
 
     if (p->conn.conf == NULL)
         return 0;

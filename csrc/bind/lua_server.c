@@ -8,7 +8,7 @@
 
 struct ws_lserver *ws_check_server(lua_State *L, int idx)
 {
-    return luaL_checkudata(L, idx, WS_SERVER_NAME);
+    return ws_check_self(L, idx, WS_SERVER_NAME);
 }
 
 int ws_server_fire(lua_State *L, struct ws_lsocket *k, int idx, int event,

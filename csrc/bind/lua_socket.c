@@ -15,14 +15,14 @@ enum { PIN_MIN = 4096 };
 
 struct ws_lsocket *ws_check_socket(lua_State *L, int idx)
 {
-    return luaL_checkudata(L, idx, WS_SOCKET_NAME);
+    return ws_check_self(L, idx, WS_SOCKET_NAME);
 }
 
 /* The socket at 1; methods have its metatable as first upvalue. */
 static struct ws_lsocket *self(lua_State *L)
 {
     struct ws_lsocket *k = ws_test_userdata(L, 1, lua_upvalueindex(1));
-    return k != NULL ? k : luaL_checkudata(L, 1, WS_SOCKET_NAME);
+    return k != NULL ? k : ws_check_self(L, 1, WS_SOCKET_NAME);
 }
 
 /* -- making -- */
@@ -223,7 +223,7 @@ void ws_socket_drop(struct ws_lsocket *k)
 
 static int socket_gc(lua_State *L)
 {
-    struct ws_lsocket *k = luaL_checkudata(L, 1, WS_SOCKET_NAME);
+    struct ws_lsocket *k = ws_check_self(L, 1, WS_SOCKET_NAME);
 
     /* One that is still anchored goes with its loop, see drop_live. */
     if (k->loop != NULL && !k->anchored)

@@ -62,7 +62,7 @@ int ws_loop_sleep(lua_State *L)
 
 static struct ws_ltask *check_task(lua_State *L)
 {
-    return luaL_checkudata(L, 1, WS_TASK_NAME);
+    return ws_check_self(L, 1, WS_TASK_NAME);
 }
 
 static int push_results(lua_State *L)

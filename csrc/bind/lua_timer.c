@@ -76,6 +76,9 @@ static int js_timer(lua_State *L, int repeat)
     lua_Number ms;
 
     ws_check_callable(L, 2, "setTimeout: callback");
+    if (!lua_isnoneornil(L, 3) && !lua_isnumber(L, 3))
+        luaL_error(L, "setTimeout: milliseconds must be a number, got %s",
+                   luaL_typename(L, 3));
     ms = luaL_optnumber(L, 3, 0);
     due = ms > 0 && ms < 9.0e15 ? (int64_t)ms : 0;
     if (extra > 200)

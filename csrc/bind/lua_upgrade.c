@@ -147,6 +147,28 @@ static int answer_call(lua_State *L)
     return answer(L, ws_check_socket(L, 1), 200);
 }
 
+/* Called as a handler, so that it may raise.  Whatever else verify returns,
+** as a status without the false before it, lets nobody in. */
+static int raise_verdict(lua_State *L)
+{
+    return luaL_error(L, "verify must return true or false, got %s",
+                      luaL_typename(L, 1));
+}
+
+/* Leaves what verify(request) returned: a verdict, status, headers, body. */
+static int ask_verify(lua_State *L, struct ws_lsocket *k, int idx)
+{
+    ws_push_request(L, idx);
+    if (ws_handler_call(L, 1, 4, idx) != WS_OK)
+        return -1;
+    if (lua_isboolean(L, -4) || lua_isnil(L, -4) || !still_asked(k))
+        return 0;
+    lua_pushcfunction(L, raise_verdict);
+    lua_pushvalue(L, -5);
+    ws_handler_call(L, 1, 0, idx);
+    return -1;
+}
+
 /* verify(request) -> true | false, status, headers, body; 1: go on */
 static int verified(lua_State *L, struct ws_lsocket *k, int idx)
 {
@@ -158,8 +180,7 @@ static int verified(lua_State *L, struct ws_lsocket *k, int idx)
         lua_settop(L, top);
         return 1;
     }
-    ws_push_request(L, idx);
-    if (ws_handler_call(L, 1, 4, idx) != WS_OK) {
+    if (ask_verify(L, k, idx) != 0) {
         internal_error(k);
         return 0;
     }
@@ -263,7 +284,7 @@ static struct ws_lsocket *check_request(lua_State *L, int upgrade)
     if (lua_istable(L, 1))
         k = ws_request_socket(L, 1);
     if (k == NULL) {
-        luaL_error(L, "not a request");
+        luaL_error(L, "not a request; methods are called with ':'");
         WS_UNREACHABLE();
     }
     if (upgrade && k->s.conn.plain)

@@ -37,6 +37,15 @@ function M.passed(ok, ...)
   return ...
 end
 
+--- Raises unless what `verify` returned is true or false; nil is no. A status without the false before it, say, is
+-- taken for neither.
+-- @param verdict its first result
+-- @treturn boolean
+function M.verdict(verdict)
+  if verdict and verdict ~= true then error("verify must return true or false, got " .. type(verdict), 0) end
+  return verdict or false
+end
+
 --- Raises, in the name of whoever called the caller, unless options is nil or a table with known keys and fitting
 -- values.
 -- @param options what was given

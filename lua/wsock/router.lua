@@ -165,7 +165,7 @@ local function on_upgrade(self, request)
   if not route then return request:reject(404, text, "not found\n") end
   if route.verify then
     local ok, status, headers, body = route.verify(request)
-    if not ok and status == nil then status, headers, body = 403, text, "forbidden\n" end
+    if not check.verdict(ok) and status == nil then status, headers, body = 403, text, "forbidden\n" end
     if not ok then return request:reject(status, headers, body) end
   end
   local socket = request:accept {

@@ -27,6 +27,21 @@ function T:test_unknown_options_name_the_nearest()
   refused("options must have names, got a number key", client { "maxPayload" })
 end
 
+function T:test_options_in_the_place_of_subprotocols()
+  local message = "protocols must be a list of names, got the key 'headers'"
+  refused(message, wsock.WebSocket, "ws://127.0.0.1:1/", { headers = {} })
+end
+
+function T:test_methods_called_with_a_dot()
+  local loop <close> = wsock.loop()
+  local made <close> = assert(wsock.listen { port = 0, loop = loop })
+  local socket = wsock.WebSocket("ws://127.0.0.1:1/", nil, { loop = loop })
+  refused("wsock.socket expected, got string; methods are called with ':')", socket.send, "x")
+  refused("wsock.socket expected, got wsock.server; methods are called with ':')", socket.close, made)
+  refused("wsock.server expected, got string; methods are called with ':')", made.broadcast, "x")
+  refused("wsock.loop expected, got no value; methods are called with ':')", loop.run)
+end
+
 function T:test_types_are_named()
   refused("option 'maxPayload' must be a number, got string", client { maxPayload = "1" })
   refused("option 'autoPong' must be a boolean, got number", client { autoPong = 1 })

@@ -42,6 +42,20 @@ function T:test_only_open_sockets_are_clients()
   for _ in pairs(server.clients) do lu.fail "a client" end
 end
 
+function T:test_it_is_a_set()
+  local server, _, port = self.rig:listen {}
+  local other = self.rig:listen {}
+  local peer = visitors.knock(self.rig, port)
+  local socket
+  for one in pairs(server.clients) do socket = one end
+  lu.assertIsTrue(server.clients[socket])
+  for _, key in ipairs { socket, server, "x", true } do lu.assertNil(other.clients[key]) end
+  lu.assertErrorMsgContains("clients is a set, no list: use pairs", ipairs(server.clients), server.clients, 0)
+  peer:close()
+  self.rig:wait(function() return server.clientCount == 0 end)
+  lu.assertNil(server.clients[socket])
+end
+
 function T:test_closing_while_iterating()
   local server, _, port = self.rig:listen {}
   for _, how in ipairs { "close", "terminate" } do

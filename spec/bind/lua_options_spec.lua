@@ -112,11 +112,13 @@ end
 function T:test_unknown_keys_name_the_nearest()
   for _, row in ipairs {
     { "server", "prot", "did you mean 'port'?" }, { "server", "maxpayload", "did you mean 'maxPayload'?" },
-    { "server", "onOpen", "did you mean" }, { "server", "onopen", "unknown option 'onopen'" },
+    { "server", "onOpen", "did you mean" }, { "server", "onopen", "did you mean 'onconnection'?" },
     { "server", "origin", "did you mean 'origins'?" }, { "server", "zzz", "unknown option 'zzz'" },
     { "server", "localAddress", "unknown option 'localAddress'" }, { "server", 1, "options must have names" },
     { "client", "port", "unknown option 'port'" }, { "client", "maxConnections", "unknown option" },
     { "client", "pinginterval", "did you mean 'pingInterval'?" }, { "client", true, "options must have names" },
+    { "client", "ca", "did you mean 'tls.ca'?" }, { "server", "cert", "did you mean 'tls.cert'?" },
+    { "client", "timeout", "did you mean 'handshakeTimeout'?" }, { "client", "onopen", "unknown option 'onopen'" },
     -- later issues' options are unknown until they exist
     { "server", "proxy", "unknown option 'proxy'" },
     { "server", "maxRedirects", "unknown option" },

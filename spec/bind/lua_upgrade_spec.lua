@@ -79,6 +79,18 @@ function T:test_verify_says_no()
 end
 
 -- H9: no way around it, whatever else is set
+-- A status without the false before it, a message, an empty table: nobody comes in.
+function T:test_verify_says_neither()
+  local verdict
+  local server, _, port = self.rig:listen { verify = function() return verdict end }
+  for _, value in ipairs { 401, "no", {}, print } do
+    verdict = value
+    lu.assertEquals(visitors.status(self.rig, port), 500)
+    lu.assertStrContains(table.remove(self.rig.errors)[1], "verify must return true or false, got " .. type(value))
+  end
+  lu.assertEquals(server.clientCount, 0)
+end
+
 function T:test_verify_comes_before_every_101()
   local order
   local options = {
@@ -129,7 +141,7 @@ function T:test_verify_that_decides_by_hand()
     return true
   end
   lu.assertEquals(visitors.status(self.rig, port), 404)
-  act = function(request) request:accept() end
+  act = function(request) return request:accept() end
   lu.assertEquals(visitors.status(self.rig, port), 101)
   self.rig:wait(function() return server.clientCount == 0 end)
 end
@@ -250,7 +262,7 @@ function T:test_bad_decisions_raise_and_can_be_made_again()
     lu.assertErrorMsgContains(row[2], asked.accept, asked, row[1])
   end
   lu.assertErrorMsgContains("status must be", asked.reject, asked, 101)
-  lu.assertErrorMsgContains("not a request", asked.accept, {})
+  lu.assertErrorMsgContains("not a request; methods are called with ':'", asked.accept, {})
   lu.assertErrorMsgContains("not a request", asked.reject, "x")
   lu.assertEquals(asked:accept { protocol = "a" }.protocol, "a")
   lu.assertStrContains(peer:head(), " 101 ")

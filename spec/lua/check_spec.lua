@@ -16,6 +16,13 @@ local callable = setmetatable({}, { __call = print })
 
 local function try(options) return check.options(options, "x", types) end
 
+function T:test_verdicts()
+  lu.assertEquals({ check.verdict(true), check.verdict(false), check.verdict(nil) }, { true, false, false })
+  for _, value in ipairs { 401, "no", {} } do
+    lu.assertErrorMsgEquals("verify must return true or false, got " .. type(value), check.verdict, value)
+  end
+end
+
 function T:test_what_fits_is_given_back()
   local options = { n = -1.5, s = 0, c = 3, w = "", b = false, t = {}, f = print, l = {}, a = io.stdout }
   lu.assertIs(try(options), options)

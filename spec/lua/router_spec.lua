@@ -296,17 +296,19 @@ function T:test_gates_of_a_route()
     if request.params.key == "open" then return true end
     if request.params.key == "shut" then return false end
     if request.params.key == "told" then return false, 401, { ["WWW-Authenticate"] = "Bearer" }, "who?" end
+    if request.params.key == "what" then return 401 end
     if request.params.key == "self" then return request:reject(410) and false end
     error "oh"
   end
   self.router:ws("/:key", { verify = verify, headers = { ["X-Room"] = "blue" }, binaryType = "blob" })
   for _, row in ipairs { { "shut", 403, "forbidden\n" }, { "told", 401, "who?" }, { "self", 410, "" },
-    { "raise", 500, "internal error\n" } } do
+    { "what", 500, "internal error\n" }, { "raise", 500, "internal error\n" } } do
     local socket, record = self:dial("/" .. row[1])
     self.rig:closed(record)
     lu.assertEquals({ row[1], socket.response.status, socket.response.body }, row)
   end
-  lu.assertEquals(#self.rig.errors, 1)
+  lu.assertEquals(#self.rig.errors, 2)
+  lu.assertStrContains(self.rig.errors[1][1], "verify must return true or false, got number")
   self.rig.errors = {}
   local socket = self:dial "/open"
   lu.assertEquals(socket.response.headers["x-room"], "blue")

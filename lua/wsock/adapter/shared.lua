@@ -105,7 +105,7 @@ function M.admit(conn, options)
   if not from_here(conn, options.origins) then return conn:reject(403) end
   if options.verify then
     local ok, status, headers, body = options.verify(conn.request)
-    if not ok then return conn:reject(status, headers, body) end
+    if not check.verdict(ok) then return conn:reject(status, headers, body) end
   end
   conn:accept { protocol = choose(options.protocols, conn.request) }
 end

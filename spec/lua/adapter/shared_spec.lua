@@ -77,6 +77,8 @@ end
 function T:test_verify()
   lu.assertEquals(admitted("", { verify = function() return true end }), "101")
   lu.assertEquals(admitted("", { verify = function() return false end }), "403")
+  local gate = { verify = function() return 401 end }
+  lu.assertErrorMsgEquals("verify must return true or false, got number", admitted, "", gate)
   local conn = server()
   shared.admit(conn, { verify = function(request) return false, 401, { ["X-Path"] = request.path }, "why" end })
   lu.assertStrMatches(conn:output(), "HTTP/1.1 401.*X%-Path: /a.*why")
