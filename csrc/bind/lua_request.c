@@ -203,6 +203,7 @@ static int request_index(lua_State *L)
     struct ws_lsocket *k;
     const char *key;
 
+    luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 2);
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)

@@ -225,6 +225,7 @@ function T:test_headers_that_were_changed()
   lu.assertEquals(h.all({ 5 }, "x"), {})
   lu.assertEquals({ r.basicAuth { headers = { 5, {} } } }, {})
   lu.assertError(getmetatable(h).__index, 5, "x")
+  lu.assertError(getmetatable(r).__index, 5, "x")
 end
 
 function T:test_basic_auth_as_a_gate()
