@@ -237,8 +237,8 @@ static void resume(lua_State *L, struct ws_ltask *t, lua_State *co, int nargs)
 {
     int status, n;
 
-    if (t->state == WS_TASK_WAITS && lua_status(co) != LUA_YIELD) {
-        t->state = WS_TASK_CANCELLED; /* somebody else closed it */
+    if (t->state != WS_TASK_NEW && lua_status(co) != LUA_YIELD) {
+        t->state = WS_TASK_CANCELLED; /* somebody else closed it, or runs it */
         ws_task_let_go(L, t, WS_IX_LOOP);
         return;
     }

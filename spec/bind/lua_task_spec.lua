@@ -17,6 +17,31 @@ function T:test_the_class()
   lu.assertErrorMsgContains("wsock.task expected", task.cancel, {})
 end
 
+-- Somebody else runs it, and it turns the loop, which finds it ready: twice, since the first time it is taken for
+-- cancelled.
+function T:test_one_that_turns_its_own_loop()
+  local co, done
+  local first = self.loop:spawn(self.loop.sleep, self.loop, 100)
+  local second = self.loop:spawn(self.loop.sleep, self.loop, 100)
+  local task = self.loop:spawn(function()
+    co = coroutine.running()
+    for _, other in ipairs { first, second } do
+      other:join()
+      self.loop:step(0)
+    end
+    done = true
+  end)
+  self.loop:step(0)
+  for _, other in ipairs { first, second } do
+    lu.assertTrue(other:cancel())
+    lu.assertEquals({ coroutine.resume(co) }, { true })
+    lu.assertEquals({ task:join(0) }, { nil, "the task was cancelled", "CANCELLED" })
+  end
+  lu.assertTrue(done)
+  lu.assertFalse(task:cancel())
+  self.loop:run()
+end
+
 -- A coroutine that never waited serves the next handler too; one that waits is
 -- its own, and the next handler gets another.
 function T:test_handlers_share_a_coroutine_until_one_waits()
