@@ -89,6 +89,8 @@ enum { WS_OK = 0, WS_MORE = 1 };
     X(PROXY, "PROXY", 0, 0, "proxy did not make the connection")               \
     X(TLS, "TLS", 0, 0, "TLS failed")                                          \
     X(LOST, "CLOSED", 0, 0, "connection ended without a close frame")          \
+    X(UNANSWERED, "CLOSED", 0, 0,                                              \
+      "connection ended before the handshake was done")                        \
     X(ABORTED, "CLOSED", 0, 0, "connection was closed while connecting")       \
     /* the caller */                                                           \
     X(STATE, "CLOSED", 0, 0, "connection is not open")                         \

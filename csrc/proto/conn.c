@@ -122,6 +122,8 @@ void ws_conn_lost(struct ws_conn *c, int err)
         return;
     c->ended = 1;
     c->drop = 1;
+    if (err == WS_ERR_LOST && c->stage == WS_IN_HEAD)
+        err = WS_ERR_UNANSWERED; /* nobody waits for a Close yet */
     /* Once both Close frames are through, losing it is no news (7.1.4). */
     if (c->fault == WS_OK && !(c->close_sent && c->close_received))
         c->fault = err;

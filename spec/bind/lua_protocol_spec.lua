@@ -242,8 +242,13 @@ end
 function T:test_lost()
   local client = protocol.client "ws://h"
   client:closed()
-  lu.assertEquals(events(client), "error:connection ended without a close frame:CLOSED | close:1006::false")
-  lu.assertEquals(client.fault, "connection ended without a close frame")
+  lu.assertEquals(events(client), "error:connection ended before the handshake was done:CLOSED | close:1006::false")
+  lu.assertEquals(client.fault, "connection ended before the handshake was done")
+  client = protocol.client "ws://h"
+  client:feed "HTTP/1.1 101"
+  client:eof()
+  client:closed()
+  lu.assertEquals(events(client), "error:connection ended before the handshake was done:CLOSED | close:1006::false")
   local conn = open_server()
   conn:terminate()
   lu.assertTrue(conn:want "close")

@@ -28,6 +28,22 @@ function T:test_an_open_socket()
   lu.assertEquals({ socket:receive(5) }, { "hello", "text" })
 end
 
+function T:test_a_handler_that_waits_for_something_else_pauses()
+  local go, got
+  local _, url = self.rig:listen { onconnection = function(socket)
+    socket:pause()
+    while not go do self.loop:sleep(0.001) end
+    socket:resume()
+    got = socket:receive(rig.LIMIT)
+  end }
+  local socket <close> = assert(self:connect(url))
+  socket:send "early"
+  self.rig:idle(10)
+  go = true
+  self.rig:wait(function() return got end)
+  lu.assertEquals(got, "early")
+end
+
 function T:test_in_the_default_loop()
   local server = assert(wsock.listen { port = 0, onmessage = echo })
   local socket = assert(wsock.connect("ws://127.0.0.1:" .. select(2, server:address())))
