@@ -126,7 +126,7 @@ static void cancel_timer(lua_State *L, int idx)
 /* timer:cancel() */
 static int timer_cancel(lua_State *L)
 {
-    luaL_checkudata(L, 1, WS_TIMER_NAME);
+    ws_check_self(L, 1, WS_TIMER_NAME);
     cancel_timer(L, 1);
     return 0;
 }

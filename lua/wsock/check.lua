@@ -37,6 +37,20 @@ function M.passed(ok, ...)
   return ...
 end
 
+--- Makes the methods of a class say so when they are called with a dot.
+-- @tparam table class its functions by name; those that begin with `__` are left
+-- @tparam string name for the message: `"wsock.hub"`
+function M.methods(class, name)
+  for key, method in pairs(class) do
+    if type(method) == "function" and not key:find "^__" then
+      class[key] = function(self, ...)
+        if type(self) == "table" then return method(self, ...) end -- a tail call: who called stays who called
+        error(("%s: %s expected, got %s; methods are called with ':'"):format(key, name, type(self)), 2)
+      end
+    end
+  end
+end
+
 --- Raises unless what `verify` returned is true or false; nil is no. A status without the false before it, say, is
 -- taken for neither.
 -- @param verdict its first result

@@ -195,6 +195,8 @@ function Hub:sockets(room)
   return list
 end
 
+check.methods(Hub, "wsock.hub")
+
 function Hub:__tostring()
   return ("wsock.hub (%d rooms, %d sockets)"):format(self.room_count, self.socket_count)
 end

@@ -403,6 +403,8 @@ local binary_types = { string = true, blob = true, arraybuffer = true }
 
 local constants = { CONNECTING = CONNECTING, OPEN = OPEN, CLOSING = CLOSING, CLOSED = CLOSED }
 
+check.methods(Reconnecting, "wsock.reconnecting")
+
 local function attribute_name(s, key)
   local name = type(key) == "string" and key:match "^on(.*)$"
   return name and s.events.lists[name] and name

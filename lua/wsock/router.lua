@@ -315,6 +315,8 @@ function Router:options(options)
   return all
 end
 
+check.methods(Router, "wsock.router")
+
 function Router:__tostring()
   local n = 0
   for _ in pairs(self.nodes) do n = n + 1 end

@@ -16,6 +16,19 @@ local callable = setmetatable({}, { __call = print })
 
 local function try(options) return check.options(options, "x", types) end
 
+function T:test_methods_called_with_a_dot()
+  local class = { add = function(sum, n) if not n then error("none", 2) end return sum.sum + n, n end }
+  class.__tostring = function() return "x" end
+  local meta = class.__tostring
+  check.methods(class, "wsock.sum")
+  lu.assertEquals({ class.add({ sum = 1 }, 2) }, { 3, 2 })
+  lu.assertIs(class.__tostring, meta)
+  contains("add: wsock.sum expected, got number; methods are called with ':'", class.add, 2)
+  local line = debug.getinfo(1, "l").currentline + 1
+  local ok, message = pcall(function() class.add { sum = 1 } return true end)
+  lu.assertEquals({ ok, message }, { false, debug.getinfo(1, "S").short_src .. ":" .. line .. ": none" })
+end
+
 function T:test_verdicts()
   lu.assertEquals({ check.verdict(true), check.verdict(false), check.verdict(nil) }, { true, false, false })
   for _, value in ipairs { 401, "no", {} } do
