@@ -292,20 +292,40 @@ void ws_check_keys(lua_State *L, int idx, const char *what,
 
 /* -- headers -- */
 
+/* Raises for a header that is not the application's to set. */
+static void refuse_reserved(lua_State *L, const char *header)
+{
+    static const char *const options[][2] = {
+        {"Host", "host"},
+        {"Origin", "origin"},
+        {"Sec-WebSocket-Key", "handshakeKey"},
+        {"Sec-WebSocket-Protocol", "protocols"}};
+    size_t i;
+
+    for (i = 0; i < sizeof options / sizeof *options; i++) {
+        if (ws_slice_same(ws_slice_str(header), ws_slice_str(options[i][0])))
+            luaL_error(L,
+                       "header '%s' is written by the handshake itself, see "
+                       "the option '%s'",
+                       header, options[i][1]);
+    }
+    luaL_error(L, "header '%s' is written by the handshake itself", header);
+}
+
 static void add_field(lua_State *L, struct ws_field *f,
                       int (*reserved)(struct ws_slice name))
 {
     if (lua_type(L, -2) != LUA_TSTRING ||
         (lua_type(L, -1) != LUA_TSTRING && lua_type(L, -1) != LUA_TNUMBER))
-        luaL_error(L, "header names and values must be strings");
+        luaL_error(L, "headers must be strings by name, or a list of {name, "
+                      "value}");
     f->name = ws_slice_at(L, -2);
     f->value = ws_slice_at(L, -1);
     if (!ws_head_field_ok(f->name, f->value))
         luaL_error(L, "header '%s' has a name or value that may not be sent",
                    lua_tostring(L, -2));
     if (reserved != NULL && reserved(f->name))
-        luaL_error(L, "header '%s' is written by the handshake itself",
-                   lua_tostring(L, -2));
+        refuse_reserved(L, lua_tostring(L, -2));
 }
 
 static unsigned count_fields(lua_State *L, int idx)

@@ -185,7 +185,8 @@ void ws_read_answer(lua_State *L, int idx, int def, struct ws_answer *a)
     if (!lua_isnoneornil(L, idx))
         status = lua_tointegerx(L, idx, &exact);
     if (!exact || status < 200 || status > 599)
-        luaL_error(L, "status must be an integer from 200 to 599");
+        luaL_error(L, "status must be an integer from 200 to 599, got %s",
+                   luaL_tolstring(L, idx, NULL));
     a->status = (int)status;
     if (!lua_isnoneornil(L, idx + 2))
         a->body = ws_check_data(L, idx + 2);

@@ -80,8 +80,10 @@ end
 function T:test_headers()
   refused("header 'X' has a name or value that may not be sent", client { headers = { X = "a\r\nb" } })
   refused("header 'a b' has a name or value that may not be sent", client { headers = { ["a b"] = "c" } })
-  refused("header 'Host' is written by the handshake itself", client { headers = { Host = "h" } })
-  refused("header names and values must be strings", client { headers = { X = true } })
+  local words = "header '%s' is written by the handshake itself"
+  refused((words .. ", see the option 'host'"):format "host", client { headers = { host = "h" } })
+  refused(words:format "Upgrade", client { headers = { Upgrade = "h" } })
+  refused("headers must be strings by name, or a list of {name, value}", client { headers = { X = true } })
   local many = {}
   for i = 1, 101 do many["X-" .. i] = "v" end
   refused("more than 100 headers", client { headers = many })

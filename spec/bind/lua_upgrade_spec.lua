@@ -261,7 +261,7 @@ function T:test_bad_decisions_raise_and_can_be_made_again()
   } do
     lu.assertErrorMsgContains(row[2], asked.accept, asked, row[1])
   end
-  lu.assertErrorMsgContains("status must be", asked.reject, asked, 101)
+  lu.assertErrorMsgContains("status must be an integer from 200 to 599, got 101", asked.reject, asked, 101)
   lu.assertErrorMsgContains("not a request; methods are called with ':'", asked.accept, {})
   lu.assertErrorMsgContains("not a request", asked.reject, "x")
   lu.assertEquals(asked:accept { protocol = "a" }.protocol, "a")
