@@ -288,7 +288,7 @@ int ws_listen(lua_State *L)
     struct ws_lloop *ll;
     struct ws_addr a;
     char why[WS_TLS_WHY_MAX];
-    int backlog, err;
+    int backlog, reuse_port, err;
 
     memset(&a, 0, sizeof a);
     ws_check_table(L, OPTIONS, "options");
@@ -309,15 +309,19 @@ int ws_listen(lua_State *L)
         if (err != WS_OK)
             return ws_push_tls_error(L, err, why);
     }
-    err = ws_serve_open(&sv->serve, &a, backlog,
-                        ws_get_boolean(L, OPTIONS, "reusePort", 0));
+    reuse_port = ws_get_boolean(L, OPTIONS, "reusePort", 0);
+    ws_anchor(L, LOOP, sv, SERVER); /* may raise: nothing is open yet */
+    sv->anchored = 1;
+    err = ws_serve_open(&sv->serve, &a, backlog, reuse_port);
+    if (err != WS_OK) {
+        sv->anchored = 0;
+        ws_unanchor(L, LOOP, sv);
+    }
     if (err == WS_ERR_NOMEM)
         return luaL_error(L, "out of memory");
     if (err != WS_OK)
         return listen_failed(L, sv, &a);
     sv->open = 1;
-    ws_anchor(L, LOOP, sv, SERVER);
-    sv->anchored = 1;
     ws_loop_arm(&ll->loop, &sv->timer, ws_clock_ms());
     lua_settop(L, SERVER);
     return 1;

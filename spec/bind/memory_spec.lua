@@ -318,4 +318,26 @@ for name, life in pairs(lives) do
   end
 end
 
+-- A loop that is closed at once, and the state behind it: what was made by halves meets its loop no more.
+function T:test_a_server_that_was_not_to_be()
+  local text = [[
+    local wsock = require "wsock"
+    local loop = wsock.loop()
+    local options = { port = 0, loop = loop }
+    arm()
+    pcall(wsock.listen, options)
+    disarm()
+    loop:close()
+    return "fine"
+  ]]
+  local _, whole = probe.state(text)
+  for n = 1, whole.calls do
+    for _, times in ipairs { 1, 2, 1000 } do
+      local result, info = probe.state(text, n, times)
+      local what = ("allocation %d, %d times"):format(n, times)
+      lu.assertEquals({ result, info.bytes, info.wrong }, { "fine", 0, 0 }, what)
+    end
+  end
+end
+
 return T
