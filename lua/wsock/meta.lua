@@ -233,7 +233,7 @@ function Socket:stats() end
 -- ---- the server -------------------------------------------------------------
 
 ---@class wsock.Server
----@field clients table<wsock.Socket, true> for pairs and #
+---@field clients table<wsock.Socket, true> a set, for pairs, # and clients[socket]
 ---@field clientCount integer
 ---@field onconnection wsock.OnConnection
 ---@field onmessage wsock.OnMessage
