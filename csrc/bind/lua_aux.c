@@ -35,10 +35,11 @@ int ws_push_errno(lua_State *L, const char *call, int errnum)
 void *ws_check_self(lua_State *L, int idx, const char *class)
 {
     void *p = luaL_testudata(L, idx, class);
-    const char *got = luaL_typename(L, idx), *hint = "";
+    const char *got, *hint = "";
 
     if (p != NULL)
         return p;
+    got = luaL_typename(L, idx);
     if (luaL_getmetafield(L, idx, "__name") == LUA_TSTRING)
         got = lua_tostring(L, -1);
     if (idx == 1)
