@@ -585,7 +585,7 @@ function T:test_lost_at_every_byte()
     for n = 0, #text do
       local peer = role == "client" and conn.client() or conn.server()
       peer:feed(text:sub(1, n)):eof():settle()
-      lu.assertEquals(peer:heard(), "fault:LOST | close:1006::false", role .. n)
+      lu.assertEquals(peer:heard(), "fault:UNANSWERED | close:1006::false", role .. n)
       peer:free()
     end
   end
