@@ -66,8 +66,7 @@ enum ws_listen {
     WS_ON_COUNT
 };
 
-/* A bit of ws_lsocket.mask, and an index in an own table: see lua_pull.h. */
-enum { WS_PULLS = 1 << 15, WS_OWN_QUEUE = WS_ON_COUNT };
+enum { WS_PULLS = 1 << 15 }; /* a bit of ws_lsocket.mask: see lua_pull.h */
 
 /* The bits by which a message may not go straight to its server's function. */
 enum { WS_DETOURS = 1 << WS_ON_SLOW | 1 << WS_ON_MESSAGE | WS_PULLS };
@@ -123,6 +122,7 @@ struct ws_lsocket {
     struct ws_link waiters; /* tasks that wait for something of it */
     size_t queued_bytes;    /* of the messages that wait */
     uint32_t queued, queue_first, queue_max;
+    uint32_t handlers; /* of its events, that wait */
 };
 
 /* -- modules: each pushes one value -- */

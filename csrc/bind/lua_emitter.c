@@ -400,11 +400,6 @@ static void use_up(lua_State *L, const struct ws_firing *f, int entry)
     lua_settop(L, top);
 }
 
-static int about(const struct ws_firing *f)
-{
-    return f->passed != 0 ? f->passed : f->emitter.idx;
-}
-
 /* Calls the function at the top with plain arguments. */
 static int call_plain(lua_State *L, const struct ws_firing *f, int args)
 {
@@ -416,7 +411,7 @@ static int call_plain(lua_State *L, const struct ws_firing *f, int args)
     }
     for (i = 0; i < f->nargs; i++)
         lua_pushvalue(L, args + i);
-    return ws_handler_call(L, n, 0, about(f));
+    return ws_handler_call(L, n, 0, f->about);
 }
 
 /* (object, event): an object that listens; looked at only now, when what it
@@ -442,7 +437,7 @@ static int call_event(lua_State *L, const struct ws_firing *f, int event)
         n = 2;
     }
     lua_pushvalue(L, event);
-    return ws_handler_call(L, n, 0, about(f));
+    return ws_handler_call(L, n, 0, f->about);
 }
 
 static int fire_entry(lua_State *L, const struct ws_firing *f, int args,

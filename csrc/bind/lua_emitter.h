@@ -36,6 +36,7 @@ void ws_emitter_set(lua_State *L, const struct ws_emitter *t, int event);
 struct ws_firing {
     struct ws_emitter emitter;
     int passed; /* index of what is passed before the arguments, 0: none */
+    int about;  /* index of the socket it is about, 0: none */
     int event;  /* enum ws_listen */
     int nargs;  /* arguments at the top of the stack; left there */
 };

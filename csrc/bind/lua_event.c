@@ -74,6 +74,7 @@ static void deliver(lua_State *L, struct ws_lsocket *k, int idx, int event,
 
     f.event = event;
     f.nargs = nargs;
+    f.about = idx;
     if ((k->mask >> event & 1) != 0) {
         f.emitter.idx = idx;
         f.emitter.mask = &k->mask;

@@ -268,7 +268,7 @@ static int socket_newindex(lua_State *L)
     if (event != 0) {
         struct ws_emitter t = ws_socket_emitter(k);
         ws_emitter_set(L, &t, event);
-        ws_pull_settle(k);
+        ws_pull_settle(L, k);
         return 0;
     }
     if (strcmp(key, "binaryType") == 0)

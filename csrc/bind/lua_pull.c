@@ -5,6 +5,11 @@
 #include "bind/lua_task.h"
 #include "bind/lua_verbs.h"
 
+/* More bits of ws_lsocket.mask, which has none of a server's events; and where
+** in the own table the ring is. */
+enum { WS_LENT = 1 << 14, WS_APART = 1 << 13 };
+enum { WS_OWN_QUEUE = WS_ON_COUNT };
+
 /* The socket at 1; methods have its metatable as first upvalue. */
 static struct ws_lsocket *self(lua_State *L)
 {
@@ -172,7 +177,7 @@ void ws_pull_check(lua_State *L, const struct ws_emitter *t, int event)
 void ws_pull_listens(const struct ws_emitter *t, int event)
 {
     if ((event == WS_ON_MESSAGE || event == WS_ON_CHUNK) && !t->server)
-        *t->mask &= (uint16_t)~WS_PULLS;
+        *t->mask &= (uint16_t) ~(WS_PULLS | WS_LENT);
 }
 
 int ws_pull_pushes(const struct ws_lsocket *k)
@@ -180,9 +185,47 @@ int ws_pull_pushes(const struct ws_lsocket *k)
     return (k->mask & WS_PULLS) == 0 && !k->s.conn.conf->frames;
 }
 
-void ws_pull_settle(struct ws_lsocket *k)
+void ws_pull_settle(lua_State *L, struct ws_lsocket *k)
 {
-    if (k->queued > 0 && ws_pull_pushes(k))
+    if (k->queued == 0 || !ws_pull_pushes(k) || k->s.peers == NULL)
+        return;
+    if (!k->anchored) { /* it has told its close: at work once more */
+        push_loop(L);
+        ws_anchor(L, -1, k, 1);
+        k->anchored = 1;
+        lua_pop(L, 1);
+    }
+    ws_session_touch(&k->s);
+}
+
+static int has_listener(const struct ws_lsocket *k)
+{
+    int event = ws_pull_width(k) == 3 ? WS_ON_CHUNK : WS_ON_MESSAGE;
+    int shares = k->server != NULL && (k->mask & WS_APART) == 0;
+    unsigned mask = k->mask | (shares ? k->server->mask : 0u);
+
+    return (mask >> event & 1) != 0;
+}
+
+int ws_socket_apart(lua_State *L)
+{
+    ws_check_socket(L, 1)->mask |= WS_APART;
+    return 0;
+}
+
+void ws_pull_handler(struct ws_lsocket *k, int waits)
+{
+    if (waits) {
+        k->handlers++;
+        if ((k->mask & WS_PULLS) == 0 && !has_listener(k))
+            k->mask |= WS_PULLS | WS_LENT;
+        return;
+    }
+    k->handlers--;
+    if (k->handlers > 0 || (k->mask & WS_LENT) == 0)
+        return;
+    k->mask &= (uint16_t) ~(WS_PULLS | WS_LENT);
+    if (k->queued > 0)
         ws_session_touch(&k->s);
 }
 
@@ -210,7 +253,7 @@ static struct ws_lsocket *pull(lua_State *L, int streaming)
     if (!streaming && ws_pull_width(k) == 3)
         luaL_error(L, "with the option streaming messages come in parts, by "
                       "receiveChunk");
-    k->mask |= WS_PULLS;
+    k->mask = (uint16_t)((k->mask | WS_PULLS) & ~WS_LENT);
     return k;
 }
 

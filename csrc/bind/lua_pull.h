@@ -4,6 +4,10 @@
 ** called, or connect made it; then they are kept in a ring in its own table,
 ** `queue_max` at most, and it stops reading while the ring is full.  A message
 ** listener of its own turns it back, and is given what waited.
+**
+** A handler of a socket that waits may be on its way to either: as long as
+** nobody has listened or asked, its socket is lent the ring.  When no such
+** handler is left, what waits goes to whoever listens then, or nobody.
 */
 #ifndef WS_BIND_LUA_PULL_H
 #define WS_BIND_LUA_PULL_H
@@ -37,11 +41,15 @@ void ws_pull_check(lua_State *L, const struct ws_emitter *t, int event);
 ** chunks makes it push again. */
 void ws_pull_listens(const struct ws_emitter *t, int event);
 
+/* A handler of the socket begins to wait, or is over after it did. */
+void ws_pull_handler(struct ws_lsocket *k, int waits);
+
 /* Whether what waits is for listeners: frames never are. */
 int ws_pull_pushes(const struct ws_lsocket *k);
 
-/* The socket may push again: what waits is delivered in the next turn. */
-void ws_pull_settle(struct ws_lsocket *k);
+/* The socket at 1 may push again: what waits is delivered in the next turn.
+** Raises without memory. */
+void ws_pull_settle(lua_State *L, struct ws_lsocket *k);
 
 /* The socket opened, drained or ended: who waits for it may look. */
 void ws_pull_opened(struct ws_lsocket *k);
@@ -54,6 +62,9 @@ int ws_socket_receive(lua_State *L);
 int ws_socket_receive_chunk(lua_State *L);
 int ws_socket_messages(lua_State *L);
 int ws_socket_drain(lua_State *L);
+
+/* apart(socket): its server's listener for messages wants none of its. */
+int ws_socket_apart(lua_State *L);
 
 /* opened(socket) -> true | nil, message, code [, status]: waits until it is
 ** open, or will not be.  Until it returned nothing more happens to it. */

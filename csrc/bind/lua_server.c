@@ -23,6 +23,7 @@ int ws_server_fire(lua_State *L, struct ws_lsocket *k, int idx, int event,
     f.emitter.mask = &k->server->mask;
     f.emitter.server = 1;
     f.passed = event == WS_ON_CONNECTION ? idx : 0;
+    f.about = idx;
     f.event = event;
     f.nargs = nargs;
     raised = ws_emitter_fire(L, &f);

@@ -47,6 +47,10 @@ void ws_open_limits(lua_State *L);
 /* Answers k's request with a plain text; nothing if it was answered. */
 void ws_server_answer(struct ws_lsocket *k, int status, const char *text);
 
+/* A handler of a server's k raised: who has no answer yet gets one, and a
+** socket is closed (S66). */
+void ws_server_failed(struct ws_lsocket *k);
+
 /* Makes the table at t the request or response of the socket at idx. */
 void ws_bind_request(lua_State *L, int t, int idx);
 

@@ -234,9 +234,9 @@ static int socket_gc(lua_State *L)
 /* -- listeners -- */
 
 /* What was added may be a message listener. */
-static int settled(struct ws_lsocket *k, int nresults)
+static int settled(lua_State *L, struct ws_lsocket *k, int nresults)
 {
-    ws_pull_settle(k);
+    ws_pull_settle(L, k);
     return nresults;
 }
 
@@ -244,14 +244,14 @@ static int socket_on(lua_State *L)
 {
     struct ws_lsocket *k = self(L);
     struct ws_emitter t = ws_socket_emitter(k);
-    return settled(k, ws_emitter_on(L, &t, 0));
+    return settled(L, k, ws_emitter_on(L, &t, 0));
 }
 
 static int socket_once(lua_State *L)
 {
     struct ws_lsocket *k = self(L);
     struct ws_emitter t = ws_socket_emitter(k);
-    return settled(k, ws_emitter_on(L, &t, 1));
+    return settled(L, k, ws_emitter_on(L, &t, 1));
 }
 
 static int socket_off(lua_State *L)
@@ -264,7 +264,7 @@ static int socket_add(lua_State *L)
 {
     struct ws_lsocket *k = self(L);
     struct ws_emitter t = ws_socket_emitter(k);
-    return settled(k, ws_emitter_add(L, &t));
+    return settled(L, k, ws_emitter_add(L, &t));
 }
 
 static int socket_remove(lua_State *L)
@@ -319,4 +319,6 @@ void ws_open_socket(lua_State *L)
     lua_setfield(L, -2, "WebSocket");
     lua_pushcfunction(L, ws_socket_opened);
     lua_setfield(L, -2, "opened");
+    lua_pushcfunction(L, ws_socket_apart);
+    lua_setfield(L, -2, "apart");
 }

@@ -5,6 +5,8 @@
 #include "bind/lua_task.h"
 
 #include "bind/lua_handler.h"
+#include "bind/lua_pull.h"
+#include "bind/lua_server.h"
 
 /* -- which coroutine is whose -- */
 
@@ -145,6 +147,8 @@ int ws_task_adopt(lua_State *L, int about)
     if (about != 0) {
         lua_pushvalue(L, about);
         lua_setiuservalue(L, -2, WS_TASK_ABOUT);
+        t->about = lua_touserdata(L, about);
+        ws_pull_handler(t->about, 1);
     }
     lua_pushnil(L); /* should there be no memory for another */
     lua_setiuservalue(L, WS_IX_LOOP, WS_UV_THREAD);
@@ -161,20 +165,11 @@ void ws_task_let_go(lua_State *L, struct ws_ltask *t, int loop)
     ws_wait_forget(t);
     ws_loop_disarm(&t->loop->loop, &t->timer);
     ws_wait_wake_all(&t->joiners, WS_FOR_NOTHING);
+    if (t->about != NULL)
+        ws_pull_handler(t->about, 0);
     if (t->loop->task == t)
         t->loop->task = NULL;
     unanchor(L, t, loop);
-}
-
-/* The socket whose handler failed: as when it had not waited (S66). */
-static void fail_about(lua_State *L, int about)
-{
-    struct ws_lsocket *k = luaL_testudata(L, about, WS_SOCKET_NAME);
-
-    if (k == NULL || k->server == NULL || k->s.peers == NULL)
-        return;
-    ws_conn_end(&k->s.conn, WS_STATUS_INTERNAL_ERROR, "internal error");
-    ws_session_touch(&k->s);
 }
 
 /* Keeps the n values at the top of co as the result of the task at `me`. */
@@ -210,8 +205,8 @@ static void failed(lua_State *L, struct ws_ltask *t, int me, int status)
     about = lua_isnil(L, -1) ? 0 : lua_gettop(L);
     ws_handler_report(L, WS_IX_LOOP, co, about);
     ws_handler_reset(co, L);
-    if (about != 0)
-        fail_about(L, about);
+    if (t->about != NULL && t->about->server != NULL)
+        ws_server_failed(t->about); /* as when it had not waited */
 }
 
 /* Its coroutine ended, with n values: so did it. */

@@ -41,17 +41,18 @@ enum ws_wait_for {
 };
 
 struct ws_ltask {
-    struct ws_timer timer;  /* first: its address is the key in `live` */
-    struct ws_lloop *loop;  /* NULL: it is gone */
-    const void *self;       /* tells its coroutine from others; an address */
-    struct ws_link link;    /* among those who wait for the same */
-    struct ws_link joiners; /* tasks that wait for the end of this one */
-    struct ws_link all;     /* in its loop's list while anchored */
-    int64_t deadline_ms;    /* of its wait; -1: none */
-    uint8_t state;          /* enum ws_task_state */
-    uint8_t waits;          /* enum ws_wait_for */
-    uint8_t late;           /* the deadline woke it */
-    uint8_t handed;         /* it was woken with what it waited for */
+    struct ws_timer timer;    /* first: its address is the key in `live` */
+    struct ws_lloop *loop;    /* NULL: it is gone */
+    const void *self;         /* tells its coroutine from others; an address */
+    struct ws_link link;      /* among those who wait for the same */
+    struct ws_link joiners;   /* tasks that wait for the end of this one */
+    struct ws_link all;       /* in its loop's list while anchored */
+    int64_t deadline_ms;      /* of its wait; -1: none */
+    struct ws_lsocket *about; /* whose handler it was, or NULL */
+    uint8_t state;            /* enum ws_task_state */
+    uint8_t waits;            /* enum ws_wait_for */
+    uint8_t late;             /* the deadline woke it */
+    uint8_t handed;           /* it was woken with what it waited for */
     uint8_t anchored;
 };
 

@@ -222,14 +222,14 @@ static int has_room(struct ws_lsocket *k)
     return 0;
 }
 
-/* A handler raised: who has no answer yet gets one, and a socket it was given
-** by accept is closed like any other (S66). */
-static void upgrade_failed(struct ws_lsocket *k)
+void ws_server_failed(struct ws_lsocket *k)
 {
-    if (still_asked(k))
+    if (still_asked(k)) {
         internal_error(k);
-    else
+    } else if (k->exposed) {
         ws_conn_end(&k->s.conn, WS_STATUS_INTERNAL_ERROR, "internal error");
+        ws_session_touch(&k->s);
+    }
 }
 
 void ws_server_upgrade(lua_State *L, struct ws_lsocket *k, int idx)
@@ -253,7 +253,7 @@ void ws_server_upgrade(lua_State *L, struct ws_lsocket *k, int idx)
     }
     ws_push_request(L, idx);
     if (ws_server_fire(L, k, idx, WS_ON_UPGRADE, 1) != 0)
-        upgrade_failed(k);
+        ws_server_failed(k);
 }
 
 void ws_server_request(lua_State *L, struct ws_lsocket *k, int idx,
@@ -272,7 +272,7 @@ void ws_server_request(lua_State *L, struct ws_lsocket *k, int idx,
     ws_bind_request(L, lua_gettop(L), idx);
     luaL_setmetatable(L, WS_RESPONSE_NAME);
     if (ws_server_fire(L, k, idx, WS_ON_REQUEST, 2) != 0)
-        internal_error(k); /* no harm if it was answered */
+        ws_server_failed(k);
 }
 
 /* -- by hand -- */

@@ -174,6 +174,7 @@ local function on_upgrade(self, request)
   if socket then
     self.routes[socket] = route
     if route.binaryType then socket.binaryType = route.binaryType end
+    if not (route.onmessage or route.onchunk) then core.apart(socket) end
   end
 end
 

@@ -5,6 +5,7 @@ local lu = require "luaunit"
 local probe = require "wsock.probe".bind
 local wsock = require "wsock"
 local rig = require "support.rig"
+local visitors = require "support.visitors"
 
 local T = rig.class()
 
@@ -186,6 +187,30 @@ function T:test_a_servers_socket_whose_handler_waited_and_raised_is_closed_with_
   self.rig:closed(record)
   lu.assertStrMatches(record:last(), "close:1011:.*:true")
   lu.assertStrContains(self:reported(), "late")
+end
+
+function T:test_a_refusal_is_sent_though_its_handler_raises()
+  for _, wait in ipairs { function() end, function() self.rig.loop:sleep(0) end } do
+    local _, _, port = self.rig:listen { onupgrade = function(request)
+      request:reject(404)
+      wait()
+      error "late"
+    end }
+    lu.assertEquals(visitors.status(self.rig, port), 404)
+    self.rig:wait(function() return #self.rig.errors > 0 end)
+    lu.assertStrContains(self:reported(), "late")
+  end
+end
+
+-- It is answered at once, as if it had not waited; the report is about its socket.
+function T:test_a_request_whose_handler_waited_and_raised_gets_a_500()
+  local function fail() self.rig.loop:sleep(0) error "late" end
+  local _, _, port = self.rig:listen { onrequest = fail, onupgrade = fail }
+  for _, request in ipairs { visitors.plain(), visitors.upgrade() } do
+    lu.assertEquals(visitors.ask(self.rig, port, request).status, 500)
+    lu.assertEquals(self.rig.errors[1][3].url, "/")
+    lu.assertStrContains(self:reported(), "late")
+  end
 end
 
 function T:test_whose_answer_is_needed_at_once_cannot_wait()

@@ -281,6 +281,18 @@ local lives = {
     clients[3]:receive(0.01)
     for _ = 1, 4 do step() end
   ]],
+  late_listeners = [[
+    collectgarbage "stop" -- as in redirects
+    server.onconnection = function(socket)
+      loop:sleep(0)
+      loop:sleep(0)
+      socket:on("message", nothing)
+    end
+    local socket = wsock.WebSocket(url, "p", { loop = loop })
+    clients[1] = socket
+    socket:on("open", function() socket:send "x" socket:send "y" socket:close() end)
+    for _ = 1, 12 do step() end
+  ]],
   failing_handlers = [[
     server.onmessage = function() error {} end
     local socket = wsock.WebSocket(url, "p", { loop = loop })
