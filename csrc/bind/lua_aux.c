@@ -306,11 +306,11 @@ static void refuse_reserved(lua_State *L, const char *header)
     for (i = 0; i < sizeof options / sizeof *options; i++) {
         if (ws_slice_same(ws_slice_str(header), ws_slice_str(options[i][0])))
             luaL_error(L,
-                       "header '%s' is written by the handshake itself, see "
-                       "the option '%s'",
+                       "header '%s' is written by wsock itself, see the "
+                       "option '%s'",
                        header, options[i][1]);
     }
-    luaL_error(L, "header '%s' is written by the handshake itself", header);
+    luaL_error(L, "header '%s' is written by wsock itself", header);
 }
 
 static void add_field(lua_State *L, struct ws_field *f,

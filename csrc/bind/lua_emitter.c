@@ -263,15 +263,25 @@ int ws_emitter_off(lua_State *L, const struct ws_emitter *t)
     return 1;
 }
 
+/* What stands at 4: whether to listen once.  A boolean is the browser's
+** "capture", which means nothing here. */
+static int check_once(lua_State *L)
+{
+    static const char *const options[] = {"once", NULL};
+
+    if (lua_isnoneornil(L, 4) || lua_isboolean(L, 4))
+        return 0;
+    ws_check_table(L, 4, "options");
+    ws_check_keys(L, 4, "option of addEventListener", options);
+    return ws_get_boolean(L, 4, "once", 0);
+}
+
 /* obj:addEventListener(type, fn [, {once = true}]) */
 int ws_emitter_add(lua_State *L, const struct ws_emitter *t)
 {
-    int event = ws_event_number(luaL_checkstring(L, 2), 0, 0), once = 0;
+    int event = ws_event_number(luaL_checkstring(L, 2), 0, 0);
+    int once = check_once(L);
 
-    if (lua_istable(L, 4)) {
-        lua_getfield(L, 4, "once");
-        once = lua_toboolean(L, -1);
-    }
     lua_settop(L, 3);
     if (!lua_isnil(L, 3) && !lua_istable(L, 3))
         ws_check_callable(L, 3, "listener");

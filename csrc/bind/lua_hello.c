@@ -146,6 +146,19 @@ static struct ws_slice read_host(lua_State *L, int options)
     return s;
 }
 
+/* The same. */
+static struct ws_slice read_origin(lua_State *L, int options)
+{
+    struct ws_slice s;
+
+    if (!ws_get_field(L, options, "origin", LUA_TSTRING))
+        return ws_slice_of(NULL, 0);
+    s = ws_slice_at(L, -1);
+    if (!ws_head_field_ok(ws_slice_str("Origin"), s))
+        luaL_error(L, "option 'origin' has a value that may not be sent");
+    return s;
+}
+
 static void read_key(lua_State *L, int options, struct ws_asking *a)
 {
     struct ws_slice s;
@@ -172,8 +185,7 @@ void ws_read_asking(lua_State *L, int idx, const struct ws_uri *uri,
     ws_aim_asking(a, uri);
     read_key(L, options, a);
     h->protocols = ws_read_protocols(L, idx);
-    if (ws_get_field(L, options, "origin", LUA_TSTRING))
-        h->origin = ws_slice_at(L, -1);
+    h->origin = read_origin(L, options);
     ws_get_field(L, options, "headers", LUA_TTABLE);
     a->fields =
         ws_read_fields(L, lua_gettop(L), &h->nfields, ws_hello_reserved);

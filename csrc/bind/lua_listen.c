@@ -192,6 +192,9 @@ static void read_address(lua_State *L, int idx, struct ws_addr *a)
 
     if (ws_get_field(L, idx, "path", LUA_TSTRING)) {
         read_path(L, a);
+        if (ws_get_field(L, idx, "port", LUA_TNUMBER) ||
+            ws_get_field(L, idx, "host", LUA_TSTRING))
+            luaL_error(L, "option 'path' is in place of 'port' and 'host'");
         return;
     }
     if (!ws_get_field(L, idx, "port", LUA_TNUMBER))
@@ -210,15 +213,12 @@ static void read_address(lua_State *L, int idx, struct ws_addr *a)
 static int listen_failed(lua_State *L, struct ws_lserver *sv,
                          const struct ws_addr *a)
 {
-    char text[WS_ADDR_TEXT_MAX];
-    int port, err = sv->serve.errnum;
+    char name[WS_ADDR_NAME_MAX];
+    int err = sv->serve.errnum;
 
-    ws_addr_format(a, text, sizeof text, &port);
+    ws_addr_name(a, name, sizeof name);
     lua_pushnil(L);
-    if (ws_addr_family(a) != AF_UNIX)
-        lua_pushfstring(L, "listen %s:%d: %s", text, port, ws_errno_text(err));
-    else
-        lua_pushfstring(L, "listen %s: %s", text, ws_errno_text(err));
+    lua_pushfstring(L, "listen %s: %s", name, ws_errno_text(err));
     lua_pushstring(L, ws_errno_word(err));
     return 3;
 }
@@ -268,10 +268,10 @@ enum { OPTIONS = 1, LOOP, SERVER };
 static void take_router(lua_State *L)
 {
     if (lua_getfield(L, OPTIONS, "router") != LUA_TNIL) {
+        const char *got = luaL_typename(L, -1);
         if (!lua_istable(L, -1) ||
             lua_getfield(L, -1, "options") != LUA_TFUNCTION)
-            luaL_error(L, "option 'router' must be a router, got %s",
-                       luaL_typename(L, -1));
+            luaL_error(L, "option 'router' must be a router, got %s", got);
         lua_insert(L, -2);
         lua_pushvalue(L, OPTIONS);
         lua_call(L, 2, 1);

@@ -190,7 +190,7 @@ void ws_read_answer(lua_State *L, int idx, int def, struct ws_answer *a)
     a->status = (int)status;
     if (!lua_isnoneornil(L, idx + 2))
         a->body = ws_check_data(L, idx + 2);
-    a->fields = ws_read_fields(L, idx + 1, &a->nfields, NULL);
+    a->fields = ws_read_fields(L, idx + 1, &a->nfields, ws_welcome_reserved);
 }
 
 /* The first look at a field that is not there fills all of them in; others are

@@ -131,7 +131,8 @@ static int read_code(lua_State *L, int idx)
     if (lua_isnoneornil(L, idx))
         return 0;
     if (lua_type(L, idx) != LUA_TNUMBER)
-        return -1;
+        luaL_error(L, "InvalidAccessError: close code must be a number, got %s",
+                   luaL_typename(L, idx));
     n = lua_tonumber(L, idx);
     if (!(n >= 1 && n <= 65535) || n != (lua_Number)(int)n)
         return -1;

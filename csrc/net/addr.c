@@ -145,6 +145,20 @@ void ws_addr_format(const struct ws_addr *a, char *out, size_t n, int *port)
     }
 }
 
+void ws_addr_name(const struct ws_addr *a, char *out, size_t n)
+{
+    char text[WS_ADDR_TEXT_MAX];
+    int port, family = ws_addr_family(a);
+
+    ws_addr_format(a, text, sizeof text, &port);
+    if (family == AF_INET6)
+        snprintf(out, n, "[%s]:%d", text, port);
+    else if (family == AF_INET)
+        snprintf(out, n, "%s:%d", text, port);
+    else
+        snprintf(out, n, "%s", text);
+}
+
 /* -- comparing and keeping -- */
 
 int ws_addr_equal(const struct ws_addr *a, const struct ws_addr *b)

@@ -17,7 +17,8 @@
 
 enum {
     WS_ADDR_TEXT_MAX = 128, /* room for any address as text, with its NUL */
-    WS_ADDR_SMALL = 28      /* bytes an internet address needs at most */
+    WS_ADDR_NAME_MAX = WS_ADDR_TEXT_MAX + 8, /* and with its port */
+    WS_ADDR_SMALL = 28 /* bytes an internet address needs at most */
 };
 
 struct ws_addr {
@@ -49,6 +50,10 @@ int ws_addr_unix(struct ws_addr *a, const char *path);
 ** its port to *port (0 for a unix socket).  Control characters in a unix path
 ** come out as '?'; a unix socket without one is "unix", no address "?". */
 void ws_addr_format(const struct ws_addr *a, char *out, size_t n, int *port);
+
+/* Writes both, as URLs and messages name an end: "127.0.0.1:80", "[::1]:80",
+** a unix socket's path. */
+void ws_addr_name(const struct ws_addr *a, char *out, size_t n);
 
 /* 1 when both name the same end: family, address, zone and port. */
 int ws_addr_equal(const struct ws_addr *a, const struct ws_addr *b);

@@ -117,12 +117,13 @@ static int share(struct ws_tls_ctx *ctx, SSL_CTX *c)
 int ws_tls_ctx_add(struct ws_tls_ctx *ctx, const char *name,
                    const struct ws_tls_conf *conf, char *why)
 {
+    char which[WS_TLS_WHY_MAX];
     struct ws_tls_name *n;
     int err;
 
     if (name[0] == '\0' || strlen(name) > WS_TLS_NAME_MAX ||
         (name[0] == '*' && name[1] != '.'))
-        return ws_tls_complain(why, "sni", NULL, "a name is none");
+        return ws_tls_complain(why, "sni", name, "it is no host name");
     n = ws_mem_get(&ctx->mem, sizeof *n);
     if (n == NULL)
         return WS_ERR_NOMEM;
@@ -135,8 +136,10 @@ int ws_tls_ctx_add(struct ws_tls_ctx *ctx, const char *name,
     ERR_clear_error();
     err = share(ctx, n->ssl);
     if (err == WS_OK)
-        err = ws_tls_use_identity(n->ssl, conf, why);
+        err = ws_tls_use_identity(n->ssl, conf, which);
     ERR_clear_error();
+    if (err == WS_ERR_TLS)
+        ws_tls_complain(why, "sni", name, which);
     return err;
 }
 

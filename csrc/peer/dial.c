@@ -106,13 +106,10 @@ static const char *whose(const struct ws_dial *d)
 static void failed(struct ws_dial *d)
 {
     struct ws_session *s = d->session;
-    char where[128], text[256], digits[16] = "";
-    int port = 0;
+    char where[WS_ADDR_NAME_MAX], text[256];
 
-    ws_addr_format(&d->addrs[d->last], where, sizeof where, &port);
-    if (port > 0)
-        snprintf(digits, sizeof digits, ":%d", port);
-    snprintf(text, sizeof text, "connect %s%s%s: %s", where, digits, whose(d),
+    ws_addr_name(&d->addrs[d->last], where, sizeof where);
+    snprintf(text, sizeof text, "connect %s%s: %s", where, whose(d),
              ws_errno_text(d->last_errno));
     ws_session_fail(s, WS_ERR_SYSTEM, ws_errno_word(d->last_errno), text);
     end_dial(d);

@@ -50,11 +50,14 @@ int ws_welcome_check(struct ws_welcome *w, const struct ws_head *head);
 int ws_welcome_accept(struct ws_buf *out, struct ws_mem *mem,
                       const struct ws_accept *a);
 
+/* 1 for a header no answer but ours may have: what frames the body. */
+int ws_welcome_reserved(struct ws_slice name);
+
 /* Appends a whole response with Content-Length, Connection: close and, where
 ** the status asks for it and the caller did not say it, Upgrade,
 ** Sec-WebSocket-Version or Allow.  204 and 304 have no body.  WS_OK;
-** WS_ERR_FIELD (a header that may not be sent, or Content-Length,
-** Transfer-Encoding, Connection); WS_ERR_NOMEM; WS_ERR_ARGUMENT (status). */
+** WS_ERR_FIELD (a header that may not be sent, or is reserved);
+** WS_ERR_NOMEM; WS_ERR_ARGUMENT (status). */
 int ws_welcome_refuse(struct ws_buf *out, struct ws_mem *mem,
                       const struct ws_answer *answer);
 

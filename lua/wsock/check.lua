@@ -87,4 +87,17 @@ function M.options(options, what, types)
   return options
 end
 
+--- What the core said of options that were given to it without some of our own: an unknown one may be meant for these.
+-- @tparam string message
+-- @tparam table types our own keys, as of `options`
+-- @treturn string the message, with the nearest of all
+function M.nearer(message, types)
+  local key = tostring(message):match "^unknown option '(.-)'"
+  if not key then return message end
+  local names = { message:match "did you mean '(.-)'" }
+  for name in pairs(types) do names[#names + 1] = name end
+  table.sort(names)
+  return select(2, pcall(core.checkKeys, { [key] = true }, "option", names))
+end
+
 return M

@@ -13,11 +13,11 @@ Events.__index = Events
 -- How a listener was added, and so how it is called and found again.
 local PLAIN, EVENT, ATTRIBUTE = 1, 2, 3
 
-local function list_of(self, name)
-  local list = self.lists[name]
-  if list then return list end
-  core.checkKeys({ [name] = true }, "event", self.names)
-  return nil
+-- Raises, in the name of whoever called the method that called this file's, unless there is such an event.
+local function known(self, name)
+  if self.lists[name] then return end
+  local _, message = pcall(core.checkKeys, { [tostring(name)] = true }, "event", self.names)
+  error(message, 4)
 end
 
 -- A list is never changed, only replaced: whoever walks one is not disturbed by what is added meanwhile.
@@ -43,7 +43,7 @@ end
 -- @tparam function fn
 -- @tparam[opt] boolean once
 function Events:on(name, fn, once)
-  list_of(self, name)
+  known(self, name)
   if not check.callable(fn) then error("listener must be a function, got " .. type(fn), 3) end
   replace(self, name, all, { kind = PLAIN, fn = fn, once = once })
 end
@@ -52,7 +52,7 @@ end
 -- @tparam string name
 -- @tparam[opt] function fn without it: all of that name
 function Events:off(name, fn)
-  list_of(self, name)
+  known(self, name)
   replace(self, name, function(entry) return entry.kind ~= PLAIN or fn ~= nil and entry.fn ~= fn end)
 end
 
@@ -112,7 +112,7 @@ local function report(self, what)
     io.stderr:write("wsock: ", what[2], "\n")
     return
   end
-  local ok, message = pcall(handler, what[1], what[2])
+  local ok, message = pcall(handler, what[1], what[2], self.target)
   if not ok then io.stderr:write("wsock: ", tostring(message), "\n") end
 end
 

@@ -1,6 +1,7 @@
 --- WebSocket for Lua 5.4: client and server, the browser's object and more.
 -- @module wsock
 
+local check = require "wsock.check"
 local core = require "wsock.core"
 local straight = require "wsock.straight"
 
@@ -43,6 +44,7 @@ return setmetatable({}, {
   end,
   __newindex = function(_, key, value)
     if key ~= "onerror" then error("field '" .. tostring(key) .. "' of wsock cannot be set", 2) end
+    if value ~= nil and not check.callable(value) then error("onerror must be a function, got " .. type(value), 2) end
     core.defaultLoop().onerror = value
   end,
   __pairs = function() return pairs(fixed) end,

@@ -16,7 +16,7 @@
 
 ---@alias wsock.OnCallback fun(callback: fun(...), milliseconds?: number, ...): wsock.Timer
 ---@alias wsock.OnSeconds fun(seconds: number, callback: fun()): wsock.Timer
----@alias wsock.OnLoopError nil|fun(message: any, traceback: string, socket?: wsock.Socket)
+---@alias wsock.OnLoopError nil|fun(message: any, traceback: string, whose?: wsock.Socket|wsock.Server|wsock.Reconnecting)
 
 -- The functions from run on are the loop's methods of these names, for the
 -- default loop.

@@ -43,7 +43,8 @@ local STATE = {} -- the key of what is nobody's business
 
 -- What send is given, as it waits: raises now for what could not be sent then.
 local function message_of(data, kind)
-  local blob = core.blob(data) -- a copy of an ArrayBuffer
+  local ok, blob = pcall(core.blob, data) -- a copy of an ArrayBuffer
+  if not ok then error(blob, 3) end
   local binary = type(data) == "userdata"
   if kind ~= nil and kind ~= "text" and kind ~= "binary" then
     error(("kind must be \"text\" or \"binary\", got %s"):format(tostring(kind)), 3)
@@ -373,7 +374,9 @@ end
 -- @param listener
 -- @tparam[opt] table options `once`
 function Reconnecting:addEventListener(name, listener, options)
-  self[STATE].events:add(name, listener, type(options) == "table" and options.once)
+  if type(options) == "boolean" then options = nil end -- in browsers: capture
+  options = check.options(options, "addEventListener", { once = "boolean" })
+  self[STATE].events:add(name, listener, options.once)
   if listener ~= nil then listened(self[STATE], name) end
 end
 
@@ -481,8 +484,8 @@ function M.new(url, options)
     delay = own.delay or 1, max_delay = own.maxDelay or 30, max_attempts = own.maxAttempts or 0,
     give_up = set_of(own.giveUpCodes or GIVE_UP),
     queue = {}, first = 1, last = 0, queued = 0, max_queue = own.maxQueue or 1000,
-    max_buffered = rest.maxBuffered or 16 << 20, said = rest.streaming and "chunk" or "message", rest = {},
-    rest_max = rest.receiveQueue or 16,
+    max_buffered = rest.maxBuffered == 0 and math.huge or rest.maxBuffered or 16 << 20,
+    said = rest.streaming and "chunk" or "message", rest = {}, rest_max = rest.receiveQueue or 16,
   }
   s.pass = function(...) s.events:fire(s.said, ...) end
   local self = { [STATE] = s }
@@ -490,7 +493,7 @@ function M.new(url, options)
     if event.type == "message" then event.origin = s.socket.origin end
   end)
   local ok, message = connect(s)
-  if not ok then error(message, 2) end
+  if not ok then error(check.nearer(message, own_options), 2) end
   return setmetatable(self, meta)
 end
 

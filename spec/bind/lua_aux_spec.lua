@@ -80,7 +80,7 @@ end
 function T:test_headers()
   refused("header 'X' has a name or value that may not be sent", client { headers = { X = "a\r\nb" } })
   refused("header 'a b' has a name or value that may not be sent", client { headers = { ["a b"] = "c" } })
-  local words = "header '%s' is written by the handshake itself"
+  local words = "header '%s' is written by wsock itself"
   refused((words .. ", see the option 'host'"):format "host", client { headers = { host = "h" } })
   refused(words:format "Upgrade", client { headers = { Upgrade = "h" } })
   refused("headers must be strings by name, or a list of {name, value}", client { headers = { X = true } })

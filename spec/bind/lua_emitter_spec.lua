@@ -67,6 +67,18 @@ function T:test_unknown_events()
   self.socket:removeEventListener("whatever", print)
 end
 
+function T:test_options_of_a_listener()
+  local s = self.socket
+  contains("unknown option of addEventListener 'onec'; did you mean 'once'?", s.addEventListener, s, "open", print,
+    { onec = true })
+  contains("option 'once' must be a boolean", s.addEventListener, s, "open", print, { once = 1 })
+  contains("options must be a table, got string", s.addEventListener, s, "open", print, "once")
+  s:addEventListener("message", self:note "1", true) -- in browsers "capture": there is nothing to capture here
+  s:addEventListener("message", self:note "2", false)
+  s:addEventListener("message", self:note "3", {})
+  lu.assertEquals(self:message(), "1 2 3")
+end
+
 function T:test_callable_tables_are_functions()
   local callable = setmetatable({}, { __call = function(_, data) self.seen[#self.seen + 1] = type(data) end })
   self.socket:on("message", callable)

@@ -53,6 +53,14 @@ function T:test_bad_ports_raise()
   end
 end
 
+-- Which of the two is meant, nobody knows.
+function T:test_a_path_and_a_port()
+  for _, also in ipairs { { port = 0 }, { host = "127.0.0.1" } } do
+    also.path = "@wsock/never"
+    lu.assertErrorMsgContains("'path' is in place of 'port' and 'host'", self.rig.try_listen, self.rig, also)
+  end
+end
+
 function T:test_port_in_use()
   local _, _, port = self.rig:listen()
   local server, message, code = self.rig:try_listen { port = port }
@@ -67,6 +75,13 @@ function T:test_address_of_somebody_else()
   local server, message, code = self.rig:try_listen { port = 7, host = "192.0.2.1" }
   lu.assertNil(server)
   lu.assertEquals({ message, code }, { "listen 192.0.2.1:7: Address not available", "EADDRNOTAVAIL" })
+end
+
+function T:test_an_address_of_ipv6_in_brackets()
+  local server = self.rig:try_listen { port = 0, host = "::1" }
+  local _, port = server:address()
+  lu.assertEquals({ self.rig:try_listen { port = port, host = "::1" } },
+    { nil, ("listen [::1]:%d: Address already in use"):format(port), "EADDRINUSE" })
 end
 
 function T:test_a_port_is_free_again_after_close()

@@ -270,6 +270,7 @@ function T:test_codes_a_client_may_not_send()
   self.rig:closed(record)
   all_refused()
   contains("SyntaxError: ", socket.close, socket, 1000, ("x"):rep(124))
+  contains("InvalidAccessError: close code must be a number, got string", socket.close, socket, "1000")
 end
 
 function T:test_codes_a_client_may_send()

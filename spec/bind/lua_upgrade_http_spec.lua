@@ -316,6 +316,20 @@ function T:test_routes()
   visitors.bystander(self.rig, port, visitors.upgrade(nil, "GET /ws HTTP/1.1")):check()
 end
 
+-- What frames the answer is ours; the answer can still be given.
+function T:test_headers_that_are_not_the_applications()
+  local messages = {}
+  local port = serve(self.rig, function(_, response)
+    for _, name in ipairs { "content-length", "Transfer-Encoding", "Connection" } do
+      messages[#messages + 1] = select(2, pcall(response.send, response, 200, { [name] = "1" }))
+    end
+    response:send(200, nil, "page")
+  end)
+  lu.assertEquals(visitors.ask(self.rig, port, plain()).body, "page")
+  lu.assertEquals(messages, { "header 'content-length' is written by wsock itself",
+    "header 'Transfer-Encoding' is written by wsock itself", "header 'Connection' is written by wsock itself" })
+end
+
 -- accept on what does not ask for WebSocket is misuse, and told as such.
 function T:test_accepting_a_plain_request()
   local message

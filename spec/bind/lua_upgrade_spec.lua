@@ -255,8 +255,8 @@ function T:test_bad_decisions_raise_and_can_be_made_again()
   for _, row in ipairs {
     { { protocol = "b" }, "'b' was not offered" }, { { protocol = "" }, "was not offered" },
     { { protocol = 1 }, "'protocol' must be a string" }, { { protocl = "a" }, "did you mean 'protocol'?" },
-    { { headers = { ["Sec-WebSocket-Accept"] = "x" } }, "written by the handshake" },
-    { { headers = { Upgrade = "x" } }, "written by the handshake" }, { { headers = { X = "a\n" } }, "may not be sent" },
+    { { headers = { ["Sec-WebSocket-Accept"] = "x" } }, "written by wsock" },
+    { { headers = { Upgrade = "x" } }, "written by wsock" }, { { headers = { X = "a\n" } }, "may not be sent" },
     { { headers = "x" }, "'headers' must be a table" }, { "x", "options must be a table, got string" },
   } do
     lu.assertErrorMsgContains(row[2], asked.accept, asked, row[1])

@@ -115,6 +115,7 @@ function T:test_who_raises_is_reported_and_the_others_are_called()
   lu.assertEquals(self:fired "open", "last()")
   lu.assertEquals(#self.rig.errors, 3)
   lu.assertStrContains(self.rig.errors[1][1], "oh")
+  lu.assertIs(self.rig.errors[1][3], e.target)
   lu.assertStrContains(self.rig.errors[1][2], "events_spec.lua")
   lu.assertStrContains(self.rig.errors[2][2], "an object")
   self.rig.errors = {}

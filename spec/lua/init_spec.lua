@@ -150,4 +150,42 @@ function T:test_constant_time_equals()
   lu.assertErrorMsgContains("b must be a string", wsock.constantTimeEquals, "a")
 end
 
+-- Misuse is told at the line that did it, not at one of ours.
+function T:test_where_misuse_stands()
+  local loop <close> = wsock.loop()
+  local away = wsock.reconnecting("ws://127.0.0.1:1/", { loop = loop })
+  local hub, router = wsock.hub(), wsock.router()
+  for i, misuse in ipairs {
+    function() wsock.onerror = 1 end,
+    function() wsock.WebSocket "nonsense" end,
+    function() wsock.connect "nonsense" end,
+    function() wsock.connect("ws://h/", { x = 1 }) end,
+    function() wsock.listen { x = 1 } end,
+    function() wsock.reconnecting("ws://h/", { maxDelays = 1 }) end,
+    function() away:on("opn", print) end,
+    function() away:once("open", 1) end,
+    function() away:off "opn" end,
+    function() away:addEventListener("open", print, { x = 1 }) end,
+    function() away:send {} end,
+    function() away:send "\xff" end,
+    function() away.x = 1 end,
+    function() away.onopen = 1 end,
+    function() away:close(1) end,
+    function() away:receive "x" end,
+    function() hub:join(1, "x") end,
+    function() hub:publish("x", {}) end,
+    function() router:get("x", print) end,
+    function() wsock.static "/no/such/directory" end,
+    function() wsock.adapter.cqueues.listen { x = 1 } end,
+    function() wsock.adapter.cqueues.listen { port = 0 } end,
+  } do
+    local line = debug.getinfo(misuse, "S").linedefined
+    local ok, message = pcall(misuse)
+    lu.assertFalse(ok, i)
+    lu.assertStrContains(message, ("init_spec.lua:%d: "):format(line))
+    lu.assertEquals(select(2, message:gsub("%.lua:%d+:", "")), 1, message)
+  end
+  away:terminate()
+end
+
 return T

@@ -264,6 +264,14 @@ function T:test_the_queue_is_bounded()
   none:terminate()
 end
 
+function T:test_a_queue_without_a_limit_of_bytes()
+  local socket = self:begin { maxBuffered = 0 }
+  local long = ("x"):rep(17 << 20)
+  lu.assertTrue(socket:send(long))
+  lu.assertEquals(socket.bufferedAmount, #long)
+  socket:terminate()
+end
+
 -- More than the socket takes at once goes at its drain, in order.
 function T:test_a_long_queue()
   local socket = self:begin { maxBuffered = 1 << 20 }
@@ -346,6 +354,14 @@ function T:test_close_in_handlers()
   end
 end
 
+function T:test_options_of_a_listener()
+  local socket = self:begin()
+  contains("unknown option of addEventListener 'onec'", socket.addEventListener, socket, "open", print, { onec = true })
+  contains("'once' must be a boolean", socket.addEventListener, socket, "open", print, { once = 1 })
+  socket:addEventListener("open", print, true) -- "capture"
+  socket:removeEventListener("open", print)
+end
+
 function T:test_codes_are_checked()
   local socket = self:begin()
   contains("InvalidAccessError", socket.close, socket, 1001)
@@ -375,6 +391,10 @@ function T:test_options_that_cannot_be()
   contains("'giveUpCodes' must be a list", new, "ws://h/", { giveUpCodes = 1000 })
   contains("'giveUpCodes' must hold integers", new, "ws://h/", { giveUpCodes = { "1000" } })
   contains("unknown option 'orign'; did you mean 'origin'?", new, "ws://h/", { orign = "x" })
+  contains("unknown option 'maxDelays'; did you mean 'maxDelay'?", new, "ws://h/", { maxDelays = 1 })
+  contains("unknown option 'noDelays'; did you mean 'noDelay'?", new, "ws://h/", { noDelays = true })
+  contains("unknown option 'giveUpCode'; did you mean 'giveUpCodes'?", new, "ws://h/", { giveUpCode = 1 })
+  contains("unknown option 'nothing of it all'", new, "ws://h/", { ["nothing of it all"] = 1 })
   contains("SyntaxError", new, "ws://h/", { protocols = { "a", "a" } })
 end
 

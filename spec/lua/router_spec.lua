@@ -122,7 +122,7 @@ function T:test_what_listen_takes_with_a_router()
     contains("option '" .. name .. "': with a router", wsock.listen, { port = 0, router = self.router, [name] = print })
   end
   for _, bad in ipairs { 1, "x", print, {}, true } do
-    contains("'router' must be a router", wsock.listen, { port = 0, router = bad })
+    contains("'router' must be a router, got " .. type(bad), wsock.listen, { port = 0, router = bad })
   end
   contains("did you mean 'router'?", wsock.listen, { port = 0, ruoter = self.router })
   local heard = {}

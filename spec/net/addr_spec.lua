@@ -89,6 +89,17 @@ function T:test_length_of_a_path()
   end
 end
 
+-- As messages name an end.
+function T:test_names()
+  for _, row in ipairs { { "127.0.0.1", "127.0.0.1:80" }, { "::1", "[::1]:80" }, { "0:0::2", "[::2]:80" } } do
+    lu.assertEquals(net.name(assert(net.parse(row[1], 80))), row[2])
+  end
+  lu.assertEquals(net.name(assert(net.parse("127.0.0.1", 0))), "127.0.0.1:0")
+  lu.assertEquals(net.name(assert(net.unix "/a/b")), "/a/b")
+  lu.assertEquals(net.name(net.path "\0a"), "@a")
+  lu.assertEquals(net.name(net.none()), "?")
+end
+
 -- What the kernel may give as a peer's address.
 function T:test_formats_what_others_made()
   lu.assertEquals({ net.format(net.path "") }, { "unix", 0 }, "unnamed")

@@ -47,9 +47,11 @@ function T:test_what_cannot_be()
     { { cert = c.cert, key = c.key, requestCert = true, ca = empty },
       "tls: ca '" .. empty .. "': no certificate in PEM" },
     { { cert = c.cert, key = c.key, sni = { ["a.test"] = { cert = "/no" } } },
-      "tls: cert '/no': No such file or directory" },
-    { { cert = c.cert, key = c.key, sni = { ["*x"] = c } }, "tls: sni: a name is none" },
-    { { cert = c.cert, key = c.key, sni = { [("a"):rep(256)] = c } }, "tls: sni: a name is none" },
+      "tls: sni 'a.test': cert '/no': No such file or directory" },
+    { { cert = c.cert, key = c.key, sni = { ["a.test"] = {} } }, "tls: sni 'a.test': cert: it is missing" },
+    { { cert = c.cert, key = c.key, sni = { ["*x"] = c } }, "tls: sni '*x': it is no host name" },
+    { { cert = c.cert, key = c.key, sni = { [("a"):rep(256)] = c } },
+      "tls: sni '" .. ("a"):rep(200) .. "': it is no host name" },
   } do
     local wsock = require "wsock"
     local server, message, code = wsock.listen { port = 0, loop = self.rig.loop, tls = row[1] }

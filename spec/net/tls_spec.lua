@@ -109,6 +109,7 @@ function T:test_a_cut_line_behind_the_close_frames()
   p.relay:cut()
   self.rig:closed(p.near_record)
   lu.assertEquals(p.near_record:last(), "close:1000::true")
+  lu.assertEquals({ p.near:receive() }, { nil, "the connection was closed (1000)", "CLOSED", 1000, "" })
 end
 
 function T:test_a_changed_byte()

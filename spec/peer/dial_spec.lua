@@ -24,6 +24,13 @@ function T:test_refused()
   lu.assertEquals(code, "ECONNREFUSED")
 end
 
+function T:test_refused_by_ipv6_and_at_port_0()
+  local port = self.rig:dead_port()
+  lu.assertEquals({ self:failure(("ws://[::1]:%d/"):format(port)) },
+    { ("connect [::1]:%d: Connection refused"):format(port), "ECONNREFUSED" })
+  lu.assertStrContains((self:failure "ws://127.0.0.1:0/"), "connect 127.0.0.1:0: ")
+end
+
 function T:test_every_address_of_a_name_is_tried()
   local message, code = self:failure(("ws://localhost:%d/"):format(self.rig:dead_port()))
   lu.assertStrMatches(message, "connect .+:%d+: .+")

@@ -53,11 +53,13 @@ function M.client(url, options, now, handlers)
   return conn, (uri.host:gsub("^%[(.*)%]$", "%1")), uri.port
 end
 
---- A server's connection.
-function M.server(options, now, handlers)
+local function server_options(options, now, handlers)
   local also = setmetatable({}, { __index = function(_, key) return own[key] or handlers[key] end })
-  return core.protocol.server(options_of(options, now, also))
+  return options_of(options, now, also)
 end
+
+--- A server's connection.
+function M.server(options, now, handlers) return core.protocol.server(server_options(options, now, handlers)) end
 
 --- Whether a transport that is no longer wanted may go at once: what was given
 -- to it (`socket.writing`) still leaves, unless the connection failed or was
@@ -88,7 +90,7 @@ end
 -- @param needs_handler whether each connection is its `handler`'s
 function M.check_listen(options, handlers, needs_handler)
   if type(options) ~= "table" then error("options must be a table, got " .. type(options), 3) end
-  local ok, message = pcall(M.server, options, 0, handlers)
+  local ok, message = pcall(core.protocol.server, server_options(options, 0, handlers))
   if not ok then error(message, 3) end
   local port = options.port
   if math.type(port) ~= "integer" or port < 0 or port > 65535 then

@@ -132,6 +132,18 @@ static int addr_format(lua_State *L)
     return 2;
 }
 
+/* name(address) -> text */
+static int addr_name(lua_State *L)
+{
+    char out[WS_ADDR_NAME_MAX];
+    struct ws_addr a;
+
+    get_addr(L, 1, &a);
+    ws_addr_name(&a, out, sizeof out);
+    lua_pushstring(L, out);
+    return 1;
+}
+
 /* family(address) -> "inet", "inet6", "unix" or "none" */
 static int addr_family(lua_State *L)
 {
@@ -498,15 +510,25 @@ static const luaL_Reg lookup_methods[] = {
 };
 
 static const luaL_Reg functions[] = {
-    {"errno", errno_row},          {"parse", addr_parse},
-    {"unix", addr_unix},           {"none", addr_none},
-    {"path", addr_path},           {"format", addr_format},
-    {"family", addr_family},       {"equal", addr_equal},
-    {"small", addr_small},         {"sock", sock_new},
-    {"exhausted", sock_exhausted}, {"spare_open", spare_open},
-    {"spare_shed", spare_shed},    {"spare_close", spare_close},
-    {"resolver", resolver_new},    {"lookup", lookup_new},
-    {"resolve_row", resolve_row},  {NULL, NULL},
+    {"errno", errno_row},
+    {"parse", addr_parse},
+    {"unix", addr_unix},
+    {"none", addr_none},
+    {"path", addr_path},
+    {"format", addr_format},
+    {"name", addr_name},
+    {"family", addr_family},
+    {"equal", addr_equal},
+    {"small", addr_small},
+    {"sock", sock_new},
+    {"exhausted", sock_exhausted},
+    {"spare_open", spare_open},
+    {"spare_shed", spare_shed},
+    {"spare_close", spare_close},
+    {"resolver", resolver_new},
+    {"lookup", lookup_new},
+    {"resolve_row", resolve_row},
+    {NULL, NULL},
 };
 
 int ws_probe_net(lua_State *L)
