@@ -139,7 +139,9 @@ int ws_get_field(lua_State *L, int idx, const char *name, int type)
         return 0;
     if (got != type && type != LUA_TNONE)
         luaL_error(L, "option '%s' must be a %s, got %s", name,
-                   lua_typename(L, type), luaL_typename(L, -1));
+                   type == LUA_TUSERDATA ? "wsock object"
+                                         : lua_typename(L, type),
+                   luaL_typename(L, -1));
     return 1;
 }
 

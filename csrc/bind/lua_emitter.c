@@ -263,12 +263,10 @@ int ws_emitter_off(lua_State *L, const struct ws_emitter *t)
     return 1;
 }
 
-/* What stands at 4: whether to listen once.  A boolean is the browser's
-** "capture", which means nothing here. */
+/* The options at 4; a boolean is the browser's "capture", and nothing here. */
 static int check_once(lua_State *L)
 {
     static const char *const options[] = {"once", NULL};
-
     if (lua_isnoneornil(L, 4) || lua_isboolean(L, 4))
         return 0;
     ws_check_table(L, 4, "options");
@@ -281,7 +279,6 @@ int ws_emitter_add(lua_State *L, const struct ws_emitter *t)
 {
     int event = ws_event_number(luaL_checkstring(L, 2), 0, 0);
     int once = check_once(L);
-
     lua_settop(L, 3);
     if (!lua_isnil(L, 3) && !lua_istable(L, 3))
         ws_check_callable(L, 3, "listener");

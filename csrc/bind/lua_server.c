@@ -5,6 +5,7 @@
 */
 #include "bind/lua_server.h"
 #include "bind/lua_tls.h"
+#include "bind/lua_verbs.h"
 
 struct ws_lserver *ws_check_server(lua_State *L, int idx)
 {
@@ -233,14 +234,16 @@ static void turn_away(struct ws_lserver *sv)
 
 static int check_code(lua_State *L, int idx)
 {
-    lua_Integer code = luaL_optinteger(L, idx, WS_STATUS_GOING_AWAY);
+    int code = ws_check_code(L, idx);
 
-    if (code < 0 || code > 65535 || !ws_status_may_send((int)code, 1))
-        return luaL_error(L,
-                          "InvalidAccessError: close code %I is not one "
-                          "that may be sent",
-                          code);
-    return (int)code;
+    if (code == 0)
+        return WS_STATUS_GOING_AWAY;
+    if (code < 0 || !ws_status_may_send(code, 1))
+        luaL_error(L,
+                   "InvalidAccessError: close code %s is not one that may be "
+                   "sent",
+                   luaL_tolstring(L, idx, NULL));
+    return code;
 }
 
 static struct ws_slice check_reason(lua_State *L, int idx)

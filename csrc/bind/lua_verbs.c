@@ -123,8 +123,7 @@ int ws_send_frame(lua_State *L, int idx, struct ws_conn *c)
 
 /* -- closing -- */
 
-/* The code at idx; 0: none, -1: no code at all. */
-static int read_code(lua_State *L, int idx)
+int ws_check_code(lua_State *L, int idx)
 {
     lua_Number n;
 
@@ -142,7 +141,7 @@ static int read_code(lua_State *L, int idx)
 int ws_close_with(lua_State *L, int idx, struct ws_conn *c)
 {
     struct ws_slice reason = ws_slice_of(NULL, 0);
-    int code = read_code(L, idx), err;
+    int code = ws_check_code(L, idx), err;
 
     if (!lua_isnoneornil(L, idx + 1))
         reason = ws_check_slice(L, idx + 1, "reason");

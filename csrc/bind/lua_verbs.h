@@ -74,6 +74,10 @@ int ws_send_frame(lua_State *L, int idx, struct ws_conn *c);
 
 /* -- closing -- */
 
+/* The close code at idx, 0 when there is none, -1 for what is never one;
+** raises for what is no number. */
+int ws_check_code(lua_State *L, int idx);
+
 /* close with code and reason at idx and behind it: pushes true. */
 int ws_close_with(lua_State *L, int idx, struct ws_conn *c);
 
