@@ -386,7 +386,7 @@ struct ws_field *ws_read_fields(lua_State *L, int idx, unsigned *n,
 
 /* -- subprotocols -- */
 
-static void add_protocol(lua_State *L, luaL_Buffer *b, int i)
+static void add_protocol(lua_State *L, luaL_Buffer *b)
 {
     if (lua_type(L, -1) != LUA_TSTRING)
         luaL_error(L, "SyntaxError: a subprotocol must be a string, got %s",
@@ -394,8 +394,6 @@ static void add_protocol(lua_State *L, luaL_Buffer *b, int i)
     if (lua_rawlen(L, -1) == 0 || strchr(lua_tostring(L, -1), ',') != NULL)
         luaL_error(L, "SyntaxError: '%s' is no subprotocol name",
                    lua_tostring(L, -1));
-    if (i > 1)
-        luaL_addstring(b, ", ");
     luaL_addvalue(b);
 }
 
@@ -415,7 +413,7 @@ struct ws_slice ws_read_protocols(lua_State *L, int idx)
 {
     struct ws_slice s;
     luaL_Buffer b;
-    int i;
+    lua_Integer i;
 
     idx = lua_isnoneornil(L, idx) ? 0 : lua_absindex(L, idx);
     if (idx != 0 && lua_istable(L, idx))
@@ -424,12 +422,14 @@ struct ws_slice ws_read_protocols(lua_State *L, int idx)
     if (idx != 0 && lua_istable(L, idx)) {
         lua_Integer n = luaL_len(L, idx);
         for (i = 1; i <= n; i++) {
+            if (i > 1) /* while the buffer is at the top */
+                luaL_addstring(&b, ", ");
             lua_geti(L, idx, i);
-            add_protocol(L, &b, i);
+            add_protocol(L, &b);
         }
     } else if (idx != 0) {
         lua_pushvalue(L, idx);
-        add_protocol(L, &b, 1);
+        add_protocol(L, &b);
     }
     luaL_pushresult(&b);
     s = ws_slice_at(L, -1);

@@ -156,7 +156,7 @@ struct ws_lloop *ws_check_loop(lua_State *L, int idx);
 /* Pushes the loop the table at options names in "loop", else the default. */
 struct ws_lloop *ws_push_loop_option(lua_State *L, int options);
 
-/* live[key] = the value at idx, and the reverse.  The loop is at loop_idx. */
+/* live[key] = the value at idx, which needs an open loop; and the reverse. */
 void ws_anchor(lua_State *L, int loop_idx, const void *key, int idx);
 void ws_unanchor(lua_State *L, int loop_idx, const void *key);
 

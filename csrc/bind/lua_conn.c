@@ -58,13 +58,21 @@ static int is_chunk(const struct ws_lconn *p, const struct ws_event *ev)
             (ev->type == WS_EV_TEXT || ev->type == WS_EV_BINARY));
 }
 
+/* Pushes the event's name and its data, which is copied first: any other push
+** may run a finalizer, and that may feed the connection. */
+static void push_data(lua_State *L, int type, struct ws_slice data)
+{
+    ws_push_slice(L, data);
+    lua_pushstring(L, event_name(type));
+    lua_insert(L, -2);
+}
+
 static int push_chunk(lua_State *L, const struct ws_event *ev)
 {
     int part = ev->type == WS_EV_CHUNK;
     int text = part ? ev->op == WS_OP_TEXT : ev->type == WS_EV_TEXT;
 
-    lua_pushstring(L, event_name(WS_EV_CHUNK));
-    ws_push_slice(L, ev->data);
+    push_data(L, WS_EV_CHUNK, ev->data);
     lua_pushstring(L, text ? "text" : "binary");
     lua_pushboolean(L, part ? ev->fin : 1);
     return 4;
@@ -75,36 +83,35 @@ int ws_push_lconn_event(lua_State *L, const struct ws_lconn *p,
 {
     if (is_chunk(p, ev))
         return push_chunk(L, ev);
-    lua_pushstring(L, event_name(ev->type));
+    push_data(L, ev->type, ev->data);
     switch ((enum ws_event_type)ev->type) {
     case WS_EV_UPGRADE:
     case WS_EV_REQUEST:
         push_head(L, p);
-        ws_push_slice(L, ev->data);
+        lua_insert(L, -2);
         lua_setfield(L, -2, "body"); /* "" before an upgrade */
         return 2;
     case WS_EV_TEXT:
     case WS_EV_BINARY:
-        ws_push_slice(L, ev->data);
         lua_pushstring(L, ev->type == WS_EV_TEXT ? "text" : "binary");
         return 3;
     case WS_EV_PING:
     case WS_EV_PONG:
-        ws_push_slice(L, ev->data);
         return 2;
     case WS_EV_FAULT:
+        lua_pop(L, 1);
         lua_pushstring(L, ws_err_text(ev->code));
         lua_pushstring(L, ws_err_word(ev->code));
         return 3;
     case WS_EV_CLOSE:
         lua_pushinteger(L, ev->code);
-        ws_push_slice(L, ev->data);
+        lua_insert(L, -2);
         lua_pushboolean(L, ev->clean);
         return 4;
     case WS_EV_FRAME:
-        ws_push_slice(L, ev->data);
         return 2 + ws_push_frame(L, ws_frame_pack(ev));
     default:
+        lua_pop(L, 1);
         return 1;
     }
 }

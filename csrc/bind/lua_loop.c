@@ -98,6 +98,8 @@ void ws_anchor(lua_State *L, int loop_idx, const void *key, int idx)
 {
     struct ws_lloop *ll = lua_touserdata(L, loop_idx);
 
+    if (!ll->open) /* a table of options, or a finalizer, has closed it */
+        luaL_error(L, "loop is closed");
     idx = lua_absindex(L, idx);
     lua_getiuservalue(L, loop_idx, WS_UV_LIVE);
     lua_pushvalue(L, idx);

@@ -64,11 +64,12 @@ static struct ws_lconn *push_conn(lua_State *L)
     return p;
 }
 
+/* Far enough from the largest number that any time-out may be added. */
 static int64_t check_now(lua_State *L, int idx)
 {
     lua_Number v = luaL_checknumber(L, idx);
 
-    if (!(fabs(v) < 9.0e15))
+    if (!(fabs(v) < 1.0e14))
         luaL_error(L, "now must be a number of seconds");
     return (int64_t)floor(v * 1000);
 }
@@ -198,12 +199,44 @@ static int conn_closed(lua_State *L)
     return 0;
 }
 
-static size_t sum(const struct ws_slice *v, int n)
+/* Copies what is first in the n slices, at most `room` bytes; out NULL: only
+** says how much that is. */
+static size_t gather(char *out, size_t room, const struct ws_slice *v, int n)
 {
     size_t size = 0;
+    int i;
 
-    while (n > 0)
-        size += v[--n].n;
+    for (i = 0; i < n && size < room; i++) {
+        size_t part = v[i].n < room - size ? v[i].n : room - size;
+        if (out != NULL)
+            memcpy(out + size, v[i].p, part);
+        size += part;
+    }
+    return size;
+}
+
+/* Pushes the first bytes of the output, at most that many.  Making room may
+** run a finalizer, and that may do anything to the connection: so the slices
+** are asked for again behind it. */
+static size_t push_output(lua_State *L, const struct ws_conn *c, size_t most)
+{
+    struct ws_slice some[16], *v = some;
+    int n, max = 16;
+    luaL_Buffer b;
+    size_t size;
+    char *out;
+
+    n = ws_conn_output(c, v, max);
+    while (n == max && gather(NULL, most, v, n) < most) {
+        max *= 8;
+        v = lua_newuserdata(L, (size_t)max * sizeof *v);
+        n = ws_conn_output(c, v, max);
+    }
+    size = gather(NULL, most, v, n);
+    out = luaL_buffinitsize(L, &b, size);
+    n = ws_conn_output(c, v, max);
+    size = gather(out, size, v, n);
+    luaL_pushresultsize(&b, size);
     return size;
 }
 
@@ -214,27 +247,17 @@ static int conn_output(lua_State *L)
 {
     struct ws_lconn *p = ws_check_lconn(L);
     lua_Integer most = luaL_optinteger(L, 2, LUA_MAXINTEGER);
-    struct ws_slice some[16], *v = some;
-    int i, n, max = 16;
-    size_t size = 0;
-    luaL_Buffer b;
+    size_t size;
+    uint64_t before;
 
     luaL_argcheck(L, most > 0, 2, "max must be at least 1");
-    n = ws_conn_output(&p->conn, v, max);
-    while (n == max && sum(v, n) < (size_t)most) {
-        max *= 8;
-        v = lua_newuserdata(L, (size_t)max * sizeof *v);
-        n = ws_conn_output(&p->conn, v, max);
-    }
-    luaL_buffinit(L, &b);
-    for (i = 0; i < n && size < (size_t)most; i++) {
-        size_t room = (size_t)most - size, part = v[i].n;
-        part = part < room ? part : room;
-        luaL_addlstring(&b, (const char *)v[i].p, part);
-        size += part;
-    }
-    luaL_pushresult(&b);
-    ws_conn_sent(&p->conn, size);
+    do { /* a finalizer that took the output took ours */
+        lua_settop(L, 2);
+        before = p->conn.out.bytes;
+        size = push_output(L, &p->conn, (size_t)most);
+    } while (p->conn.out.bytes != before);
+    if (size <= p->conn.chain.size) /* else nobody wants it any more */
+        ws_conn_sent(&p->conn, size);
     return 1;
 }
 

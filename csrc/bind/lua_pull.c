@@ -58,6 +58,7 @@ static int push_closed(lua_State *L, const struct ws_lsocket *k)
         lua_pushfstring(L, "the connection was closed (%d)", ev.code);
     lua_pushliteral(L, "CLOSED");
     lua_pushinteger(L, ev.code);
+    ws_conn_ending(&k->s.conn, &ev); /* a finalizer may have closed the loop */
     lua_pushlstring(L, ev.data.n > 0 ? (const char *)ev.data.p : "", ev.data.n);
     return 5;
 }
@@ -114,6 +115,12 @@ static void keep(lua_State *L, struct ws_lsocket *k, int idx)
         ws_conn_hold(&k->s.conn, 1);
 }
 
+/* Whether messages are answered as they are kept. */
+static int is_plain(const struct ws_lsocket *k)
+{
+    return WS_LIKELY(k->binary_type == WS_AS_STRING && !k->s.conn.conf->frames);
+}
+
 int ws_pull_convert(lua_State *L, const struct ws_lsocket *k)
 {
     int width = ws_pull_width(k);
@@ -148,6 +155,8 @@ int ws_pull_take(lua_State *L, struct ws_lsocket *k, int idx)
     k->queued--;
     k->queued_bytes -= lua_rawlen(L, -width);
     k->queue_first = (k->queue_first + 1) % k->queue_max;
+    if (k->queued == 0)
+        k->queue_first = 0; /* no more places are used than were full */
     if (k->s.conn.held && is_low(k)) {
         ws_conn_hold(&k->s.conn, 0);
         ws_session_touch(&k->s);
@@ -155,15 +164,32 @@ int ws_pull_take(lua_State *L, struct ws_lsocket *k, int idx)
     return ws_pull_convert(L, k);
 }
 
+/* Converting makes values, and a finalizer that runs then may cancel who waits:
+** then the message, a copy of which is pushed, is kept as it was. */
+static int convert_copy(lua_State *L, const struct ws_lsocket *k)
+{
+    int width = ws_pull_width(k), top = lua_gettop(L), i;
+
+    for (i = 0; i < width; i++)
+        lua_pushvalue(L, top - width + 1 + i);
+    return ws_pull_convert(L, k);
+}
+
 void ws_pull_message(lua_State *L, struct ws_lsocket *k, int idx)
 {
     struct ws_ltask *t = ws_wait_first(&k->waiters, WS_FOR_MESSAGE);
+    int top = lua_gettop(L), n = ws_pull_width(k);
 
+    if (t != NULL && !is_plain(k)) {
+        n = convert_copy(L, k);
+        t = ws_wait_first(&k->waiters, WS_FOR_MESSAGE);
+    }
     if (t != NULL) {
         k->loop->ahead.of = k;
-        ws_task_hand(L, t, ws_pull_convert(L, k));
+        ws_task_hand(L, t, n);
         k->loop->ahead.of = NULL;
     } else {
+        lua_settop(L, top);
         keep(L, k, idx);
     }
 }

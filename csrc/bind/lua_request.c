@@ -149,25 +149,38 @@ static void set_request(lua_State *L, int t, const struct ws_head *h)
 static void set_response(lua_State *L, int t, const struct ws_head *h,
                          struct ws_slice body)
 {
+    set_slice(L, t, "body", h->status == 101 ? ws_slice_of(NULL, 0) : body);
     lua_pushinteger(L, h->status);
     lua_setfield(L, t, "status");
     set_slice(L, t, "reason", h->reason);
-    set_slice(L, t, "body", h->status == 101 ? ws_slice_of(NULL, 0) : body);
 }
 
+/* Of a copy: a finalizer that runs meanwhile may close the loop, and the head
+** goes with that. */
 void ws_set_head(lua_State *L, int t, const struct ws_conn *c)
 {
     struct ws_field fields[WS_HEAD_LINES_MAX];
     struct ws_head h;
+    size_t n = c->head.n;
+    uint8_t *copy = lua_newuserdata(L, n + 1);
 
-    if (ws_conn_head(c, &h, fields) != WS_OK)
+    h.fields = fields;
+    h.fields_max = WS_HEAD_LINES_MAX;
+    if (n > 0 && n == c->head.n)
+        memcpy(copy, c->head.p, n);
+    if (n == 0 || n != c->head.n ||
+        ws_head_parse(&h, ws_span_of(copy, n), c->conf->role == WS_CLIENT) !=
+            WS_OK) {
+        lua_pop(L, 1);
         return;
+    }
     if (h.is_response)
         set_response(L, t, &h, ws_conn_body(c));
     else
         set_request(L, t, &h);
     push_headers(L, &h);
     lua_setfield(L, t, "headers");
+    lua_pop(L, 1);
 }
 
 struct ws_lsocket *ws_request_socket(lua_State *L, int idx)

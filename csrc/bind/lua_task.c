@@ -198,8 +198,9 @@ static void failed(lua_State *L, struct ws_ltask *t, int me, int status)
     t->state = WS_TASK_FAILED;
     if (status == LUA_YIELD)
         ws_handler_yielded(co);
-    lua_pushvalue(co, -1);
-    lua_xmove(co, L, 1);
+    lua_xmove(co, L, 1); /* co may have no room for a copy */
+    lua_pushvalue(L, -1);
+    lua_xmove(L, co, 1);
     lua_setiuservalue(L, me, WS_TASK_RESULT);
     lua_getiuservalue(L, me, WS_TASK_ABOUT);
     about = lua_isnil(L, -1) ? 0 : lua_gettop(L);

@@ -364,13 +364,29 @@ static void set_text(lua_State *L, const char *key, const char *value)
     lua_setfield(L, -2, key);
 }
 
-static void push_certificate(lua_State *L, struct ws_stream *s)
+/* Pushes a list of the names.  The stream is asked for each time: making room
+** may run a finalizer, and that may close the loop. */
+static void push_names(lua_State *L, const struct ws_lsocket *k)
+{
+    size_t room = ws_tls_peer_names(k->s.top, NULL, 0), at = 0, n;
+    char *text = lua_newuserdatauv(L, room + 1, 0);
+    int i = 0;
+
+    n = ws_tls_peer_names(k->s.top, text, room);
+    lua_newtable(L);
+    while (n == room && at < n) {
+        lua_pushstring(L, text + at);
+        lua_rawseti(L, -2, ++i);
+        at += strlen(text + at) + 1;
+    }
+    lua_remove(L, -2);
+}
+
+static void push_certificate(lua_State *L, const struct ws_lsocket *k)
 {
     struct ws_tls_cert c;
-    char name[WS_TLS_NAME_MAX + 1];
-    int i;
 
-    if (ws_tls_peer(s, &c) != WS_OK) {
+    if (ws_tls_peer(k->s.top, &c) != WS_OK) {
         lua_pushnil(L);
         return;
     }
@@ -381,11 +397,7 @@ static void push_certificate(lua_State *L, struct ws_stream *s)
     set_text(L, "validTo", c.valid_to);
     set_text(L, "serialNumber", c.serial);
     set_text(L, "fingerprint256", c.fingerprint);
-    lua_newtable(L);
-    for (i = 0; ws_tls_peer_name(s, i, name, sizeof name) == WS_OK; i++) {
-        lua_pushstring(L, name);
-        lua_rawseti(L, -2, i + 1);
-    }
+    push_names(L, k);
     lua_setfield(L, -2, "names");
 }
 
@@ -409,7 +421,7 @@ void ws_push_tls(lua_State *L, struct ws_lsocket *k)
     set_text(L, "cipher", info.cipher);
     lua_pushboolean(L, info.resumed);
     lua_setfield(L, -2, "resumed");
-    push_certificate(L, k->s.top);
+    push_certificate(L, k);
     lua_setfield(L, -2, "peerCertificate");
     lua_pushvalue(L, -1);
     lua_setfield(L, -4, "tls");

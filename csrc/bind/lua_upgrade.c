@@ -292,15 +292,22 @@ static struct ws_lsocket *check_request(lua_State *L, int upgrade)
     return k;
 }
 
+static int is_offered(const struct ws_lsocket *k, struct ws_slice protocol)
+{
+    struct ws_field fields[WS_HEAD_LINES_MAX];
+    struct ws_head h;
+
+    return ws_conn_head(&k->s.conn, &h, fields) == WS_OK &&
+           ws_welcome_offers(&h, protocol);
+}
+
 /* request:accept{protocol =, headers =, limits =} -> socket | nil, message,
 ** code */
 static int request_accept(lua_State *L)
 {
     static const char *const names[] = {"protocol", "headers", "limits", NULL};
-    struct ws_field fields[WS_HEAD_LINES_MAX];
     struct accepting a;
     struct ws_lsocket *k;
-    struct ws_head h;
     int err;
 
     lua_settop(L, 2);
@@ -309,10 +316,10 @@ static int request_accept(lua_State *L)
         ws_check_table(L, 2, "options");
         ws_check_keys(L, 2, "option of accept", names);
     }
-    if (!still_asked(k) || ws_conn_head(&k->s.conn, &h, fields) != WS_OK)
-        return answered_already(L);
     ws_get_field(L, lua_isnil(L, 2) ? 0 : 2, "protocol", LUA_TSTRING);
-    if (lua_isstring(L, 4) && !ws_welcome_offers(&h, ws_slice_at(L, 4)))
+    if (!still_asked(k)) /* only now: the options' __index may answer it */
+        return answered_already(L);
+    if (lua_isstring(L, 4) && !is_offered(k, ws_slice_at(L, 4)))
         return luaL_error(L, "subprotocol '%s' was not offered",
                           lua_tostring(L, 4));
     lua_settop(L, 4);

@@ -11,6 +11,7 @@
 #include "loop/loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 enum { BY_TURN = 1, BY_HAND = 2 }; /* bits of ws_source.queued */
 
@@ -117,6 +118,8 @@ static int reserve(struct ws_loop *l, int fd)
 
     if ((size_t)fd < l->nfds)
         return WS_OK;
+    if (fcntl(fd, F_GETFD) < 0)
+        return WS_ERR_SYSTEM; /* a number nobody has is no reason to grow */
     while (n <= (size_t)fd)
         n *= 2;
     table = ws_mem_resize(l->mem, l->by_fd, l->nfds * sizeof *table,

@@ -97,8 +97,8 @@ struct ws_tls_cert {
 /* WS_OK, or WS_MORE: there is none. */
 int ws_tls_peer(struct ws_stream *s, struct ws_tls_cert *cert);
 
-/* Its i-th name, from 0, as it is compared: a DNS name or an IP address.
-** WS_OK, or WS_MORE: there are no more. */
-int ws_tls_peer_name(struct ws_stream *s, int i, char *text, size_t size);
+/* Its names as they are compared, DNS names and IP addresses, with a NUL behind
+** each, into out as far as they fit; how many bytes all of them take. */
+size_t ws_tls_peer_names(struct ws_stream *s, char *out, size_t size);
 
 #endif

@@ -111,37 +111,51 @@ static int write_alt(char *out, size_t size, const GENERAL_NAME *g)
                                             (socklen_t)size) != NULL;
 }
 
-static int write_nth(X509 *x, int want, char *out, size_t size)
-{
-    GENERAL_NAMES *all = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
-    int i, n = all == NULL ? 0 : sk_GENERAL_NAME_num(all), found = 0;
+/* The names of a certificate, decoded once: there may be thousands. */
+struct names {
+    GENERAL_NAMES *all;
+    int n, next;
+};
 
-    for (i = 0; i < n && !found; i++) {
-        if (write_alt(out, size, sk_GENERAL_NAME_value(all, i)))
-            found = want-- == 0;
-    }
-    GENERAL_NAMES_free(all);
+static struct names names_of(const X509 *x)
+{
+    struct names k = {NULL, 0, 0};
+
+    k.all = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+    k.n = k.all == NULL ? 0 : sk_GENERAL_NAME_num(k.all);
+    return k;
+}
+
+/* The next one, or 0. */
+static int write_next(struct names *k, char *out, size_t size)
+{
+    int found = 0;
+
+    while (k->next < k->n && !found)
+        found = write_alt(out, size, sk_GENERAL_NAME_value(k->all, k->next++));
     return found;
 }
 
 /* "it is for a.org, b.org and 3 more"; CN counts for nothing (RFC 9525 2). */
-static void write_names(char *out, size_t size, X509 *x)
+static void write_names(char *out, size_t size, const X509 *x)
 {
+    struct names k = names_of(x);
+    size_t n = 0;
     char one[TEXT];
-    int i;
 
     snprintf(out, size, "it names no host");
-    for (i = 0; write_nth(x, i, one, sizeof one); i++) {
-        size_t n = strlen(out);
-        if (i == 0)
+    while (write_next(&k, one, sizeof one)) {
+        if (n == 0) {
             snprintf(out, size, "it is for %s", one);
-        else if (n + strlen(one) + 3 < size - 5)
+        } else if (n + strlen(one) + 3 < size - 5) {
             snprintf(out + n, size - n, ", %s", one);
-        else {
+        } else {
             snprintf(out + n, size - n, ", ...");
-            return;
+            break;
         }
+        n = strlen(out);
     }
+    GENERAL_NAMES_free(k.all);
 }
 
 /* -- keeping words -- */
@@ -360,9 +374,22 @@ int ws_tls_peer(struct ws_stream *s, struct ws_tls_cert *cert)
     return WS_OK;
 }
 
-int ws_tls_peer_name(struct ws_stream *s, int i, char *text, size_t size)
+size_t ws_tls_peer_names(struct ws_stream *s, char *out, size_t size)
 {
-    X509 *x = peer_of(s);
+    char one[WS_TLS_NAME_MAX + 1];
+    const X509 *x = peer_of(s);
+    struct names k;
+    size_t need = 0;
 
-    return x != NULL && write_nth(x, i, text, size) ? WS_OK : WS_MORE;
+    if (x == NULL)
+        return 0;
+    k = names_of(x);
+    while (write_next(&k, one, sizeof one)) {
+        size_t n = strlen(one) + 1;
+        if (need <= size && n <= size - need)
+            memcpy(out + need, one, n);
+        need += n;
+    }
+    GENERAL_NAMES_free(k.all);
+    return need;
 }

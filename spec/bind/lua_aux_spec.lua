@@ -101,6 +101,31 @@ function T:test_protocols()
   end
 end
 
+-- whatever its length is, among them those at which Lua's buffers grow
+function T:test_protocols_of_any_length()
+  for n = 1000, 1030 do
+    local long = ("a"):rep(n)
+    local request = wsock.protocol.client("ws://h/", { protocols = { long, "b", "c" } }):output()
+    lu.assertStrContains(request, ("Sec-WebSocket-Protocol: %s, b, c\r\n"):format(long))
+  end
+end
+
+-- a table of options may close the loop that it names, when it is asked
+function T:test_the_loop_is_closed_by_the_options()
+  local function closing(key)
+    local loop = wsock.loop()
+    return setmetatable({ loop = loop, port = 0 }, { __index = function(_, k) if k == key then loop:close() end end })
+  end
+  for _, key in ipairs { "receiveQueue", "headers", "frames", "maxRedirects" } do
+    local o = closing(key)
+    o.port = nil
+    refused("loop is closed", wsock.WebSocket, "ws://127.0.0.1:1/", nil, o)
+  end
+  for _, key in ipairs { "verify", "backlog", "onclosed", "reusePort" } do
+    refused("loop is closed", wsock.listen, closing(key))
+  end
+end
+
 -- the world failing: nil, message, code
 function T:test_failures_name_call_and_address()
   local first <close> = assert(wsock.listen { port = 0 })

@@ -413,6 +413,20 @@ function T:test_buffer_limit()
   lu.assertTrue(conn:send "x")
 end
 
+-- times as large as may be do not overflow when they are added
+function T:test_clock_far_away()
+  local far = { handshakeTimeout = 8.9e15, responseTimeout = 8.9e15, now = 9.9e13 }
+  lu.assertEquals(protocol.server(far):timeout(), far.handshakeTimeout)
+  far.now = -9.9e13
+  local conn = protocol.server(far)
+  conn:tick(9.9e13)
+  lu.assertTrue(conn:timeout() > 8e15)
+  for _, now in ipairs { 1e14, -1e14, math.huge, 0 / 0 } do
+    lu.assertErrorMsgContains("now must be", protocol.server, { now = now })
+    lu.assertErrorMsgContains("now must be", conn.tick, conn, now)
+  end
+end
+
 function T:test_clock()
   local conn = protocol.server { now = 100.5, handshakeTimeout = 2 }
   lu.assertEquals(conn:timeout(), 2)

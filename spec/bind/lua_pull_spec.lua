@@ -375,6 +375,22 @@ function T:test_the_queue_is_as_long_as_it_says()
   end
 end
 
+-- However long it may become, it takes no more room than it had to.
+function T:test_a_queue_that_may_be_long()
+  local socket, peer = self:silent { receiveQueue = 0x7FFFFFFF }
+  local function some()
+    for _ = 1, 10 do
+      peer:send(bytes.frame { "x" }:rep(500))
+      for _ = 1, 500 do lu.assertEquals(socket:receive(5), "x") end
+    end
+    collectgarbage()
+    collectgarbage()
+    return collectgarbage "count"
+  end
+  local before = some()
+  lu.assertTrue(some() - before < 20, "KiB for messages that are gone")
+end
+
 -- A few large messages fill it as well.
 function T:test_bytes_count_too()
   local socket, peer = self:silent { highWaterMark = 100000, lowWaterMark = 0 }

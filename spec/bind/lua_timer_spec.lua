@@ -380,6 +380,8 @@ function T:test_watch_refuses()
   for _, bad in ipairs { -1, 1.5, "x", {}, true, 1 << 40 } do
     contains("fd must be", self.loop.watch, self.loop, bad, "r", print)
   end
+  -- a table of all numbers up to this one would have 16 GiB
+  lu.assertEquals({ self.loop:watch(0x7FFFFFFF, "r", print) }, { nil, "watch: Bad file descriptor", "EBADF" })
   contains("callback must be", self.loop.watch, self.loop, fd, "r", nil)
   lu.assertError(self.loop.watch, self.loop, fd)
   local watcher, message, code = self.loop:watch(999, "r", print)

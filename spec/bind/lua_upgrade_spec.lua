@@ -349,4 +349,25 @@ function T:test_the_application_does_not_answer()
   lu.assertEquals(select(3, held[2]:send(200)), "CLOSED")
 end
 
+-- The options of accept are a table of the application's, and may do anything when
+-- they are looked into, between turns even close the loop.
+function T:test_options_that_act()
+  for _, key in ipairs { "protocol", "headers", "limits" } do
+    for _, act in ipairs { "reject", "accept", "close" } do
+      local rig, asked = rigs.new(), nil
+      local _, url = rig:listen { protocols = { "a" }, onupgrade = function(request) asked = request end }
+      local client = rig:client(url, "a")
+      rig:wait(function() return asked end)
+      local told = { pcall(asked.accept, asked, setmetatable({}, { __index = function(_, name)
+        if name ~= key then return name == "protocol" and "a" or nil end
+        if act == "close" then rig.loop:close() else asked[act](asked) end
+        return key == "protocol" and "a" or {}
+      end })) }
+      lu.assertTrue(told[1] == false or told[2] == nil and told[4] == "CLOSED", key .. " " .. act)
+      rig:close()
+      lu.assertEquals(client.readyState, 3)
+    end
+  end
+end
+
 return T
