@@ -31,13 +31,13 @@ struct ws_plan {
     struct ws_dial_conf dial;
     struct ws_addr from;
     const struct ws_uri *uri;
-    struct ws_tls_ctx *tls;      /* for the target; NULL: none made yet */
-    struct ws_tls_ctx *tls_bare; /* the same without a certificate of ours */
-    const char *tls_name;        /* tls.serverName, or NULL */
-    const struct ws_uri *proxy;  /* of the option, or NULL */
-    int no_proxy;                /* not even one of the environment */
-    const char *wrong, *why;     /* a variable that names no proxy; or NULL */
-    unsigned redirects;          /* that may still be followed */
+    const struct ws_tls_holder *tls;      /* of the option, or NULL */
+    const struct ws_tls_holder *tls_bare; /* without a certificate of ours */
+    const char *tls_name;                 /* tls.serverName, or NULL */
+    const struct ws_uri *proxy;           /* of the option, or NULL */
+    int no_proxy;                         /* not even one of the environment */
+    const char *wrong, *why; /* a variable that names no proxy; or NULL */
+    unsigned redirects;      /* that may still be followed */
 };
 
 enum { WS_PLAN_URI = 1 };

@@ -1,6 +1,7 @@
 /* bind/lua_loop.c -- the loop as a Lua object; its turn is in lua_turn.c. */
 #include "bind/lua_task.h"
 #include "bind/lua_timer.h"
+#include "bind/lua_tls.h"
 
 #include "net/errno.h"
 
@@ -230,6 +231,7 @@ static int loop_gc(lua_State *L)
     if (lua_getiuservalue(L, 1, WS_UV_LIVE) == LUA_TTABLE)
         drop_live(L, 2);
     ll->active = 0;
+    ws_drop_tls(L, 1);
     ws_signals_drop(ll);
     ws_peers_free(&ll->peers);
     ws_loop_free(&ll->loop);

@@ -81,10 +81,8 @@ static void read_tls(lua_State *L, struct ws_plan *p)
     if (!ws_get_field(L, WS_A_OPTIONS, "tls", LUA_TTABLE))
         return;
     p->tls = ws_client_tls(L, WS_A_LOOP, WS_A_OPTIONS, &name);
-    ws_hold_tls(L, p->tls);
     p->tls_name = name == NULL ? NULL : lua_pushstring(L, name);
     p->tls_bare = ws_client_tls_bare(L, WS_A_LOOP, WS_A_OPTIONS, &none);
-    ws_hold_tls(L, p->tls_bare);
 }
 
 struct ws_plan *ws_push_plan(lua_State *L, const struct ws_uri *uri)
@@ -157,14 +155,15 @@ static const struct ws_uri *environment(lua_State *L, struct ws_plan *p)
     return u;
 }
 
-/* What a host is met with that no option speaks of. */
-static struct ws_tls_ctx *usual_tls(lua_State *L, int loop)
+/* What a host is met with: the usual where no option speaks of it. */
+static struct ws_tls_ctx *meet(lua_State *L, int loop,
+                               const struct ws_tls_holder *h)
 {
     const char *name;
-    struct ws_tls_ctx *ctx = ws_client_tls(L, loop, 0, &name);
 
-    ws_hold_tls(L, ctx);
-    return ctx;
+    if (h == NULL || h->ctx == NULL)
+        h = ws_client_tls(L, loop, 0, &name);
+    return h->ctx;
 }
 
 void ws_plan_route(lua_State *L, int loop, struct ws_plan *p)
@@ -174,12 +173,12 @@ void ws_plan_route(lua_State *L, int loop, struct ws_plan *p)
     d->proxy = p->proxy != NULL || p->no_proxy ? p->proxy : environment(L, p);
     d->tls = NULL;
     if (p->uri->secure) {
-        d->tls = p->tls != NULL ? p->tls : usual_tls(L, loop);
+        d->tls = meet(L, loop, p->tls);
         d->tls_name = p->tls_name != NULL ? p->tls_name : p->uri->host;
     }
     d->proxy_tls = NULL;
     if (d->proxy != NULL && d->proxy->scheme == WS_URI_HTTPS)
-        d->proxy_tls = p->tls_bare != NULL ? p->tls_bare : usual_tls(L, loop);
+        d->proxy_tls = meet(L, loop, p->tls_bare);
 }
 
 /* -- starting -- */

@@ -10,10 +10,6 @@
 
 enum { CACHED_MAX = 16 }; /* contexts a loop keeps for clients to come */
 
-struct holder {
-    struct ws_tls_ctx *ctx;
-};
-
 /* What the table says, and the bytes of its ALPN list. */
 struct reading {
     struct ws_tls_conf conf;
@@ -114,18 +110,21 @@ static void read_conf(lua_State *L, int idx, int server, struct reading *r)
 
 /* -- a client's context -- */
 
-static int holder_gc(lua_State *L)
+static void let_go(struct ws_tls_holder *h)
 {
-    struct holder *h = lua_touserdata(L, 1);
-
     ws_tls_ctx_unref(h->ctx);
     h->ctx = NULL;
+}
+
+static int holder_gc(lua_State *L)
+{
+    let_go(lua_touserdata(L, 1));
     return 0;
 }
 
-static struct holder *push_holder(lua_State *L)
+static struct ws_tls_holder *push_holder(lua_State *L)
 {
-    struct holder *h = lua_newuserdatauv(L, sizeof *h, 0);
+    struct ws_tls_holder *h = lua_newuserdatauv(L, sizeof *h, 0);
 
     h->ctx = NULL;
     if (luaL_getmetatable(L, "wsock.tls") == LUA_TNIL) {
@@ -184,49 +183,62 @@ static void push_cache(lua_State *L, int loop)
     lua_setiuservalue(L, loop, WS_UV_TLS);
 }
 
-/* Pushes what holds it. */
-static struct ws_tls_ctx *find_context(lua_State *L, int loop,
-                                       const struct reading *r)
+/* Pushes the holder for what was read, from the loop's table. */
+static struct ws_tls_holder *find_holder(lua_State *L, int loop,
+                                         const struct reading *r)
 {
-    struct ws_lloop *ll = lua_touserdata(L, loop);
-    struct holder *h;
-    char why[WS_TLS_WHY_MAX];
-    int err;
-
     push_cache(L, loop);
     push_key(L, r);
     lua_pushvalue(L, -1);
-    if (lua_rawget(L, -3) == LUA_TUSERDATA) {
-        h = lua_touserdata(L, -1);
-    } else {
+    if (lua_rawget(L, -3) != LUA_TUSERDATA) {
         lua_pop(L, 1);
-        h = push_holder(L);
-        err = ws_tls_ctx_new(&h->ctx, &ll->mem, &r->conf, why);
-        if (err != WS_OK)
-            luaL_error(L, "option 'tls': %s",
-                       err == WS_ERR_TLS ? why : ws_err_text(err));
+        push_holder(L);
         lua_pushvalue(L, -2);
         lua_pushvalue(L, -2);
         lua_rawset(L, -5);
     }
     lua_replace(L, -3);
     lua_pop(L, 1);
-    return h->ctx;
+    return lua_touserdata(L, -1);
 }
 
-void ws_hold_tls(lua_State *L, struct ws_tls_ctx *ctx)
+/* A holder is in the loop's table before it has anything to hold: Lua drops a
+** finalizer it has no memory to call, and the loop's end is known. */
+static struct ws_tls_holder *find_context(lua_State *L, int loop,
+                                          const struct reading *r)
 {
-    struct holder *h = push_holder(L); /* which may raise */
+    struct ws_lloop *ll = lua_touserdata(L, loop);
+    struct ws_tls_holder *h = find_holder(L, loop, r);
+    char why[WS_TLS_WHY_MAX];
+    int err;
 
-    h->ctx = ws_tls_ctx_ref(ctx);
+    if (h->ctx == NULL) {
+        err = ws_tls_ctx_new(&h->ctx, &ll->mem, &r->conf, why);
+        if (err != WS_OK)
+            luaL_error(L, "option 'tls': %s",
+                       err == WS_ERR_TLS ? why : ws_err_text(err));
+    }
+    return h;
 }
 
-static struct ws_tls_ctx *client_tls(lua_State *L, int loop, int options,
-                                     const char **name, int bare)
+void ws_drop_tls(lua_State *L, int loop)
+{
+    int top = lua_gettop(L);
+
+    if (lua_getiuservalue(L, loop, WS_UV_TLS) == LUA_TTABLE) {
+        for (lua_pushnil(L); lua_next(L, top + 1) != 0; lua_pop(L, 1))
+            let_go(lua_touserdata(L, -1));
+    }
+    lua_settop(L, top);
+}
+
+static const struct ws_tls_holder *client_tls(lua_State *L, int loop,
+                                              int options, const char **name,
+                                              int bare)
 {
     struct reading r;
     int idx = lua_gettop(L) + 1;
-    struct ws_tls_ctx *ctx;
+    struct ws_tls_holder *h;
 
     ws_get_field(L, options, "tls", LUA_TTABLE);
     if (lua_istable(L, idx))
@@ -237,21 +249,21 @@ static struct ws_tls_ctx *client_tls(lua_State *L, int loop, int options,
     *name = get_text(L, idx, "serverName");
     if (*name != NULL && strlen(*name) > WS_TLS_NAME_MAX)
         luaL_error(L, "option 'tls.serverName' is too long");
-    ctx = find_context(L, loop, &r);
+    h = find_context(L, loop, &r);
     lua_replace(L, idx + 1); /* besides the name, which goes below it */
     lua_replace(L, idx);
     lua_settop(L, idx + 1);
-    return ctx;
+    return h;
 }
 
-struct ws_tls_ctx *ws_client_tls(lua_State *L, int loop, int options,
-                                 const char **name)
+const struct ws_tls_holder *ws_client_tls(lua_State *L, int loop, int options,
+                                          const char **name)
 {
     return client_tls(L, loop, options, name, 0);
 }
 
-struct ws_tls_ctx *ws_client_tls_bare(lua_State *L, int loop, int options,
-                                      const char **name)
+const struct ws_tls_holder *ws_client_tls_bare(lua_State *L, int loop,
+                                               int options, const char **name)
 {
     return client_tls(L, loop, options, name, 1);
 }
@@ -301,7 +313,7 @@ int ws_server_tls(lua_State *L, struct ws_lloop *ll, int idx,
                   struct ws_tls_ctx **ctx, char *why)
 {
     int err, sni, top = lua_gettop(L);
-    struct holder *h = push_holder(L); /* should anything raise */
+    struct ws_tls_holder *h = push_holder(L); /* should anything raise */
     struct reading r;
 
     ws_check_keys(L, idx, "option of tls", server_names);

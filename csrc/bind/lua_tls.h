@@ -4,20 +4,26 @@
 
 #include "bind/lua_bind.h"
 
+/* A userdata with a reference; NULL in it when it was finalized, as every one
+** is when the state closes, or its loop is gone. */
+struct ws_tls_holder {
+    struct ws_tls_ctx *ctx;
+};
+
 /* The context for the options table at `options` (or nil) of a client of the
 ** loop at `loop`: the same for the same options.  *name: tls.serverName, or
 ** NULL.  Both live as long as the values that are pushed here.  Raises for
 ** what cannot be. */
-struct ws_tls_ctx *ws_client_tls(lua_State *L, int loop, int options,
-                                 const char **name);
+const struct ws_tls_holder *ws_client_tls(lua_State *L, int loop, int options,
+                                          const char **name);
 
 /* The same without certificate and key of ours, for whom they are not meant:
 ** a proxy, another origin. */
-struct ws_tls_ctx *ws_client_tls_bare(lua_State *L, int loop, int options,
-                                      const char **name);
+const struct ws_tls_holder *ws_client_tls_bare(lua_State *L, int loop,
+                                               int options, const char **name);
 
-/* Pushes a userdata that keeps the context. */
-void ws_hold_tls(lua_State *L, struct ws_tls_ctx *ctx);
+/* The loop at that index goes: its contexts are let go.  Allocates nothing. */
+void ws_drop_tls(lua_State *L, int loop);
 
 /* A new context for the table at idx, which is a server's option `tls`: WS_OK
 ** and a reference that is the caller's, WS_ERR_NOMEM, or WS_ERR_TLS and why.
