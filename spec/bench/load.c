@@ -30,6 +30,7 @@
 ** it within `limit` seconds.  With busy=1 it never sleeps, so that the server
 ** need not wake it: figures are steadier, and ratios a little kinder.
 */
+#include "options.h"
 #include "packed.h"
 #include "ring.h"
 #include "secure.h"
@@ -52,14 +53,7 @@ enum {
     SOURCES = 32    /* addresses to connect from: ports in TIME_WAIT */
 };
 
-static const char *const modes[] = {"echo", "raw",   "rate", "broadcast",
-                                    "idle", "shake", NULL};
-enum { ECHO, RAW, RATE, BROADCAST, IDLE, SHAKE };
-static const char *const kinds[] = {"binary", "ascii", "mixed", "dense", NULL};
-
-static long mode, kind, port, pid, conns = 1, active, depth = 1, size = 16;
-static long ms = 1000, warm = 200, count, limit = 60, busy, tls;
-static long deflate, packed;
+static struct options o;
 
 /* What a connection waits for. */
 enum state {
@@ -180,11 +174,11 @@ static void connected(struct conn *c)
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     char text[512];
     int n = snprintf(text, sizeof text, "%s%s\r\n", request,
-                     deflate || packed ? OFFER : "");
+                     o.deflate || o.packed ? OFFER : "");
 
-    if (mode == SHAKE) {
+    if (o.mode == SHAKE) {
         start_over(c);
-    } else if (mode == RAW) {
+    } else if (o.mode == RAW) {
         c->state = OPEN;
         opened++;
     } else {
@@ -196,7 +190,7 @@ static void connected(struct conn *c)
 /* TCP, then as many steps of TLS as there are. */
 static void shake(struct conn *c)
 {
-    if (c->state == CONNECTING && tls) {
+    if (c->state == CONNECTING && o.tls) {
         c->ssl = secure_open(c->fd);
         c->state = SHAKING;
     }
@@ -216,13 +210,14 @@ static void opening(struct conn *c)
         strstr(c->head, ": s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n") == NULL ||
         strcmp(c->head + c->head_n - 4, "\r\n\r\n") != 0)
         die("a bad answer to the handshake: %s", c->head);
-    if ((deflate || packed) && strstr(c->head, "permessage-deflate") == NULL)
+    if ((o.deflate || o.packed) &&
+        strstr(c->head, "permessage-deflate") == NULL)
         die("it does not compress: %s", c->head);
-    if (packed)
+    if (o.packed)
         c->packed = packed_open(&ring, c->first);
     c->state = OPEN;
     opened++;
-    if (mode == RATE) {
+    if (o.mode == RATE) {
         send_text(c, close_frame, 8);
         c->state = CLOSING;
         c->head_n = 0;
@@ -261,10 +256,10 @@ static size_t ends(struct conn *c, size_t n, int seen)
 /* For each message that came another one leaves. */
 static void answered(struct conn *c, size_t n, int seen)
 {
-    size_t k = packed ? packed_ends(c->packed, buf, n) : ends(c, n, seen);
+    size_t k = o.packed ? packed_ends(c->packed, buf, n) : ends(c, n, seen);
 
     messages += (int64_t)k;
-    if (mode != BROADCAST && mode != IDLE && k > 0)
+    if (o.mode != BROADCAST && o.mode != IDLE && k > 0)
         send_messages(c, k);
 }
 
@@ -272,7 +267,8 @@ static ssize_t receive(struct conn *c, size_t *room, int *seen)
 {
     size_t left = ring.answer_n - c->got % ring.answer_n;
 
-    *seen = c->state != OPEN || !measuring || left <= SKIPPED || tls || packed;
+    *seen =
+        c->state != OPEN || !measuring || left <= SKIPPED || o.tls || o.packed;
     *room = *seen ? sizeof buf : left;
     if (c->state == OPEN && !*seen)
         return recv(c->fd, buf, *room, MSG_TRUNC);
@@ -303,7 +299,7 @@ static void readable(struct conn *c)
                 opening(c);
         }
         if (c->fd != fd || n == 0 ||
-            (c->state == OPEN && !tls && (size_t)n < room))
+            (c->state == OPEN && !o.tls && (size_t)n < room))
             return;
     }
 }
@@ -312,10 +308,10 @@ static void turn(int wait_ms)
 {
     static double end;
     struct epoll_event ev[1024];
-    int i, n = epoll_wait(ep, ev, 1024, busy ? 0 : wait_ms);
+    int i, n = epoll_wait(ep, ev, 1024, o.busy ? 0 : wait_ms);
 
     if (end == 0)
-        end = now() + (double)limit;
+        end = now() + (double)o.limit;
     if (now() > end)
         die("time is over: %ld open, %lld messages", opened,
             (long long)messages);
@@ -352,27 +348,28 @@ static void settle(void)
     double before, end;
 
     do {
-        before = server_cpu(pid);
+        before = server_cpu(o.pid);
         for (end = now() + 0.1; now() < end;)
             turn(100);
-    } while (server_cpu(pid) - before > 0.0005);
+    } while (server_cpu(o.pid) - before > 0.0005);
 }
 
 static void begin(void)
 {
     long i;
 
-    if (mode == RATE || mode == SHAKE) {
-        for (i = 0; i < conns; i++)
+    if (o.mode == RATE || o.mode == SHAKE) {
+        for (i = 0; i < o.conns; i++)
             dial(&all[i]);
         return;
     }
-    open_up_to(conns);
-    if (mode == BROADCAST)
-        send_messages(&all[0], (size_t)depth);
-    for (i = 0; i < conns && mode != BROADCAST; i++) {
-        if ((i + 1) * active / conns != i * active / conns) /* evenly spread */
-            send_messages(&all[i], (size_t)depth);
+    open_up_to(o.conns);
+    if (o.mode == BROADCAST)
+        send_messages(&all[0], (size_t)o.depth);
+    for (i = 0; i < o.conns && o.mode != BROADCAST; i++) {
+        if ((i + 1) * o.active / o.conns !=
+            i * o.active / o.conns) /* evenly spread */
+            send_messages(&all[i], (size_t)o.depth);
     }
 }
 
@@ -384,9 +381,9 @@ static void work(double end, int64_t enough)
         int64_t sent;
 
         turn(20);
-        sent = (int64_t)all[0].asked - messages / conns;
-        if (mode == BROADCAST && sent < depth)
-            send_messages(&all[0], (size_t)(depth - sent));
+        sent = (int64_t)all[0].asked - messages / o.conns;
+        if (o.mode == BROADCAST && sent < o.depth)
+            send_messages(&all[0], (size_t)(o.depth - sent));
     }
 }
 
@@ -397,19 +394,19 @@ static void run(void)
     long memory;
 
     begin();
-    work(now() + (double)warm / 1000, 0);
+    work(now() + (double)o.warm / 1000, 0);
     measuring = 1;
-    memory = server_memory(pid);
+    memory = server_memory(o.pid);
     first = messages;
-    cpu = server_cpu(pid);
+    cpu = server_cpu(o.pid);
     start = now();
-    work(start + (double)ms / 1000, first + count);
-    cpu = server_cpu(pid) - cpu;
+    work(start + (double)o.ms / 1000, first + o.count);
+    cpu = server_cpu(o.pid) - cpu;
     printf(
         "messages=%lld secs=%.6f cpu=%.6f memory=%ld conns=%ld larger=%.4f\n",
         (long long)(messages - first), now() - start, cpu,
-        server_memory(pid) - memory, conns,
-        packed ? packed_larger(all[0].packed) : 0);
+        server_memory(o.pid) - memory, o.conns,
+        o.packed ? packed_larger(all[0].packed) : 0);
 }
 
 /* Opens up to n connections; compressed ones have a message each. */
@@ -417,9 +414,9 @@ static void rest_up_to(long n)
 {
     long i = opened;
 
-    for (open_up_to(n); packed && i < n; i++)
+    for (open_up_to(n); o.packed && i < n; i++)
         send_messages(&all[i], 1);
-    while (packed && messages < n)
+    while (o.packed && messages < n)
         turn(50);
     settle();
 }
@@ -429,77 +426,31 @@ static void rest(void)
     long memory;
 
     rest_up_to(FIRST);
-    memory = server_memory(pid);
-    rest_up_to(conns);
-    printf("memory=%ld conns=%ld\n", server_memory(pid) - memory,
-           conns - FIRST);
-}
-
-/* -- options -- */
-
-static long word(const char *value, const char *const names[])
-{
-    long i;
-
-    for (i = 0; names[i] != NULL; i++) {
-        if (strcmp(value, names[i]) == 0)
-            return i;
-    }
-    return strtol(value, NULL, 10);
-}
-
-static void option(char *text)
-{
-    static const struct {
-        const char *name;
-        long *value;
-    } options[] = {
-        {"mode", &mode},     {"kind", &kind},   {"port", &port},
-        {"pid", &pid},       {"conns", &conns}, {"size", &size},
-        {"active", &active}, {"depth", &depth}, {"ms", &ms},
-        {"warm", &warm},     {"count", &count}, {"limit", &limit},
-        {"busy", &busy},     {"tls", &tls},     {"deflate", &deflate},
-        {"packed", &packed}};
-    char *value = strchr(text, '=');
-    size_t i;
-
-    if (value != NULL)
-        *value++ = '\0';
-    for (i = 0; value != NULL && i < sizeof options / sizeof options[0]; i++) {
-        if (strcmp(options[i].name, text) == 0) {
-            *options[i].value = word(value, i == 0 ? modes : kinds);
-            return;
-        }
-    }
-    die("what is %s?", text);
+    memory = server_memory(o.pid);
+    rest_up_to(o.conns);
+    printf("memory=%ld conns=%ld\n", server_memory(o.pid) - memory,
+           o.conns - FIRST);
 }
 
 int main(int argc, char **argv)
 {
-    long most = most_descriptors() - 32;
     int i;
 
-    for (i = 1; i < argc; i++)
-        option(argv[i]);
-    conns = conns < most ? conns : most;
-    if (active == 0 || active > conns)
-        active = conns;
+    read_options(&o, argc, argv);
     server.sin_family = AF_INET;
-    server.sin_port = htons((uint16_t)port);
+    server.sin_port = htons((uint16_t)o.port);
     server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    all = calloc((size_t)conns, sizeof *all);
+    all = calloc((size_t)o.conns, sizeof *all);
     ep = epoll_create1(EPOLL_CLOEXEC);
-    if (port == 0 || size < 1 || conns < 1 || depth < 1)
-        die("port, or something else, is 0");
-    if (make_ring(&ring, (enum kind)kind, (size_t)size,
-                  mode == RAW ? RAW_FRAMES
-                  : packed    ? PACKED
-                              : PLAIN) != 0 ||
+    if (make_ring(&ring, (enum kind)o.kind, (size_t)o.size,
+                  o.mode == RAW ? RAW_FRAMES
+                  : o.packed    ? PACKED
+                                : PLAIN) != 0 ||
         all == NULL || ep < 0)
         die("no memory");
-    for (i = 0; i < conns && mode != BROADCAST; i++)
+    for (i = 0; i < o.conns && o.mode != BROADCAST; i++)
         all[i].first = (size_t)i * 7 % ring.n;
-    if (mode == IDLE)
+    if (o.mode == IDLE)
         rest();
     else
         run();

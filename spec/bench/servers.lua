@@ -67,7 +67,7 @@ function M.open(root_dir, build_dir)
   bench = build .. "/bench"
   shell("mkdir -p " .. quote(bench))
   compile("load", "spec/bench/load.c", "spec/bench/ring.c", "spec/bench/secure.c", "spec/bench/packed.c",
-    "spec/bench/usage.c", "-lssl", "-lcrypto", "-lz")
+    "spec/bench/options.c", "spec/bench/usage.c", "-lssl", "-lcrypto", "-lz")
   compile("raw", "spec/bench/raw.c")
   compile("micro", "spec/bench/micro.c", "spec/bench/ring.c", "csrc/base/mask.c", "csrc/base/utf8.c", "-lz")
   package.cpath = build .. "/?.so;" .. package.cpath
