@@ -197,8 +197,7 @@ static size_t least(size_t a, size_t b, size_t c)
     return m < c ? m : c;
 }
 
-/* How many letters to change, add or drop to turn a into b. */
-static size_t distance(const char *a, const char *b)
+size_t ws_word_distance(const char *a, const char *b)
 {
     size_t row[WORD_MAX + 1], n = strlen(b), i, j;
 
@@ -249,7 +248,7 @@ static const char *nearest(const char *key, const char *const *names)
     size_t best_distance = best != NULL ? 0 : 4; /* farther is no help */
 
     for (; *names != NULL; names++) {
-        size_t d = distance(key, *names);
+        size_t d = ws_word_distance(key, *names);
         if (d < best_distance && d < strlen(key)) {
             best = *names;
             best_distance = d;

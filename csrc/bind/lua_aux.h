@@ -93,6 +93,10 @@ void ws_check_keys(lua_State *L, int idx, const char *what,
 /* 1 when key is among names (NULL ends). */
 int ws_is_one_of(const char *key, const char *const *names);
 
+/* How many letters to change, add or drop to turn a into b (Levenshtein), in
+** any letter case; much, for long words. */
+size_t ws_word_distance(const char *a, const char *b);
+
 /* Raises "unknown WHAT 'KEY'; did you mean 'NEAREST'?". */
 int ws_unknown_key(lua_State *L, const char *what, const char *key,
                    const char *const *names);

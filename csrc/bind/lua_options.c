@@ -157,8 +157,19 @@ static int check_keys(lua_State *L)
     return 0;
 }
 
+/* wordDistance(a, b): for the command's flags. */
+static int word_distance(lua_State *L)
+{
+    size_t n = ws_word_distance(luaL_checkstring(L, 1), luaL_checkstring(L, 2));
+
+    lua_pushinteger(L, (lua_Integer)n);
+    return 1;
+}
+
 void ws_open_options(lua_State *L)
 {
+    lua_pushcfunction(L, word_distance);
+    lua_setfield(L, -2, "wordDistance");
     lua_pushcfunction(L, check_keys);
     lua_setfield(L, -2, "checkKeys");
 }

@@ -60,6 +60,22 @@ function M.verdict(verdict)
   return verdict or false
 end
 
+--- The subprotocol for a request: the client's first one that is in a list.
+-- @tparam table request
+-- @tparam table list of names
+-- @treturn string|nil
+-- @treturn table all that the client offers, in its order
+function M.subprotocol(request, list)
+  local offered, found = {}, nil
+  for name in (request.headers["sec-websocket-protocol"] or ""):gmatch "[^%s,]+" do
+    offered[#offered + 1] = name
+    for _, ours in ipairs(list) do
+      if name == ours then found = found or name end
+    end
+  end
+  return found, offered
+end
+
 --- Raises, in the name of whoever called the caller, unless options is nil or a table with known keys and fitting
 -- values.
 -- @param options what was given

@@ -143,17 +143,12 @@ end
 
 -- ---- WebSocket ------------------------------------------------------------------------
 
--- The subprotocol for a request: the client's first one in a list, or what a function says.
+-- The subprotocol for a request, by a list or by what a function says.
 local function choose(protocols, request)
   if not protocols then return nil end
-  local offered = {}
-  for name in (request.headers["sec-websocket-protocol"] or ""):gmatch "[^%s,]+" do offered[#offered + 1] = name end
-  if check.callable(protocols) then return protocols(offered, request) or nil end
-  for _, name in ipairs(offered) do
-    for _, ours in ipairs(protocols) do
-      if name == ours then return name end
-    end
-  end
+  if not check.callable(protocols) then return (check.subprotocol(request, protocols)) end
+  local _, offered = check.subprotocol(request, {})
+  return protocols(offered, request) or nil
 end
 
 local function on_upgrade(self, request)

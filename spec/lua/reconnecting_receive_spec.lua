@@ -2,31 +2,11 @@
 
 local lu = require "luaunit"
 local reconnecting = require "wsock.reconnecting"
-local rigs = require "support.rig"
+local returning = require "support.returning"
 local wsock = require "wsock"
 
-local T = {}
+local T = returning.class()
 local contains = lu.assertErrorMsgContains
-
-function T:setUp()
-  self.rig = rigs.new()
-  self.random = reconnecting.random
-  reconnecting.random = function() return 0 end
-  self.server = self.rig:raw_server()
-end
-
-function T:tearDown()
-  if self.socket then pcall(self.socket.terminate, self.socket) end
-  self.rig:close()
-  reconnecting.random = self.random
-end
-
-function T:begin(options, url)
-  local o = { loop = self.rig.loop }
-  for key, value in pairs(options or {}) do o[key] = value end
-  self.socket = wsock.reconnecting(url or self.server.url, o)
-  return self.socket
-end
 
 -- What receive answers, from a coroutine that reads until the end; list.done then.
 function T:reader(socket, timeout)

@@ -4,38 +4,25 @@ local lu = require "luaunit"
 local bytes = require "support.bytes"
 local clock = require "support.clock"
 local reconnecting = require "wsock.reconnecting"
-local rigs = require "support.rig"
+local returning = require "support.returning"
 local wsock = require "wsock"
 
-local T = {}
+local T = returning.class(function(self) self.log = {} end)
 local contains = lu.assertErrorMsgContains
+local begin = T.begin
 
-function T:setUp()
-  self.rig = rigs.new()
-  self.random = reconnecting.random
-  reconnecting.random = function() return 0 end
-  self.log = {}
-end
-
-function T:tearDown()
-  if self.socket then pcall(self.socket.terminate, self.socket) end
-  self.rig:close()
-  reconnecting.random = self.random
-end
-
--- One at a raw server, with its events in self.log.
+-- With its events in self.log.
 function T:begin(options, url)
-  self.server = self.server or self.rig:raw_server()
-  local o = { loop = self.rig.loop }
-  for key, value in pairs(options or {}) do o[key] = value end
-  local socket, log = wsock.reconnecting(url or self.server.url, o), self.log
+  local socket, log = begin(self, options, url), self.log
   local function add(...)
     local list = table.pack(...)
     for i = 1, list.n do list[i] = tostring(list[i]) end
     log[#log + 1] = table.concat(list, ":")
   end
   socket:on("open", function() add "open" end)
-  if not o.streaming then socket:on("message", function(data, kind, ...) add(kind, tostring(data), ...) end) end
+  if not (options and options.streaming) then
+    socket:on("message", function(data, kind, ...) add(kind, tostring(data), ...) end)
+  end
   socket:on("error", function(_, code, status) add("error", code, status) end)
   socket:on("close", function(...) add("close", ...) end)
   socket:on("reconnecting", function(delay, attempt, code) add("again", delay, attempt, code) end)
@@ -319,7 +306,7 @@ function T:test_close_while_it_connects_and_while_it_is_open()
   socket:close()
   self.rig:settle()
   lu.assertEquals(table.concat(self.log, " "), "error:CLOSED:nil close:1006::false")
-  self.log, self.server = {}, nil
+  self.log, self.server = {}, self.rig:raw_server()
   socket = self:begin()
   self.server:welcome()
   self:saw(1)

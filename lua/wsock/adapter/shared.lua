@@ -68,15 +68,6 @@ function M.may_drop(socket)
   return not socket.writing or socket.cut or socket.conn.fault ~= nil
 end
 
--- The first of the offered subprotocols that is in the list.
-local function choose(list, request)
-  local offered = request.headers["sec-websocket-protocol"] or ""
-  local known = M.names(list or {})
-  for name in offered:gmatch "[^,%s]+" do
-    if known[name] then return name end
-  end
-end
-
 -- The Origin: "*" lets everyone in, a list those in it, nothing the same host.
 local function from_here(conn, origins)
   if origins == nil then return conn.sameHost end
@@ -109,7 +100,7 @@ function M.admit(conn, options)
     local ok, status, headers, body = options.verify(conn.request)
     if not check.verdict(ok) then return conn:reject(status, headers, body) end
   end
-  conn:accept { protocol = choose(options.protocols, conn.request) }
+  conn:accept { protocol = check.subprotocol(conn.request, options.protocols or {}) }
 end
 
 --- Answers "request" by `onrequest(request)` → status, headers, body; without

@@ -5,6 +5,8 @@
 -- is only documented.
 -- @module wsock.cli.flags
 
+local core = require "wsock.core"
+
 local M = {}
 
 -- Checks, by the name of the flag or of its value; each returns the value, or false and what it must be.
@@ -44,28 +46,13 @@ function M.read(help)
   return known
 end
 
--- How many letters must change, come or go (Levenshtein).
-local function distance(a, b)
-  local row = {}
-  for j = 0, #b do row[j] = j end
-  for i = 1, #a do
-    local diagonal = row[0]
-    row[0] = i
-    for j = 1, #b do
-      local same = a:byte(i) == b:byte(j) and 0 or 1
-      diagonal, row[j] = row[j], math.min(row[j] + 1, row[j - 1] + 1, diagonal + same)
-    end
-  end
-  return row[#b]
-end
-
 --- The known name most like this one: one that goes on from it, or has no more than half of its letters wrong; or nil.
 function M.nearest(name, known)
   local best, least
   local letters = #name:gsub("^%-+", "")
   for other in pairs(known) do
     local begins = letters > 1 and other:sub(1, #name) == name
-    local d = begins and 0 or distance(name, other)
+    local d = begins and 0 or core.wordDistance(name, other)
     if not least or d < least or d == least and other < best then best, least = other, d end
   end
   return least and least <= letters // 2 and best or nil
