@@ -21,7 +21,7 @@ void ws_peers_init(struct ws_peers *p, struct ws_loop *loop, struct ws_mem *mem)
 
 void ws_peers_free(struct ws_peers *p)
 {
-    if (p->loop == NULL)
+    if (p->mem == NULL)
         return;
     ws_dial_stop_resolver(p);
     ws_keys_free(&p->keys);
@@ -29,7 +29,6 @@ void ws_peers_free(struct ws_peers *p)
     ws_pmd_pool_free(&p->codecs);
     ws_mem_put(p->mem, p->scratch, WS_READ_SIZE);
     p->scratch = NULL;
-    p->loop = NULL;
 }
 
 /* Mask keys come from the pool of them. */

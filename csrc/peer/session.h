@@ -104,7 +104,8 @@ struct ws_session {
 
 void ws_peers_init(struct ws_peers *p, struct ws_loop *loop,
                    struct ws_mem *mem);
-/* Every session must have been freed. */
+/* Every session must have been freed, or have finished: of such a one things
+** may be asked as long as the loop's struct is there.  Twice is fine. */
 void ws_peers_free(struct ws_peers *p);
 
 /* Puts into conf what connections share: memory, chunks, codecs, chance. */

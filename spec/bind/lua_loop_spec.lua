@@ -221,6 +221,39 @@ end
 
 -- ---- inside another loop ----------------------------------------------------------------------
 
+-- what had ended before goes on showing itself, as what went with the loop does
+function T:test_what_closed_before_its_loop()
+  local mine = rig.new()
+  local server, url = mine:listen {}
+  local client, other = mine:client(url), mine:client(url)
+  local task, timer = mine.loop:spawn(function() return "done" end), mine.loop:after(0, function() end)
+  mine:wait(function() return client.readyState == 1 and other.readyState == 1 end)
+  client:send "four"
+  lu.assertEquals(client.bufferedAmount, 4)
+  client:close()
+  mine:wait(function() return client.readyState == 3 and tostring(task):find "done" end)
+  mine:idle()
+  mine:close()
+  for _, socket in ipairs { client, other } do
+    lu.assertEquals(select(3, socket:send "four"), "CLOSED")
+    lu.assertEquals(select(3, socket:ping()), "CLOSED")
+    lu.assertTrue(socket.bufferedAmount >= 4)
+    lu.assertTrue(socket:stats().sinceReceived >= 0)
+    lu.assertEquals(select(3, socket:receive(1)), "CLOSED")
+    lu.assertEquals(select(3, socket:drain(1)), "CLOSED")
+    lu.assertTrue(socket:close() and socket:terminate())
+    lu.assertIs(socket:pause():resume(), socket)
+    lu.assertNil(socket.remoteAddress)
+    socket:on("message", function() end)
+  end
+  lu.assertEquals({ task:join() }, { true, "done" })
+  lu.assertFalse(task:cancel())
+  timer:cancel()
+  lu.assertEquals(server:broadcast "x", 0)
+  lu.assertEquals({ server:address() }, {})
+  lu.assertTrue(server:close())
+end
+
 function T:test_timeout()
   lu.assertNil(self.loop:timeout())
   local timer = self.loop:after(60, print)
