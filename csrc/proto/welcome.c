@@ -8,7 +8,8 @@
 #include "wire/uri.h"
 
 /* Most subprotocols of one offer.  That they are distinct is checked by
-** comparing each with each, and a head may hold ten thousand. */
+** comparing each with each, a number of it first, and a head may hold ten
+** thousand. */
 enum { OFFERS_MAX = 1024 };
 
 /* -- the request -- */
@@ -104,9 +105,7 @@ static int offers_next(struct offers *o, struct ws_slice *name)
     }
 }
 
-/* Where that name is offered first, or NULL. */
-static const uint8_t *first_offer(const struct ws_head *head,
-                                  struct ws_slice name)
+int ws_welcome_offers(const struct ws_head *head, struct ws_slice name)
 {
     struct offers o;
     struct ws_slice other;
@@ -114,20 +113,41 @@ static const uint8_t *first_offer(const struct ws_head *head,
     offers_init(&o, head);
     while (offers_next(&o, &other) == WS_OK) {
         if (ws_slice_equal(other, name))
-            return other.p;
+            return 1;
     }
-    return NULL;
+    return 0;
 }
 
-int ws_welcome_offers(const struct ws_head *head, struct ws_slice name)
+static uint32_t number_of(struct ws_slice name)
 {
-    return first_offer(head, name) != NULL;
+    uint32_t h = 2166136261u; /* FNV-1a */
+    size_t i;
+
+    for (i = 0; i < name.n; i++)
+        h = (h ^ name.p[i]) * 16777619u;
+    return h;
+}
+
+/* Whether the last of the n names was among those before; numbers[i] is of
+** names[i]. */
+static int is_repeated(const struct ws_slice *names, const uint32_t *numbers,
+                       unsigned n)
+{
+    unsigned i, last = n - 1;
+
+    for (i = 0; i < last; i++) {
+        if (numbers[i] == numbers[last] &&
+            ws_slice_equal(names[i], names[last]))
+            return 1;
+    }
+    return 0;
 }
 
 static int check_protocols(const struct ws_head *head)
 {
+    struct ws_slice names[OFFERS_MAX];
+    uint32_t numbers[OFFERS_MAX];
     struct offers o;
-    struct ws_slice name;
     unsigned n = 0;
     int err;
 
@@ -135,12 +155,16 @@ static int check_protocols(const struct ws_head *head)
         return WS_OK;
     offers_init(&o, head);
     for (;;) {
+        struct ws_slice name;
         err = offers_next(&o, &name);
         if (err != WS_OK)
             break;
-        n++;
-        if (n > OFFERS_MAX || first_offer(head, name) != name.p)
-            return WS_ERR_PROTOCOLS; /* too many, or a repetition */
+        if (n == OFFERS_MAX)
+            return WS_ERR_PROTOCOLS;
+        names[n] = name;
+        numbers[n++] = number_of(name);
+        if (is_repeated(names, numbers, n))
+            return WS_ERR_PROTOCOLS;
     }
     return err == WS_MORE && n > 0 ? WS_OK : WS_ERR_PROTOCOLS;
 }
