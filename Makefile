@@ -47,7 +47,7 @@ uses   = $(if $(shell grep -ls 'include <$(1)' $(SRC) $(HDR) $(PROBE)),$(2))
 PKGS   = $(call uses,openssl/ssl,libssl) $(call uses,openssl/,libcrypto) \
          $(call uses,zlib,zlib)
 LIBS   = $(if $(strip $(PKGS)),$(shell pkg-config --libs $(PKGS))) \
-         $(call uses,pthread,-lpthread) $(call uses,math,-lm)
+         $(call uses,pthread,-lpthread) $(call uses,math,-lm) $(call uses,dlfcn,-ldl)
 LUAINC = $(shell pkg-config --cflags lua5.4 2>/dev/null)
 DEFS   = -std=c11 -D_GNU_SOURCE -Icsrc $(LUAINC)
 WARN   = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \

@@ -5,6 +5,7 @@
 */
 #include "bind/lua_options.h"
 #include "bind/lua_bytes.h"
+#include "bind/lua_editor.h"
 #include "bind/lua_server.h"
 #include "bind/lua_task.h"
 #include "bind/lua_timer.h"
@@ -46,6 +47,7 @@ int luaopen_wsock_core(lua_State *L)
     ws_open_bytes(L);
     ws_open_options(L);
     ws_open_file(L);
+    ws_open_editor(L);
     ws_open_limits(L);
     ws_open_codec(L);
     lua_getfield(L, -1, "equal");

@@ -43,6 +43,7 @@ local function libraries()
   if text:find "include <zlib" then libs[#libs + 1] = "z" end
   if text:find "include <pthread" then libs[#libs + 1] = "pthread" end
   if text:find "include <math" then libs[#libs + 1] = "m" end
+  if text:find "include <dlfcn" then libs[#libs + 1] = "dl" end
   return libs
 end
 

@@ -35,6 +35,9 @@ M.headers = {
   { "^openssl/ssl", "^net/tls_?%w*%.[ch]$" },
   { "^openssl/", "^net/tls_?%w*%.[ch]$", "^base/digest%.c$" },
   { "^zlib", "^wire/deflate%.c$" },
+  { "^dlfcn", "^bind/lua_editor%.c$", "^net/resolve%.c$" },
+  { "^readline/" }, -- found at run time, or not
+  { "^histedit" },
   { "^unistd", "^net/", "^loop/", "^base/digest%.c$" },
   { "^fcntl", "^net/", "^loop/" },
   { "^stdio", "^net/", "^bind/", "^peer/" }, -- for snprintf
@@ -87,6 +90,7 @@ M.platforms = { "^net/", "^loop/" }
 -- Sources that may keep a global variable, and why.
 M.globals = {
   ["loop/wake.c"] = "a signal handler is given nothing to hang state on",
+  ["bind/lua_editor.c"] = "nor are readline's callbacks; a process has one terminal",
 }
 
 -- Ceilings; `nesting` counts the blocks inside a function body.

@@ -15,6 +15,7 @@ node_modules="ws@8 playwright-core@1.52.0"
 # Group, how to see that it is there, Debian package.
 #   c NAME  a command      p NAME  a pkg-config package   f FILE  a file
 #   l NAME  a Lua module   y NAME  a module of Debian's python3
+#   s NAME  a shared library
 table() {
     cat <<'TABLE'
 build     c gcc                            gcc
@@ -45,8 +46,12 @@ test      c stunnel                        stunnel4
 test      c certutil                       libnss3-tools
 test      y websockets                     python3-websockets
 test      c tmux                           tmux
+test      s libreadline.so.8               libreadline8
+test      s libedit.so.2                   libedit2
 test      c luarocks                       luarocks
 unit      c tmux                           tmux
+unit      s libreadline.so.8               libreadline8
+unit      s libedit.so.2                   libedit2
 unit      c openssl                        openssl
 unit      l luaunit                        lua-unit
 unit      l socket                         lua-socket
@@ -74,6 +79,7 @@ there() { # kind name
     f) [ -e "$2" ] ;;
     l) lua5.4 -e "require '$2'" >/dev/null 2>&1 ;;
     y) /usr/bin/python3 -c "import $2" >/dev/null 2>&1 ;;
+    s) /sbin/ldconfig -p | grep -q "[[:space:]]$2 " ;;
     r) [ -e "$(clang -print-file-name="$2-$(uname -m).a" 2>/dev/null)" ] ;;
     esac
 }

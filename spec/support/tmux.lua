@@ -4,6 +4,7 @@
 -- 24 lines, found by a socket in a directory of its own.
 
 local clock = require "support.clock"
+local files = require "support.files"
 local peer = require "interop.peer"
 local process = require "support.process"
 
@@ -37,6 +38,13 @@ function Terminal:type(text)
     if part ~= "" then self:tmux("send-keys", "-l", part) end
     if enter ~= "" then self:key "Enter" end
   end
+end
+
+--- Pastes text, as one is pasted where the program asks for it.
+function Terminal:paste(text)
+  files.write(self.dir .. "/paste", text)
+  self:tmux("load-buffer", self.dir .. "/paste")
+  self:tmux("paste-buffer", "-p", "-r")
 end
 
 --- Presses a key by tmux's name: "C-c", "Up".

@@ -8,29 +8,10 @@ function M.is(fd)
   return os.execute(("test -t %d"):format(fd)) == true
 end
 
--- What a program prints, without the end of the line; nil when it fails.
-local function ask(command)
-  local pipe = io.popen(command .. " 2>/dev/null")
-  local text = pipe and pipe:read "l"
-  return pipe and pipe:close() and text or nil
-end
-
---- Keys come one by one and unseen from now on. Returns what `restore` needs, or nil where that cannot be done.
-function M.raw()
-  if os.getenv "TERM" == "dumb" then return nil end
-  local saved = ask "stty -g"
-  return saved and os.execute "stty -icanon -echo min 1 time 0" and saved
-end
-
---- Gives the terminal back as it was.
-function M.restore(saved)
-  os.execute("stty " .. saved)
-end
-
---- How wide the terminal is.
-function M.columns()
-  local columns = tonumber((ask "stty size" or ""):match "%d+ (%d+)")
-  return columns and columns > 0 and columns or 80
+--- Whether it is one that can only print.
+function M.dumb()
+  local kind = os.getenv "TERM"
+  return not kind or kind == "" or kind == "dumb"
 end
 
 --- Stops this program, as Ctrl-Z does, until the shell lets it go on.

@@ -1,27 +1,12 @@
--- wsock.cli.prompt: at a terminal of tmux, as a user sees it.
+-- wsock.cli.prompt: at a terminal of tmux, as a user sees it. What an editor does:
+-- support/editor_cases.
 
-local command = require "support.command"
+local lu = require "luaunit"
+local files = require "support.files"
 local peer = require "interop.peer"
-local tmux = require "support.tmux"
+local prompt = require "support.prompt"
 
-local T = {}
-
-function T:setUp()
-  self.server, self.port, self.record = peer.echo()
-end
-
-function T:tearDown()
-  if self.terminal then self.terminal:stop() end
-  peer.cleanup()
-end
-
--- The command in a terminal, connected.
-function T:open(words, behind, jobs)
-  local line = command.shell { "127.0.0.1:" .. self.port, env = words and words.env, table.unpack(words or {}) }
-  self.terminal = tmux.start(line .. (behind or ""), jobs)
-  self.terminal:expect "connected to ws://127.0.0.1:%d+/; Ctrl%-C or /close ends\n> $"
-  return self.terminal
-end
+local T = prompt.class()
 
 function T:test_lines_are_messages()
   local t = self:open()
@@ -83,81 +68,58 @@ function T:test_a_message_cannot_give_the_terminal_orders()
   t:expect "< \\e%[2Jgone%?\n< %(2 bytes%) 0001\n> $"
 end
 
--- ---- editing ------------------------------------------------------------------------
+-- ---- which editor, which history ---------------------------------------------------
 
-function T:test_history_and_keys()
-  local t = self:open()
-  t:type "one\ntwo\n"
-  t:expect "< two\n> $"
-  t:key "Up"
-  t:key "Up"
-  t:expect "< two\n> one$"
-  t:key "Home"
-  t:type "nothing "
-  t:key "Enter"
-  t:expect "< nothing one\n> $"
+-- A terminal that can do nothing edits the line itself, as where there is no editor.
+function T:test_no_editor()
+  for _, env in ipairs { { TERM = "dumb" }, { TERM = "" }, { WSOCK_EDITOR = "none" } } do
+    env.WSOCK_HISTORY = self.folder .. "/lines"
+    local t = self:open { env = env }
+    t:type "abc\n"
+    t:expect "\n> abc\n< abc\n> $"
+    self:send "hello"
+    t:expect "< abc\n< hello\n> $"
+    t:key "C-d"
+    t:expect "exit 0"
+    t:stop()
+    lu.assertNil(files.read(env.WSOCK_HISTORY))
+  end
 end
 
--- A message that comes while a line is half typed.
-function T:test_a_half_typed_line_stays()
-  local t = self:open()
-  t:type "x\n"
-  self.record:wait "^text x"
-  t:expect "< x\n> $"
-  t:type "half a"
-  t:expect "> half a$"
-  self.record.socket:send "hello"
-  t:expect "< x\n< hello\n> half a$"
-  t:type " line\n"
-  t:expect "> half a line\n< half a line\n> $"
+-- Found by their names: what is no editor's, or not installed, is passed over.
+function T:test_the_first_editor_there_is()
+  for _, names in ipairs { "vi libedit", "readline libedit" } do
+    local t = self:open { env = { WSOCK_EDITOR = names } }
+    t:type "half"
+    t:key "C-a"
+    t:type "+"
+    t:expect "> %+half$"
+    t:stop()
+  end
 end
 
-function T:test_a_line_longer_than_the_terminal()
-  local t = self:open()
-  local line = ("0123456789"):rep(10)
-  t:type(line)
-  t:expect("\n> " .. line:sub(-77) .. "$")
-  t:key "Home"
-  t:expect("\n> " .. line:sub(1, 77) .. "$")
-  t:key "Enter"
-  t:expect("\n> " .. line .. "\n< " .. line .. "\n> $")
+function T:test_where_the_history_is()
+  local t = self:open { env = { WSOCK_HISTORY = false, XDG_STATE_HOME = self.folder .. "/state" } }
+  t:type "ws\n"
+  t:expect "< ws\n> $"
+  t:stop()
+  lu.assertEquals(files.read(self.folder .. "/state/wsock/history"), "ws\n")
+  t = self:open { env = { WSOCK_HISTORY = false } }
+  t:type "home\n"
+  t:expect "< home\n> $"
+  t:stop()
+  lu.assertEquals(files.read(self.folder .. "/.local/state/wsock/history"), "home\n")
 end
 
-function T:test_another_width()
-  local t = self:open()
-  t:type(("0123456789"):rep(7))
-  t:expect "\n> 0123456789"
-  t:tmux("resize-window", "-x", "40", "-y", "24")
-  t:expect "\n> 3456789012345678901234567890123456789$" -- what tmux has wrapped stays above
-end
-
-function T:test_the_terminal_is_given_back()
-  local t = self:open({}, "; stty -a | tr ';' '\\n' | grep -o -- '-*icanon\\|-*echo\\b'")
-  t:key "C-d"
-  t:expect "\nicanon\necho\nexit 0"
-end
-
-function T:test_stopped_and_continued()
-  local t = self:open({}, nil, true)
-  t:type "half"
-  t:expect "> half$"
-  t:key "C-z"
-  t:expect "Stopped"
-  t:type "stty -a | tr ';' '\\n' | grep -o -- '-*icanon'\n"
-  t:expect "\nicanon\n"
-  t:type "fg\n"
-  t:expect "\n> half$"
-  t:type " line\n"
-  t:expect "< half line\n> $"
-end
-
--- A terminal that can do nothing edits the line itself.
-function T:test_a_dumb_terminal()
-  local t = self:open({ env = { TERM = "dumb" } })
-  t:type "abc\n"
-  t:expect "\n> abc\n< abc\n> $"
-  t:key "C-d"
-  t:expect "exit 0"
+function T:test_a_history_that_cannot_be_kept()
+  for _, where in ipairs { "/dev/null/history", "" } do
+    local t = self:open { env = { WSOCK_HISTORY = where } }
+    t:type "one\n"
+    t:expect "\n> one\n< one\n> $" -- and not a word
+    t:key "Up"
+    t:expect "> one$" -- until the end
+    t:stop()
+  end
 end
 
 function T:test_typed_while_away()
@@ -171,7 +133,7 @@ function T:test_typed_while_away()
   t:type "half"
   peer.wait(function() return not self.server:address() end)
   peer.echo { port = self.port }
-  t:expect "\nwsock: connected again\n.*< two\n> half$"
+  t:expect "\nwsock: connected again\n< two\n> half$"
 end
 
 function T:test_count()
