@@ -102,7 +102,11 @@ int ws_push_lconn_event(lua_State *L, const struct ws_lconn *p,
         lua_pop(L, 1);
         lua_pushstring(L, ws_err_text(ev->code));
         lua_pushstring(L, ws_err_word(ev->code));
-        return 3;
+        if (ev->code != WS_ERR_STATUS)
+            return 3;
+        push_head(L, p);
+        ws_add_status(L, ev->code);
+        return 4;
     case WS_EV_CLOSE:
         lua_pushinteger(L, ev->code);
         lua_insert(L, -2);

@@ -47,13 +47,7 @@ static int push_error(lua_State *L, struct ws_lsocket *k, int idx, int err)
     if (err != WS_ERR_STATUS && err != WS_ERR_REDIRECT)
         return 2;
     ws_push_response(L, k, idx);
-    lua_getfield(L, -1, "status");
-    lua_remove(L, -2);
-    if (err == WS_ERR_STATUS && lua_isinteger(L, -1)) {
-        lua_pushfstring(L, "%s: %d", ws_err_text(err),
-                        (int)lua_tointeger(L, -1));
-        lua_replace(L, -4);
-    }
+    ws_add_status(L, err);
     return 3;
 }
 

@@ -123,6 +123,19 @@ int ws_send_frame(lua_State *L, int idx, struct ws_conn *c)
 
 /* -- closing -- */
 
+void ws_add_status(lua_State *L, int err)
+{
+    if (!lua_istable(L, -1))
+        return;
+    lua_getfield(L, -1, "status");
+    lua_remove(L, -2);
+    if (err == WS_ERR_STATUS && lua_isinteger(L, -1)) {
+        lua_pushfstring(L, "%s: %d", ws_err_text(err),
+                        (int)lua_tointeger(L, -1));
+        lua_replace(L, -4);
+    }
+}
+
 int ws_check_code(lua_State *L, int idx)
 {
     lua_Number n;

@@ -72,6 +72,11 @@ int ws_push_frame(lua_State *L, lua_Integer packed);
 ** ws_push_sent. */
 int ws_send_frame(lua_State *L, int idx, struct ws_conn *c);
 
+/* Text and code of an error, and the answer a client got (ws_set_head) or nil,
+** are at the top: the status takes the answer's place, and of a refusal it
+** stands in the text too. */
+void ws_add_status(lua_State *L, int err);
+
 /* -- closing -- */
 
 /* The close code at idx, 0 when there is none, -1 for what is never one;

@@ -435,8 +435,8 @@ function Protocol:output(max) end
 
 --- "upgrade", request; "request", request; "open"; "message", data, kind, or
 --- with streaming "chunk", data, kind, final;
---- "ping", data; "pong", data; "drain"; "error", message, code; "close", code,
---- reason, wasClean.
+--- "ping", data; "pong", data; "drain"; "error", message, code, of a
+--- refusal the status; "close", code, reason, wasClean.
 ---@return string? name nil: nothing for now
 ---@return any ...
 function Protocol:next() end

@@ -16,7 +16,7 @@ local Adapter = {}
 
 ---@param url string ws: or http:
 ---@param options? wsock.AdapterOptions
----@return wsock.AdapterSocket? socket, string? message, string? code
+---@return wsock.AdapterSocket? socket, string? message, string? code, integer? status of a refusal
 function Adapter.connect(url, options) end
 
 ---@param options wsock.AdapterOptions with port, and handler or luv's handlers
@@ -44,7 +44,7 @@ function Adapter.tick() end
 ---@field onopen nil|wsock.AdapterHandler luv, as all on...
 ---@field onmessage nil|fun(socket: wsock.AdapterSocket, data: string, kind: wsock.Kind)
 ---@field onclose nil|fun(socket: wsock.AdapterSocket, code: integer, reason: string, wasClean: boolean)
----@field onerror nil|fun(socket: wsock.AdapterSocket, message: string, code: string)
+---@field onerror nil|fun(socket: wsock.AdapterSocket, message: string, code: string, status?: integer)
 ---@field onchunk nil|fun(socket: wsock.AdapterSocket, data: string, kind: wsock.Kind, final: boolean)
 ---@field receiveChunk fun(self: wsock.AdapterSocket, timeout?: number): string?, string?, boolean|string|nil
 ---@field onframe nil|fun(socket: wsock.AdapterSocket, data: string, kind: wsock.FrameKind, final: boolean, code?: integer)

@@ -164,8 +164,12 @@ return function(under)
     lu.assertEquals({ ok, code }, { nil, "ECONNREFUSED" })
     lu.assertStrMatches(message:lower(), "connect 127%.0%.0%.1:%d+: connection refused")
     local _, taken = peer.listen { verify = function() return false, 401 end }
-    ok, message, code = run(function() return adapter.connect(("ws://127.0.0.1:%d"):format(taken)) end)
-    lu.assertEquals({ ok, type(message), code }, { nil, "string", "HANDSHAKE" })
+    lu.assertEquals({ run(function() return adapter.connect(("ws://127.0.0.1:%d"):format(taken)) end) },
+      { nil, "server did not answer 101: 401", "HANDSHAKE", 401 })
+    ok, message, code = run(function() return adapter.connect "ws://no.such.host.invalid" end)
+    lu.assertEquals(ok, nil)
+    lu.assertStrMatches(message, "resolve no%.such%.host%.invalid: .+")
+    lu.assertStrMatches(code, "EAI_%u+")
   end
 
   function T:test_misuse_raises()

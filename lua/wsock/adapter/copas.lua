@@ -121,7 +121,8 @@ local words = { ["connection refused"] = "ECONNREFUSED", ["address already in us
   ["permission denied"] = "EACCES", timeout = "TIMEOUT" }
 
 local function failed(what, host, port, why)
-  return nil, ("%s %s:%s: %s"):format(what, host, port, why), words[why] or "CLOSED"
+  if why:find "host or service" then return nil, ("resolve %s: %s"):format(host, why), "EAI_NONAME" end
+  return nil, ("%s %s: %s"):format(what, shared.place(host, port), why), words[why] or "CLOSED"
 end
 
 local function start(sock, conn, options)

@@ -70,7 +70,10 @@ end
 -- ---- connecting and listening ------------------------------------------------------
 
 local function failed(what, host, port, why)
-  return nil, ("%s %s:%s: %s"):format(what, host, port, errno.strerror(why)), errno[why] or "CLOSED"
+  local text, code = errno.strerror(why), errno[why]
+  if code then return nil, ("%s %s: %s"):format(what, shared.place(host, port), text), code end
+  -- No errno: cqueues' resolver has numbers of its own.
+  return nil, ("resolve %s: %s"):format(host, text), text:find("not resolve", 1, true) and "EAI_NONAME" or "EAI_FAIL"
 end
 
 --- Connects and waits until the connection is open; in a coroutine of cqueues.

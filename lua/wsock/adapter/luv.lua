@@ -205,7 +205,7 @@ function M.connect(url, options)
   local self = socket(uv.new_tcp(), conn, options or {})
   uv.getaddrinfo(host, tostring(port), { socktype = "stream" }, function(err, list)
     if self.handle:is_closing() then return end
-    if not err then return try(self, list, 1, host .. ":" .. port) end
+    if not err then return try(self, list, 1, shared.place(host, port)) end
     self.why = { ("resolve %s: %s"):format(host, err), (err:match "^[%u_]+") or "EAI_FAIL" }
     drop(self)
   end)
@@ -268,7 +268,7 @@ function M.listen(options)
   end
   if ok then return server end
   handle:close()
-  return nil, ("listen %s:%s: %s"):format(host, options.port, message), code
+  return nil, ("listen %s: %s"):format(shared.place(host, options.port), message), code
 end
 
 return M

@@ -36,6 +36,9 @@ function M.names(list)
   return set
 end
 
+--- How messages name an end.
+function M.place(host, port) return (host:find(":", 1, true) and "[%s]:%s" or "%s:%s"):format(host, port) end
+
 --- A client's connection, its host and its port; only the connection when the
 -- options have a connected `stream`.  Raises when URL or options cannot be right.
 -- @param url ws: or http:; with a stream any

@@ -51,7 +51,7 @@ on.chunk, on.frame = on.message, on.message
 
 function on.drain(self) self.room:signal() end
 
-function on.error(self, message, code) self.fault = { message, code } end
+function on.error(self, ...) self.fault = { ... } end
 
 function on.close(self, code, reason, clean)
   self.over = { code = code, reason = reason, wasClean = clean }
@@ -247,7 +247,7 @@ function M.start(loop, transport, conn, options)
   if self.raised then error(self.raised, 0) end
   if self.opened then return self end
   local fault = self.fault or { "the request was refused, or no WebSocket's", "HANDSHAKE" }
-  return nil, fault[1], fault[2]
+  return nil, fault[1], fault[2], fault[3]
 end
 
 return M

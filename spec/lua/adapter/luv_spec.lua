@@ -187,9 +187,13 @@ function T:test_connect_fails()
   local _, taken = peer.listen { verify = function() return false, 401 end }
   options, record = recorder()
   local socket = adapter.connect(("ws://127.0.0.1:%d"):format(taken), options)
-  heard(record, "^error HANDSHAKE")
+  heard(record, "^error HANDSHAKE server did not answer 101: 401$")
   heard(record, "^close 1006")
   lu.assertEquals(socket.conn.response.status, 401)
+  options, record = recorder()
+  adapter.connect(("ws://[::1]:%d"):format(port), options)
+  heard(record, "^error %u+ connect %[::1%]:" .. port .. ": ")
+  heard(record, "^close 1006")
 end
 
 function T:test_terminate_while_connecting()
