@@ -126,6 +126,14 @@ static int read_early(struct ws_session *s)
     return 1;
 }
 
+/* Whether it has decompressed enough for now. */
+static int is_sated(const struct ws_session *s)
+{
+    const struct ws_pmd *pmd = s->conn.pmd;
+
+    return pmd != NULL && pmd->in.plain >= s->peers->plain_end;
+}
+
 /* Moves input on by one step; 0 when there is none, or none is wanted. */
 static int step_input(struct ws_session *s)
 {
@@ -134,6 +142,10 @@ static int step_input(struct ws_session *s)
     if (!ws_conn_reads(&s->conn) || !s->live) {
         stash(s);
         return s->live && read_early(s);
+    }
+    if (WS_UNLIKELY(is_sated(s))) {
+        stash(s);
+        return 0;
     }
     if (s->rest != NULL && feed_rest(s))
         return 1;
@@ -293,12 +305,21 @@ static void leave(struct ws_session *s)
         if (has_more(s))
             ws_session_touch(s);
     }
+    if (is_sated(s))
+        ws_session_touch(s); /* there may be more of it */
+}
+
+/* Whether the next part of a message waits for the next turn. */
+static int is_held_up(const struct ws_session *s)
+{
+    return s->peers != NULL && s->conn.event.type == WS_EV_NONE && is_sated(s);
 }
 
 int ws_session_next(struct ws_session *s, struct ws_event *ev)
 {
     for (;;) {
-        if (ws_conn_next(&s->conn, ev) == WS_OK)
+        if (!(s->conn.more && is_held_up(s)) &&
+            ws_conn_next(&s->conn, ev) == WS_OK)
             return WS_OK;
         if (s->peers == NULL)
             return WS_MORE;
@@ -307,7 +328,8 @@ int ws_session_next(struct ws_session *s, struct ws_event *ev)
         if (step_input(s))
             continue;
         settle(s);
-        if ((ws_conn_want(&s->conn) & WS_WANT_EVENT) == 0)
+        if ((ws_conn_want(&s->conn) & WS_WANT_EVENT) == 0 ||
+            (s->conn.more && is_held_up(s)))
             break;
     }
     leave(s);

@@ -74,6 +74,14 @@ static int is_put_off(struct ws_session *s)
     return again; /* pulled like any other, it is armed anew */
 }
 
+static void begin_pull(struct ws_peers *p, struct ws_session *s)
+{
+    const struct ws_pmd *pmd = s->conn.pmd;
+
+    ws_conn_clock(&s->conn, p->loop->now_ms);
+    p->plain_end = (pmd != NULL ? pmd->in.plain : 0) + WS_PLAIN_MAX;
+}
+
 struct ws_session *ws_peers_handle(struct ws_peers *p, struct ws_source *src)
 {
     struct ws_session *s = NULL;
@@ -98,7 +106,7 @@ struct ws_session *ws_peers_handle(struct ws_peers *p, struct ws_source *src)
         break;
     }
     if (s != NULL)
-        ws_conn_clock(&s->conn, p->loop->now_ms);
+        begin_pull(p, s);
     return s;
 }
 
@@ -112,7 +120,7 @@ struct ws_session *ws_peers_work(struct ws_peers *p)
     l = ws_link_first(&p->turn);
     ws_link_remove(l);
     s = ws_container(l, struct ws_session, work);
-    ws_conn_clock(&s->conn, p->loop->now_ms);
+    begin_pull(p, s);
     return s;
 }
 

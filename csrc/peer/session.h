@@ -44,6 +44,10 @@ enum ws_tag {
 ** next one has its turn is WS_READS_MAX times this. */
 enum { WS_READ_SIZE = 262144, WS_READS_MAX = 4, WS_WRITE_SLICES = 64 };
 
+/* Bytes one session may decompress in a pull; what is over waits for the next
+** turn.  The 256 KiB of one read may mean a thousand times as much. */
+enum { WS_PLAIN_MAX = 1048576 };
+
 /* Input kept while a request waits for the application's answer. */
 enum { WS_EARLY_MAX = 16384 };
 
@@ -70,6 +74,7 @@ struct ws_peers {
     struct ws_link opening;     /* those whose streams may take a step */
     struct ws_session *reading; /* whose input lies in the scratch */
     struct ws_span in;          /* that input */
+    uint64_t plain_end;         /* decompressed bytes that end a pull */
     uint8_t *scratch;           /* WS_READ_SIZE bytes, from the first read */
     int resolver_on;
 };

@@ -59,6 +59,51 @@ local function bomb()
   return (first .. next_one:rep(1023)):sub(1, -5)
 end
 
+-- ---- whose turn it is -------------------------------------------------------------------
+
+-- Turns the loop until `done`; how much of amount() came in one turn at most.
+local function most_in_a_turn(rig, amount, done)
+  local most = 0
+  function rig:turn(seconds)
+    local before = amount()
+    local more = self.loop:step(seconds or 0.005)
+    most = math.max(most, amount() - before)
+    return more
+  end
+  done()
+  rig.turn = nil
+  return most
+end
+
+-- One read may hold hundreds of messages of 1 MiB, which take seconds to
+-- decompress: they wait for the next turn, and others have theirs.
+function T:test_many_large_ones_in_one_read()
+  local port, seen = serve(self.rig, { maxPayload = 1 << 20 })
+  local peer = knock(self.rig, port)
+  local one = bytes.frame { op = "binary", rsv = 4, mask = "\0\0\0\0", zeros():sub(1, -5) }
+  local most = most_in_a_turn(self.rig, function() return seen.messages end, function()
+    peer:send(one:rep(150))
+    self.rig:wait(function() return seen.messages == 150 end)
+  end)
+  lu.assertTrue(most <= 4, most)
+  lu.assertEquals(seen.last, ("\0"):rep(1 << 20))
+end
+
+-- The same of one message that is handed out in parts.
+function T:test_a_large_one_in_parts()
+  local size, last = 0, nil
+  local _, _, port = self.rig:listen { streaming = true, perMessageDeflate = true,
+    onchunk = function(_, data, _, final) size, last = size + #data, final end }
+  local peer = knock(self.rig, port)
+  local first, next_one = zeros()
+  local most = most_in_a_turn(self.rig, function() return size end, function()
+    peer:frame { op = "binary", rsv = 4, (first .. next_one:rep(149)):sub(1, -5) }
+    self.rig:wait(function() return last end)
+  end)
+  lu.assertTrue(most <= 4 << 20, most)
+  lu.assertEquals(size, 150 << 20)
+end
+
 -- ---- Z1 ------------------------------------------------------------------------------
 
 -- A message in so many frames, masked by zeros if at all; made beforehand, so
