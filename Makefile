@@ -152,6 +152,7 @@ cover:
 
 include spec/lint/check.mk
 # ---- install ----------------------------------------------------------------
+$(if $(word 2,$(DESTDIR)/$(PREFIX)),$(error no blanks in PREFIX and DESTDIR, please))
 CDIR = $(abspath $(DESTDIR)/$(PREFIX))/lib/lua/5.4
 LDIR = $(abspath $(DESTDIR)/$(PREFIX))/share/lua/5.4
 COMMAND = $(abspath $(DESTDIR)/$(PREFIX))/bin/wsock
