@@ -103,7 +103,7 @@ static int ask_protocol(lua_State *L, int idx, const struct ws_head *h,
     ws_push_request(L, idx);
     if (ws_handler_call(L, 2, 1, idx) != WS_OK)
         return -1;
-    if (!lua_isnil(L, -1) && !lua_isboolean(L, -1) &&
+    if (lua_toboolean(L, -1) && /* false, as nil: none of them */
         (lua_type(L, -1) != LUA_TSTRING ||
          !ws_welcome_offers(h, ws_slice_at(L, -1)))) {
         lua_pushcfunction(L, raise_protocol);

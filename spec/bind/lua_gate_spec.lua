@@ -113,10 +113,8 @@ function T:test_protocols_by_a_function()
   choice = "b"
   lu.assertEquals(protocol(self.rig, port, { "a, b", "c" }), "b")
   lu.assertEquals(seen, "a|b|c /")
-  for _, nothing in ipairs { false, true } do
-    choice = nothing
-    lu.assertEquals(protocol(self.rig, port, "a"), "none")
-  end
+  choice = false
+  lu.assertEquals(protocol(self.rig, port, "a"), "none")
   choice = nil
   lu.assertEquals(protocol(self.rig, port, "a"), "none")
   lu.assertEquals(protocol(self.rig, port, nil), "none")
@@ -126,7 +124,7 @@ end
 function T:test_a_protocol_that_was_not_offered_is_the_servers_fault()
   local choice
   local _, _, port = self.rig:listen { protocols = function() return choice end }
-  for _, value in ipairs { "x", "", "a, b", "A", 1, {} } do
+  for _, value in ipairs { "x", "", "a, b", "A", 1, {}, true } do
     choice = value
     lu.assertEquals(protocol(self.rig, port, "a, b"), 500)
     lu.assertEquals(#self.rig.errors, 1)
