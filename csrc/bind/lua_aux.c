@@ -57,7 +57,7 @@ struct ws_slice ws_check_slice(lua_State *L, int idx, const char *name)
     return ws_slice_at(L, idx);
 }
 
-struct ws_slice ws_check_data(lua_State *L, int idx)
+struct ws_slice ws_check_bytes(lua_State *L, int idx, const char *name)
 {
     struct ws_slice bytes;
     size_t n;
@@ -75,12 +75,17 @@ struct ws_slice ws_check_data(lua_State *L, int idx)
         if (ws_test_bytes(L, idx, &bytes, 0))
             return bytes;
         luaL_error(L,
-                   "data must be a string, a number, a Blob or an "
+                   "%s must be a string, a number, a Blob or an "
                    "ArrayBuffer, got %s",
-                   luaL_typename(L, idx));
+                   name, luaL_typename(L, idx));
     }
     s = lua_tolstring(L, idx, &n);
     return ws_slice_of(s, n);
+}
+
+struct ws_slice ws_check_data(lua_State *L, int idx)
+{
+    return ws_check_bytes(L, idx, "data");
 }
 
 int ws_data_is_binary(lua_State *L, int idx)

@@ -46,6 +46,9 @@ struct ws_slice ws_check_slice(lua_State *L, int idx, const char *name);
 ** floats without ".0"), a Blob or an ArrayBuffer. */
 struct ws_slice ws_check_data(lua_State *L, int idx);
 
+/* The same by another name. */
+struct ws_slice ws_check_bytes(lua_State *L, int idx, const char *name);
+
 /* Whether data at idx, which ws_check_data has let pass, is binary unless the
 ** caller says otherwise. */
 int ws_data_is_binary(lua_State *L, int idx);

@@ -301,8 +301,12 @@ static const struct ws_lsocket *read_message(lua_State *L, struct message *m,
         ws_check_keys(L, OPTIONS, "option of broadcast", names);
     }
     m->compress = ws_get_boolean(L, options, "compress", 1);
-    if (ws_get_field(L, options, "except", LUA_TUSERDATA))
-        except = ws_check_socket(L, EXCEPT);
+    if (ws_get_field(L, options, "except", LUA_TNONE)) {
+        except = luaL_testudata(L, EXCEPT, WS_SOCKET_NAME);
+        if (except == NULL)
+            luaL_error(L, "option 'except' must be a socket, got %s",
+                       luaL_typename(L, EXCEPT));
+    }
     if (ws_get_field(L, options, "filter", LUA_TNONE))
         ws_check_callable(L, FILTER, "option 'filter'");
     return except;

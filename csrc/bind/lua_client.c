@@ -85,7 +85,6 @@ int ws_new_client(lua_State *L)
     struct ws_plan *plan;
     int err;
 
-    luaL_checkany(L, 1);
     lua_settop(L, WS_A_OPTIONS);
     ws_check_options(L, WS_A_OPTIONS, 0);
     take_protocols(L);

@@ -4,6 +4,24 @@
 #include "bind/lua_server.h"
 #include "wire/field.h"
 
+/* (value, name), called as a handler, so that it may raise. */
+static int raise_verdict(lua_State *L)
+{
+    return luaL_error(L, "%s must return true or false, got %s",
+                      lua_tostring(L, 2), luaL_typename(L, 1));
+}
+
+int ws_gate_verdict(lua_State *L, int idx, const char *name)
+{
+    if (lua_isboolean(L, -1) || lua_isnil(L, -1))
+        return lua_toboolean(L, -1);
+    lua_pushcfunction(L, raise_verdict);
+    lua_pushvalue(L, -2);
+    lua_pushstring(L, name);
+    ws_handler_call(L, 2, 0, idx);
+    return -1;
+}
+
 /* -- the origin -- */
 
 /* The list at the top has the origin, in any letter case: scheme and host
@@ -24,8 +42,6 @@ static int in_list(lua_State *L, struct ws_slice origin)
 /* The answer of a function option at the top, for Origin and request. */
 static int ask_origin(lua_State *L, int idx, const struct ws_field *origin)
 {
-    int yes;
-
     if (origin == NULL)
         lua_pushnil(L);
     else
@@ -33,9 +49,7 @@ static int ask_origin(lua_State *L, int idx, const struct ws_field *origin)
     ws_push_request(L, idx);
     if (ws_handler_call(L, 2, 1, idx) != WS_OK)
         return -1;
-    yes = lua_toboolean(L, -1);
-    lua_pop(L, 1);
-    return yes;
+    return ws_gate_verdict(L, idx, "origins");
 }
 
 int ws_gate_origin(lua_State *L, int idx, const struct ws_head *h)

@@ -9,8 +9,13 @@
 
 #include "bind/lua_bind.h"
 
+/* What the option `name`, a function, answered for the socket at idx is at the
+** top: 1 for true, 0 for false or nil; else, for a status in the place of it,
+** say, -1, which was reported: nobody comes in by mistake. */
+int ws_gate_verdict(lua_State *L, int idx, const char *name);
+
 /* The Origin of the request h of the socket at idx.  1: welcome, 0: not, -1:
-** the application's function raised, which was reported.  Without an Origin
+** the application's function failed, which was reported.  Without an Origin
 ** it is no browser, whose user could be tricked (RFC 6455 10.2). */
 int ws_gate_origin(lua_State *L, int idx, const struct ws_head *h);
 

@@ -134,7 +134,8 @@ static int loop_run(lua_State *L)
 static int loop_step(lua_State *L)
 {
     struct ws_lloop *ll = ws_check_loop(L, 1);
-    int64_t ms = lua_isnoneornil(L, 2) ? 0 : ws_check_seconds(L, 2, "timeout");
+    int64_t ms =
+        lua_isnoneornil(L, 2) ? 0 : ws_check_seconds(L, 2, "step: timeout");
 
     if (ms < 0 && !ws_goes_on(ll))
         ms = 0; /* for ever would be too long to wait for nothing */

@@ -108,7 +108,8 @@ static int headers_all(lua_State *L)
     struct ws_slice want;
     int i, n, found = 0;
 
-    luaL_checktype(L, 1, LUA_TTABLE);
+    if (!lua_istable(L, 1))
+        return luaL_error(L, "not headers; methods are called with ':'");
     want = ws_check_slice(L, 2, "name");
     n = (int)lua_rawlen(L, 1);
     lua_settop(L, 2);
@@ -202,7 +203,7 @@ void ws_read_answer(lua_State *L, int idx, int def, struct ws_answer *a)
                    luaL_tolstring(L, idx, NULL));
     a->status = (int)status;
     if (!lua_isnoneornil(L, idx + 2))
-        a->body = ws_check_data(L, idx + 2);
+        a->body = ws_check_bytes(L, idx + 2, "body");
     a->fields = ws_read_fields(L, idx + 1, &a->nfields, ws_welcome_reserved);
 }
 
@@ -259,7 +260,8 @@ static int request_basic_auth(lua_State *L)
     struct ws_slice value, user, password;
     uint8_t *scratch;
 
-    luaL_checktype(L, 1, LUA_TTABLE);
+    if (!lua_istable(L, 1))
+        return luaL_error(L, "not a request; methods are called with ':'");
     lua_settop(L, 1);
     if (lua_getfield(L, 1, "headers") != LUA_TTABLE)
         return 0;

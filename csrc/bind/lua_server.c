@@ -267,7 +267,7 @@ static int server_close(lua_State *L)
     int64_t ms = sv->conf.close_ms > 0 ? sv->conf.close_ms : -1;
 
     if (!lua_isnoneornil(L, 4))
-        ms = ws_check_seconds(L, 4, "timeout");
+        ms = ws_check_seconds(L, 4, "close: timeout");
     if (sv->open && !sv->closing) {
         sv->closing = CLOSING;
         ws_serve_close(&sv->serve);

@@ -147,32 +147,10 @@ static int answer_call(lua_State *L)
     return answer(L, ws_check_socket(L, 1), 200);
 }
 
-/* Called as a handler, so that it may raise.  Whatever else verify returns,
-** as a status without the false before it, lets nobody in. */
-static int raise_verdict(lua_State *L)
-{
-    return luaL_error(L, "verify must return true or false, got %s",
-                      luaL_typename(L, 1));
-}
-
-/* Leaves what verify(request) returned: a verdict, status, headers, body. */
-static int ask_verify(lua_State *L, struct ws_lsocket *k, int idx)
-{
-    ws_push_request(L, idx);
-    if (ws_handler_call(L, 1, 4, idx) != WS_OK)
-        return -1;
-    if (lua_isboolean(L, -4) || lua_isnil(L, -4) || !still_asked(k))
-        return 0;
-    lua_pushcfunction(L, raise_verdict);
-    lua_pushvalue(L, -5);
-    ws_handler_call(L, 1, 0, idx);
-    return -1;
-}
-
 /* verify(request) -> true | false, status, headers, body; 1: go on */
 static int verified(lua_State *L, struct ws_lsocket *k, int idx)
 {
-    int top = lua_gettop(L);
+    int top = lua_gettop(L), verdict = -1;
 
     lua_getiuservalue(L, idx, WS_UV_OWNER);
     lua_getiuservalue(L, -1, WS_UV_OPTIONS);
@@ -180,15 +158,21 @@ static int verified(lua_State *L, struct ws_lsocket *k, int idx)
         lua_settop(L, top);
         return 1;
     }
-    if (ask_verify(L, k, idx) != 0) {
-        internal_error(k);
-        return 0;
+    ws_push_request(L, idx);
+    if (ws_handler_call(L, 1, 4, idx) == WS_OK) {
+        if (!still_asked(k))
+            return 0; /* it has answered by itself */
+        lua_pushvalue(L, -4);
+        verdict = ws_gate_verdict(L, idx, "verify");
+        lua_pop(L, 1);
     }
-    if (lua_toboolean(L, -4)) {
+    if (verdict == 1) {
         lua_settop(L, top);
         return 1;
     }
-    if (lua_isnil(L, -3)) {
+    if (verdict < 0) {
+        internal_error(k);
+    } else if (lua_isnil(L, -3)) {
         ws_server_answer(k, 403, "forbidden\n");
     } else {
         lua_pushcfunction(L, answer_call);

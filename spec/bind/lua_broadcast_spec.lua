@@ -63,7 +63,7 @@ function T:test_misuse_raises()
     { "data must be", {} }, { "data must be", true }, { "kind must be", "x", "blob" },
     { "options must be a table, got number", "x", "text", 1 },
     { "unknown option of broadcast 'excpt'; did you mean 'except'?", "x", "text", { excpt = 1 } },
-    { "'except' must be a wsock object, got table", "x", nil, { except = {} } },
+    { "'except' must be a socket, got table", "x", nil, { except = {} } },
     { "'filter' must be a function", "x", nil, { filter = 1 } },
   } do
     lu.assertErrorMsgContains(row[1], server.broadcast, server, row[2], row[3], row[4])

@@ -46,12 +46,26 @@ function T:test_origins_by_a_function()
   local seen = {}
   local _, _, port = self.rig:listen { origins = function(origin, request)
     seen[#seen + 1] = { origin or "none", request.path }
-    return origin == nil or origin:match "%.good$"
+    return origin == nil or origin:find "%.good$" ~= nil
   end }
   lu.assertEquals(visitors.status(self.rig, port, { Origin = "http://x.good" }), 101)
   lu.assertEquals(visitors.status(self.rig, port, { Origin = "http://x.bad" }), 403)
   lu.assertEquals(visitors.status(self.rig, port), 101)
   lu.assertEquals(seen, { { "http://x.good", "/" }, { "http://x.bad", "/" }, { "none", "/" } })
+end
+
+-- What is found in a table by mistake, a message: nobody comes in.
+function T:test_a_function_says_neither()
+  local verdict
+  local server, _, port = self.rig:listen { origins = function() return verdict end }
+  for _, value in ipairs { 403, "http://a", {}, print } do
+    verdict = value
+    lu.assertEquals(visitors.status(self.rig, port, { Origin = "http://a" }), 500)
+    lu.assertStrContains(table.remove(self.rig.errors)[1], "origins must return true or false, got " .. type(value))
+  end
+  verdict = nil
+  lu.assertEquals(visitors.status(self.rig, port, { Origin = "http://a" }), 403)
+  lu.assertEquals(server.clientCount, 0)
 end
 
 function T:test_two_origins()

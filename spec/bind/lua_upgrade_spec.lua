@@ -263,6 +263,10 @@ function T:test_bad_decisions_raise_and_can_be_made_again()
   end
   lu.assertErrorMsgContains("status must be an integer from 200 to 599, got 101", asked.reject, asked, 101)
   lu.assertErrorMsgContains("not a request; methods are called with ':'", asked.accept, {})
+  lu.assertErrorMsgContains("not a request; methods are called with ':'", asked.basicAuth)
+  lu.assertErrorMsgContains("not headers; methods are called with ':'", asked.headers.all, "Host")
+  lu.assertErrorMsgContains("body must be a string, a number, a Blob or an ArrayBuffer, got table", asked.reject, asked,
+    404, nil, {})
   lu.assertErrorMsgContains("not a request", asked.reject, "x")
   lu.assertEquals(asked:accept { protocol = "a" }.protocol, "a")
   lu.assertStrContains(peer:head(), " 101 ")

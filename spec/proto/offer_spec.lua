@@ -52,8 +52,8 @@ local CHOICES = {
   { { server_window = 12 }, "pmd", "pmd; smwb=12" }, -- PM-22
   { { server_window = 12 }, "pmd; smwb=10", "pmd; smwb=10" },
   { { server_window = 10 }, "pmd; smwb=12", "pmd; smwb=10" },
-  { { client_window = 12 }, "pmd; cmwb", "pmd; cmwb=12" },
-  { { client_window = 12 }, "pmd; cmwb=15", "pmd; cmwb=12" },
+  { { client_window = 12 }, "pmd; cmwb", "pmd; cmwb=12" }, -- PM-23: it is known, and
+  { { client_window = 12 }, "pmd; cmwb=15", "pmd; cmwb=12" }, -- PM-23: a hint
   { { client_window = 12 }, "pmd; cmwb=9", "pmd; cmwb=9" },
   { { client_window = 12 }, "pmd", false }, -- PM-24
   { { client_window = 15 }, "pmd", "pmd" },
