@@ -20,9 +20,17 @@ struct ws_lloop *ws_check_loop(lua_State *L, int idx)
     return ll;
 }
 
-static int new_loop(lua_State *L, const char *backend)
+static const char *usual_backend(void)
+{
+    const char *name = getenv("WSOCK_BACKEND");
+    return name == NULL || *name == '\0' ? NULL : name;
+}
+
+/* Without a backend the usual one. */
+static int new_loop(lua_State *L, const char *given)
 {
     struct ws_lloop *ll = lua_newuserdatauv(L, sizeof *ll, WS_UV_LOOP_COUNT);
+    const char *backend = given != NULL ? given : usual_backend();
     void *ud;
     lua_Alloc fn = lua_getallocf(L, &ud);
     int err;
@@ -41,7 +49,8 @@ static int new_loop(lua_State *L, const char *backend)
     ws_watcher_init(&ll->signals, WS_TAG_SIGNALS);
     err = ws_loop_init(&ll->loop, &ll->mem, backend);
     if (err == WS_ERR_ARGUMENT)
-        return luaL_error(L, "backend must be \"epoll\" or \"poll\", got '%s'",
+        return luaL_error(L, "%s must be \"epoll\" or \"poll\", got '%s'",
+                          given != NULL ? "option 'backend'" : "WSOCK_BACKEND",
                           backend);
     if (err == WS_ERR_SYSTEM)
         return luaL_error(L, "loop: %s", ws_errno_text(errno));
@@ -52,17 +61,11 @@ static int new_loop(lua_State *L, const char *backend)
     return 1;
 }
 
-static const char *usual_backend(void)
-{
-    const char *name = getenv("WSOCK_BACKEND");
-    return name == NULL || *name == '\0' ? NULL : name;
-}
-
 static struct ws_lloop *push_default_loop(lua_State *L)
 {
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &default_loop) == LUA_TNIL) {
         lua_pop(L, 1);
-        new_loop(L, usual_backend());
+        new_loop(L, NULL);
         lua_pushvalue(L, -1);
         lua_rawsetp(L, LUA_REGISTRYINDEX, &default_loop);
     }
@@ -81,7 +84,7 @@ struct ws_lloop *ws_push_loop_option(lua_State *L, int options)
 static int make_loop(lua_State *L)
 {
     static const char *const names[] = {"backend", NULL};
-    const char *backend = usual_backend();
+    const char *backend = NULL;
 
     lua_settop(L, 1);
     if (!lua_isnil(L, 1)) {
