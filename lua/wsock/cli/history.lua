@@ -21,15 +21,22 @@ function M.path(getenv)
   return home and home:find "^/" and home .. "/.local/state/wsock/history" or nil
 end
 
--- A line of shell in which $f is the file; whether it went well.
-local function shell(path, line)
+-- Makes a file that only the user may read, and the folders on its way; whether it went well.
+local function make(path)
   local quoted = "'" .. path:gsub("'", "'\\''") .. "'"
-  return os.execute(("f=%s; umask 077; { %s; } >/dev/null 2>&1 </dev/null"):format(quoted, line))
+  local folder = path:find "/" and 'mkdir -p -- "${f%/*}";' or ""
+  return os.execute(('f=%s; umask 077; { %s : >>"$f"; } >/dev/null 2>&1'):format(quoted, folder))
 end
 
--- Written anew beside the old one, which is there until the end.
-local SHORTEN = ('tail -n %d -- "$f" >"$f.$$" && mv -f -- "$f.$$" "$f" || rm -f -- "$f.$$"'):format(M.most)
-local MAKE = 'mkdir -p -- "${f%/*}"; : >>"$f"'
+-- Writes the lines anew beside the old file, which is there until the end.
+local function replace(path, lines)
+  local beside = ("%s.%x"):format(path, math.random(0))
+  local file = make(beside) and io.open(beside, "w")
+  if not file then return end
+  local ok = file:write(table.concat(lines, "\n"), "\n")
+  ok = file:close() and ok
+  if not (ok and os.rename(beside, path)) then os.remove(beside) end
+end
 
 --- Keeps a line; unless it is blank, begins with a blank, or is the last one again.
 -- @treturn boolean whether the line is one to go back to
@@ -38,8 +45,8 @@ function History:add(line)
   self.last = line
   local file <close> = self.path and io.open(self.path, "a")
   if file then
-    file:setvbuf "full"
-    file:write(line, "\n")
+    file:setvbuf "no"
+    file:write(line .. "\n") -- in one piece
   end
   return true
 end
@@ -53,12 +60,15 @@ function M.open(path)
   local file <close> = path and io.open(path, "r")
   if file then
     for line in (file:read "a" or ""):gmatch "[^\n]+" do lines[#lines + 1] = line end
-    if #lines > M.most then shell(path, SHORTEN) end
+    if #lines > M.most then
+      lines = table.move(lines, #lines - M.most + 1, #lines, 1, {})
+      replace(path, lines)
+    end
   elseif path then
-    path = shell(path, MAKE) and path or nil
+    path = make(path) and path or nil
   end
   self.path, self.last = path, lines[#lines]
-  return self, table.move(lines, math.max(#lines - M.most, 0) + 1, #lines, 1, {})
+  return self, lines
 end
 
 return M

@@ -47,6 +47,13 @@ function T:test_it_is_the_users_own()
   lu.assertEquals(modes, "600\n700\n700\n")
 end
 
+-- A name without a folder is a file where the command was started.
+function T:test_a_bare_name()
+  local words = { "-e", "require 'wsock.cli.history'.open 'lines':add 'one'", cwd = self.folder }
+  process.run_lua(words)
+  lu.assertEquals(files.read(self.folder .. "/lines"), "one\n")
+end
+
 function T:test_it_has_an_end()
   local kept = history.open(self.path)
   for i = 1, 600 do kept:add("line " .. i) end
@@ -64,7 +71,8 @@ function T:test_two_at_once()
     a:add("a" .. i)
     b:add("b" .. i)
   end
-  history.open(self.path)
+  local _, before = history.open(self.path) -- shortened
+  lu.assertEquals(#before, 500)
   a:add "after"
   local lines = lines_of(self.path)
   lu.assertEquals({ #lines, lines[498], lines[499], lines[500] }, { 500, "a300", "b300", "after" })
