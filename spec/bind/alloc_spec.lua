@@ -6,7 +6,7 @@
 local lu = require "luaunit"
 local probe = require "wsock.probe".bind
 local clock = require "support.clock"
-local rig = require "support.rig"
+local rigs = require "support.rig"
 
 local T = {}
 
@@ -14,7 +14,7 @@ local N = clock.times(10000, 1000)
 
 function T:setUp()
   probe.count() -- before the loop is made, so that its C memory is counted too
-  self.rig = rig.new()
+  self.rig = rigs.new()
 end
 
 function T:tearDown()

@@ -8,7 +8,7 @@ local lu = require "luaunit"
 local wsock = require "wsock"
 local bytes = require "support.bytes"
 local collector = require "support.collector"
-local rig = require "support.rig"
+local rigs = require "support.rig"
 local tls = require "support.tls"
 
 local T = {}
@@ -186,7 +186,7 @@ end
 function T:test_who_waits_is_cancelled_while_his_message_is_made()
   for _, options in ipairs { { binaryType = "arraybuffer" }, { binaryType = "blob" }, { frames = true } } do
     collector.everywhere(function()
-      local r = rig.new()
+      local r = rigs.new()
       local s = { rig = r, got = {} }
       s.peer = r:raw_server()
       s.client = r:client(s.peer.url, nil, { frames = options.frames })

@@ -3,12 +3,12 @@
 
 local lu = require "luaunit"
 local bytes = require "support.bytes"
-local rig = require "support.rig"
+local rigs = require "support.rig"
 
 local T = {}
 
 function T:setUp()
-  self.rig = rig.new()
+  self.rig = rigs.new()
   self.loop = self.rig.loop
   self.log = {}
 end
@@ -45,7 +45,7 @@ function T:test_what_lies_between_messages_comes_between_them()
   peer:send(messages(2) .. bytes.frame { op = "ping", "1" } .. bytes.frame { op = "pong", "2" } .. messages(3, 3)
     .. bytes.frame { op = "ping", "3" } .. messages(5, 4) .. bytes.close(3000))
   peer:shut()
-  task:join(rig.LIMIT)
+  task:join(rigs.LIMIT)
   lu.assertEquals(self.log, { "m1", "m2", "ping 1", "pong 2", "m3", "ping 3", "m4", "m5", "close 3000",
     "the connection was closed (3000)" })
 end
@@ -68,8 +68,8 @@ function T:test_several_readers_of_one_burst_take_turns()
   self.rig:turn()
   peer:send(messages(4) .. bytes.close())
   peer:shut()
-  one:join(rig.LIMIT)
-  two:join(rig.LIMIT)
+  one:join(rigs.LIMIT)
+  two:join(rigs.LIMIT)
   lu.assertEquals(self.log, { "a m1", "b m2", "a m3", "b m4" })
 end
 
@@ -82,7 +82,7 @@ function T:test_a_reader_that_waits_for_something_else_in_between()
     self:say((socket:receive()))
   end)
   peer:send(messages(4))
-  lu.assertTrue(task:join(rig.LIMIT))
+  lu.assertTrue(task:join(rigs.LIMIT))
   lu.assertEquals(self.log, { "m1", "m2", "joined", "m4" })
   socket:terminate()
 end
@@ -97,7 +97,7 @@ function T:test_kinds_and_binary_types()
   peer:send(bytes.frame { op = "binary", "\1" } .. bytes.frame { op = "binary", "\2" } .. bytes.frame { "a" }
     .. bytes.close())
   peer:shut()
-  task:join(rig.LIMIT)
+  task:join(rigs.LIMIT)
   lu.assertEquals(self.log, { "\1 binary", "\2 binary", "a text" })
 end
 
@@ -108,7 +108,7 @@ function T:test_a_listener_in_the_middle_gets_the_rest()
     socket:on("message", function(data) self:say("heard", data) end)
   end)
   peer:send(messages(4))
-  lu.assertTrue(task:join(rig.LIMIT))
+  lu.assertTrue(task:join(rigs.LIMIT))
   self.rig:wait(function() return #self.log == 4 end)
   lu.assertEquals(self.log, { "m1", "m2", "heard m3", "heard m4" })
   socket:terminate()
@@ -158,7 +158,7 @@ function T:test_a_flood_does_not_hold_the_loop()
   end)
   lu.assertTrue(fired < n, fired)
   socket:terminate()
-  lu.assertTrue(task:join(rig.LIMIT))
+  lu.assertTrue(task:join(rigs.LIMIT))
 end
 
 return T

@@ -3,9 +3,9 @@
 local lu = require "luaunit"
 local wsock = require "wsock"
 local clock = require "support.clock"
-local rig = require "support.rig"
+local rigs = require "support.rig"
 
-local T = rig.class()
+local T = rigs.class()
 local contains = lu.assertErrorMsgContains
 
 -- ---- the constructor -----------------------------------------------------------------
@@ -52,7 +52,7 @@ function T:test_browser_names_come_first()
   lu.assertEquals(name_of(socket.close, socket, 1000, ("x"):rep(124)), "SyntaxError")
   local young = self.rig:client "ws://127.0.0.1:1/"
   lu.assertEquals(name_of(young.send, young, "x"), "InvalidStateError")
-  self.rig:closed(rig.record(young))
+  self.rig:closed(rigs.record(young))
 end
 
 -- W-04, W-07, W-21
@@ -170,7 +170,7 @@ end
 function T:test_ipv6()
   local server = self.rig:raw_server "::1"
   local socket = self.rig:client(server.url .. "x")
-  local record = rig.record(socket)
+  local record = rigs.record(socket)
   local peer = server:welcome()
   self.rig:events(record, 1)
   lu.assertEquals(tostring(record), "open")
@@ -195,7 +195,7 @@ function T:test_unix_socket()
 end
 
 function T:test_unix_socket_that_is_not_there()
-  local record = rig.record(self.rig:client "ws+unix:/nonexistent/sock")
+  local record = rigs.record(self.rig:client "ws+unix:/nonexistent/sock")
   self.rig:closed(record)
   lu.assertEquals(tostring(record), "error:ENOENT close:1006::false")
   lu.assertStrContains(record.message, "/nonexistent/sock")
@@ -215,7 +215,7 @@ end
 function T:times_out(url)
   local start = wsock.now()
   local socket = self.rig:client(url, nil, { handshakeTimeout = 0.05 })
-  local record = rig.record(socket)
+  local record = rigs.record(socket)
   self.rig:closed(record)
   local took = wsock.now() - start
   lu.assertEquals(tostring(record), "error:TIMEOUT close:1006::false")
@@ -240,7 +240,7 @@ end
 function T:test_a_head_that_dribbles()
   local server = self.rig:raw_server()
   local socket = self.rig:client(server.url, nil, { handshakeTimeout = 0.05 })
-  local record = rig.record(socket)
+  local record = rigs.record(socket)
   local peer = server:accept()
   self.rig:wait(function()
     peer.sock:send "H"
@@ -253,7 +253,7 @@ function T:test_a_refusal_whose_body_never_ends()
   clock.patiently(function(times)
     local server = self.rig:raw_server()
     local socket = self.rig:client(server.url, nil, { handshakeTimeout = 0.1 * times })
-    local record = rig.record(socket)
+    local record = rigs.record(socket)
     local peer = server:accept()
     peer:head()
     peer:send "HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nbecause"
@@ -279,7 +279,7 @@ function T:test_the_options_table_is_read_once()
   local server = self.rig:raw_server()
   local options = { maxPayload = 5, loop = self.rig.loop, headers = { A = "b" } }
   local socket = wsock.WebSocket(server.url, nil, options)
-  local record = rig.record(socket)
+  local record = rigs.record(socket)
   options.maxPayload, options.headers, options.nonsense = 1, nil, true
   local peer = server:welcome()
   peer:frame { "12345" }
@@ -312,7 +312,7 @@ function T:test_S5_intermediaries_that_do_not_know_it()
     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n",
     "",
   } do
-    local record = rig.record(self.rig:client(far.url))
+    local record = rigs.record(self.rig:client(far.url))
     local peer = far:accept()
     peer:head()
     peer:send(answer)

@@ -3,9 +3,9 @@
 
 local lu = require "luaunit"
 local bytes = require "support.bytes"
-local rig = require "support.rig"
+local rigs = require "support.rig"
 
-local T = rig.class(function(self)
+local T = rigs.class(function(self)
   self.socket, self.record, self.peer = self.rig:opened()
   self.socket:off "message"
   self.socket:off "ping"

@@ -4,15 +4,15 @@
 local lu = require "luaunit"
 local bytes = require "support.bytes"
 local clock = require "support.clock"
-local rig = require "support.rig"
+local rigs = require "support.rig"
 
-local T = rig.class()
+local T = rigs.class()
 
 -- The answer of a server that is no server of ours; what the client tells.
 function T:answered(answer, protocols)
   local server = self.rig:raw_server()
   local socket = self.rig:client(server.url, protocols, { closeTimeout = 0.05 })
-  local record = rig.record(socket, true)
+  local record = rigs.record(socket, true)
   local peer = server:accept()
   local key = peer:head():match "Key: (%S+)"
   peer:send((answer:gsub("KEY", function() return require "wsock.core".codec.accept(key) end)))
@@ -24,14 +24,14 @@ end
 
 function T:test_case_1_refused()
   local port = self.rig:dead_port()
-  local record = rig.record(self.rig:client("ws://127.0.0.1:" .. port), true)
+  local record = rigs.record(self.rig:client("ws://127.0.0.1:" .. port), true)
   self.rig:closed(record)
   lu.assertEquals(tostring(record), "error:ECONNREFUSED@3 close:1006::false@3")
   lu.assertStrContains(record.message, "connect 127.0.0.1:" .. port .. ": ")
 end
 
 function T:test_case_1_no_such_name()
-  local record = rig.record(self.rig:client "ws://nowhere.invalid/", true)
+  local record = rigs.record(self.rig:client "ws://nowhere.invalid/", true)
   self.rig:closed(record)
   lu.assertStrMatches(tostring(record), "error:EAI_%u+@3 close:1006::false@3")
   lu.assertStrContains(record.message, "resolve nowhere.invalid: ")
@@ -40,7 +40,7 @@ end
 function T:test_case_1_the_server_leaves_before_its_answer()
   for _, part in ipairs { "", "H", "HTTP/1.1 101 Switching Protocols\r\nUpgr" } do
     local server = self.rig:raw_server()
-    local record = rig.record(self.rig:client(server.url), true)
+    local record = rigs.record(self.rig:client(server.url), true)
     local peer = server:accept()
     peer:head()
     if part ~= "" then peer:send(part) end
@@ -94,7 +94,7 @@ function T:test_case_3_close_while_connecting()
   for _, how in ipairs { "at once", "accepted", "asked" } do
     local server = self.rig:raw_server()
     local socket = self.rig:client(server.url)
-    local record = rig.record(socket, true)
+    local record = rigs.record(socket, true)
     local peer
     if how ~= "at once" then peer = server:accept() end
     if how == "asked" then peer:head() end
@@ -109,7 +109,7 @@ end
 
 function T:test_case_3_close_while_the_name_is_looked_up()
   local socket = self.rig:client "ws://nowhere.invalid/"
-  local record = rig.record(socket, true)
+  local record = rigs.record(socket, true)
   socket:close()
   self.rig:closed(record)
   lu.assertEquals(tostring(record), "error:CLOSED@3 close:1006::false@3")
@@ -243,7 +243,7 @@ function T:test_case_14_the_peer_talks_on_and_never_answers()
     pcall(peer.send, peer, bytes.frame { "still talking" })
     return record.closed
   end)
-  lu.assertEquals(rig.after_open(record), "close:1006::false")
+  lu.assertEquals(rigs.after_open(record), "close:1006::false")
 end
 
 function T:test_case_15_the_peer_never_ends_tcp()
@@ -287,7 +287,7 @@ end
 function T:test_case_18_terminate_while_connecting_and_closing()
   local server = self.rig:raw_server()
   local socket = self.rig:client(server.url)
-  local record = rig.record(socket)
+  local record = rigs.record(socket)
   socket:terminate()
   self.rig:closed(record)
   lu.assertEquals(tostring(record), "close:1006::false")
@@ -302,7 +302,7 @@ end
 function T:server_case(fn, options)
   local socket, record
   local _, _, port = self.rig:listen((function()
-    local o = { onconnection = function(s) socket, record = s, rig.record(s) end }
+    local o = { onconnection = function(s) socket, record = s, rigs.record(s) end }
     for key, value in pairs(options or {}) do o[key] = value end
     return o
   end)())

@@ -3,10 +3,10 @@
 
 local lu = require "luaunit"
 local bytes = require "support.bytes"
-local rig = require "support.rig"
+local rigs = require "support.rig"
 local wsock = require "wsock"
 
-local T = rig.class()
+local T = rigs.class()
 
 -- ---- order -----------------------------------------------------------------------------
 
@@ -16,7 +16,7 @@ function T:test_no_event_in_the_constructor()
   server:close()
   local socket = self.rig:client(server.url)
   lu.assertEquals(socket.readyState, socket.CONNECTING)
-  local record = rig.record(socket) -- not too late
+  local record = rigs.record(socket) -- not too late
   self.rig:closed(record)
   lu.assertEquals(#record, 2)
 end
@@ -25,7 +25,7 @@ end
 function T:test_head_and_frames_in_one_packet()
   local server = self.rig:raw_server()
   local socket = self.rig:client(server.url)
-  local record = rig.record(socket, true)
+  local record = rigs.record(socket, true)
   local peer = server:accept()
   local key = peer:head():match "Key: (%S+)"
   peer:send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "

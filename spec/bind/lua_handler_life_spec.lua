@@ -8,7 +8,7 @@ local lu = require "luaunit"
 local wsock = require "wsock"
 local bytes = require "support.bytes"
 local clock = require "support.clock"
-local rig = require "support.rig"
+local rigs = require "support.rig"
 
 local T = {}
 
@@ -249,7 +249,7 @@ for name in pairs(acts) do
   T["test_" .. name] = function(self)
     for _, where in ipairs(events) do
       for _, times in ipairs { 1, 1000 } do
-        local r = rig.new()
+        local r = rigs.new()
         self.what = name .. " in " .. where .. " x" .. times
         local s = play(r, name, where, times)
         check(r, s, self.what)
@@ -267,7 +267,7 @@ function T:test_by_chance()
   for name in pairs(acts) do names[#names + 1] = name end
   table.sort(names)
   for round = 1, tonumber(os.getenv "SPEC_ROUNDS") or 60 do
-    local r = rig.new()
+    local r = rigs.new()
     local function hook(s, _, socket)
       if math.random() > 0.3 then return end
       local name = names[math.random(#names)]
@@ -309,7 +309,7 @@ end
 
 function T:test_error_handlers_of_refused_clients()
   for name, act in pairs(acts) do
-    local r = rig.new()
+    local r = rigs.new()
     local s = { loop = r.loop, clients = {}, url = "ws://127.0.0.1:1/" }
     s.server = assert(wsock.listen { port = 0, loop = r.loop })
     local told = {}
@@ -336,7 +336,7 @@ function T:test_server_handlers()
   for _, where in ipairs { "onrequest", "onupgrade", "onrefused", "onlistening", "onclosed", "verify", "protocols",
     "origins" } do
     for _, act in ipairs { "close", "terminate", "raise", "drop", "stop", "close_now", "close_loop", "nothing" } do
-      local r = rig.new()
+      local r = rigs.new()
       local server
       local function handler(request)
         local what = server and act
@@ -375,7 +375,7 @@ end
 
 function T:test_a_whole_loop_is_dropped_with_live_sockets()
   for step = 0, 12, 3 do
-    local r = rig.new()
+    local r = rigs.new()
     local s = scene(r, function() end)
     stirred(r, step)
     for _, k in ipairs(s.clients) do if k.readyState == 1 then k:send(("x"):rep(100000)) end end
@@ -389,7 +389,7 @@ function T:test_a_whole_loop_is_dropped_with_live_sockets()
 end
 
 function T:test_objects_outlive_their_loop()
-  local r = rig.new()
+  local r = rigs.new()
   local s = scene(r, function() end)
   local timer, interval = r.loop:after(1, print), r.loop:every(1, print)
   stirred(r, 12)
@@ -421,7 +421,7 @@ end
 
 -- W-72: who is left hears of it
 function T:test_closing_the_loop_says_goodbye()
-  local r, other = rig.new(), rig.new()
+  local r, other = rigs.new(), rigs.new()
   local server = other:raw_server()
   local socket = r:client(server.url)
   local peer = other:keep(server:raw_accept(r))
@@ -434,7 +434,7 @@ end
 
 -- A loop closed while its turn was thrown away by an error (Ctrl-C, say).
 function T:test_a_turn_that_was_cut_short()
-  local r = rig.new()
+  local r = rigs.new()
   local near, record, far = r:pair()
   far:on("message", function() debug.sethook(r.co, function() debug.sethook(r.co) error "cut" end, "c") end)
   near:send "1"
@@ -454,7 +454,7 @@ function T:test_a_turn_that_was_cut_short()
 end
 
 function T:test_frames_in_one_read_after_the_socket_is_gone()
-  local r = rig.new()
+  local r = rigs.new()
   local seen = 0
   local _, _, port = r:listen { onmessage = function(socket)
     seen = seen + 1

@@ -6,9 +6,9 @@ local lu = require "luaunit"
 local wsock = require "wsock"
 local bytes = require "support.bytes"
 local process = require "support.process"
-local rig = require "support.rig"
+local rigs = require "support.rig"
 
-local T = rig.class()
+local T = rigs.class()
 
 -- A client whose message handler is fn, after its message came; the one error.
 function T:error_of(fn)
@@ -183,7 +183,7 @@ function T:test_a_servers_socket_is_closed_with_1011()
     elseif where == "connection" then
       server:on("connection", function() error "mine" end)
       near = self.rig:client(near.url)
-      record = rig.record(near)
+      record = rigs.record(near)
       self.rig:wait(function() return near.readyState ~= 0 end)
     end
     if near.readyState == 1 then near:send "x" end

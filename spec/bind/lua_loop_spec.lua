@@ -3,9 +3,9 @@
 local lu = require "luaunit"
 local wsock = require "wsock"
 local process = require "support.process"
-local rig = require "support.rig"
+local rigs = require "support.rig"
 
-local T = rig.class()
+local T = rigs.class()
 local contains = lu.assertErrorMsgContains
 
 -- ---- run, step, stop ------------------------------------------------------------------
@@ -123,7 +123,7 @@ function T:test_several_loops_do_not_disturb_one_another()
 end
 
 function T:test_server_in_one_loop_client_in_another()
-  local other = rig.new()
+  local other = rigs.new()
   local server, url = self.rig:listen { onmessage = function(s, data) s:send(data:upper()) end }
   local client = other:client(url)
   local got
@@ -138,9 +138,9 @@ end
 
 -- Each socket lives in the loop it was made in, whichever runs.
 function T:test_only_the_loop_that_turns_tells_its_events()
-  local other = rig.new()
+  local other = rigs.new()
   local _, url = self.rig:listen()
-  local record = rig.record(other:client(url))
+  local record = rigs.record(other:client(url))
   self.rig:idle(20)
   lu.assertEquals(#record, 0)
   other:close()
@@ -223,7 +223,7 @@ end
 
 -- what had ended before goes on showing itself, as what went with the loop does
 function T:test_what_closed_before_its_loop()
-  local mine = rig.new()
+  local mine = rigs.new()
   local server, url = mine:listen {}
   local client, other = mine:client(url), mine:client(url)
   local task, timer = mine.loop:spawn(function() return "done" end), mine.loop:after(0, function() end)
@@ -287,7 +287,7 @@ end
 
 -- A loop within a loop of our own, by nothing but the three functions.
 function T:test_a_loop_inside_another()
-  local inner = rig.new "epoll"
+  local inner = rigs.new "epoll"
   local near, record = inner:pair(nil, { onmessage = function(s, data) s:send(data) s:close(1000) end })
   near:send "echo"
   local timer

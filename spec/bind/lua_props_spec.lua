@@ -3,9 +3,9 @@
 local lu = require "luaunit"
 local wsock = require "wsock"
 local bytes = require "support.bytes"
-local rig = require "support.rig"
+local rigs = require "support.rig"
 
-local T = rig.class()
+local T = rigs.class()
 local contains = lu.assertErrorMsgContains
 
 -- ---- constants and names ---------------------------------------------------------------
@@ -93,7 +93,7 @@ end
 function T:test_ready_state_over_a_life()
   local server = self.rig:raw_server()
   local socket = self.rig:client(server.url, "p")
-  local record = rig.record(socket, true)
+  local record = rigs.record(socket, true)
   lu.assertEquals({ socket.readyState, socket.protocol, socket.extensions }, { 0, "", "" })
   local peer = server:welcome "Sec-WebSocket-Protocol: p"
   lu.assertEquals(socket.readyState, 0)
@@ -277,10 +277,10 @@ function T:test_local_address_option()
 end
 
 function T:test_local_address_that_is_not_ours()
-  local record = rig.record(self.rig:client("ws://127.0.0.1:1/", nil, { localAddress = "192.0.2.1" }))
+  local record = rigs.record(self.rig:client("ws://127.0.0.1:1/", nil, { localAddress = "192.0.2.1" }))
   self.rig:closed(record)
   lu.assertEquals(tostring(record), "error:EADDRNOTAVAIL close:1006::false")
-  record = rig.record(self.rig:client("ws://127.0.0.1:1/", nil, { localAddress = "::1" }))
+  record = rigs.record(self.rig:client("ws://127.0.0.1:1/", nil, { localAddress = "::1" }))
   self.rig:closed(record)
   lu.assertStrMatches(tostring(record), "error:E%u+ close:1006::false")
 end
@@ -309,7 +309,7 @@ end
 function T:refused(answer, options)
   local server = self.rig:raw_server()
   local socket = self.rig:client(server.url, nil, options)
-  local record = rig.record(socket)
+  local record = rigs.record(socket)
   local peer = server:accept()
   peer:head()
   pcall(peer.send, peer, answer)

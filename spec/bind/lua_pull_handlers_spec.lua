@@ -3,10 +3,10 @@
 
 local lu = require "luaunit"
 local bytes = require "support.bytes"
-local rig = require "support.rig"
+local rigs = require "support.rig"
 local wsock = require "wsock"
 
-local T = rig.class()
+local T = rigs.class()
 
 -- A coroutine of the loop waits until self.go.
 function T:hold()
@@ -82,10 +82,10 @@ function T:test_somebody_else_listens_or_asks_meanwhile()
   far:on("message", self:notes())
   self:noted "a:text b:binary "
   far = self:waiting()
-  lu.assertEquals({ far:receive(rig.LIMIT) }, { "a", "text" })
+  lu.assertEquals({ far:receive(rigs.LIMIT) }, { "a", "text" })
   self.go = true
   self.rig:wait(function() return self.returned end)
-  lu.assertEquals({ far:receive(rig.LIMIT) }, { "b", "binary" }) -- it pulls for good
+  lu.assertEquals({ far:receive(rigs.LIMIT) }, { "b", "binary" }) -- it pulls for good
 end
 
 function T:test_the_server_listens_meanwhile()
@@ -139,7 +139,7 @@ end
 
 function T:test_it_raises()
   local far, near = self:waiting(function() error "in vain" end)
-  local record = rig.record(near)
+  local record = rigs.record(near)
   far:on("close", self:notes())
   self.go = true
   self.rig:closed(record)
@@ -199,7 +199,7 @@ end
 function T:test_parts_of_messages()
   local got
   self:waiting(function(socket)
-    got = { socket:receiveChunk(rig.LIMIT) }
+    got = { socket:receiveChunk(rigs.LIMIT) }
     socket:on("chunk", function(data, kind, final) got = { got[1], data, kind, final } end)
   end, { streaming = true })
   self.go = true

@@ -4,9 +4,9 @@
 local lu = require "luaunit"
 local bytes = require "support.bytes"
 local clock = require "support.clock"
-local rig = require "support.rig"
+local rigs = require "support.rig"
 
-local T = rig.class()
+local T = rigs.class()
 
 -- A client that nobody listens to, and its raw peer.
 function T:silent(options)
@@ -24,7 +24,7 @@ end
 -- Both ways to wait: in the main thread, and in a coroutine of the loop.
 function T:both(fn)
   fn(function(f, ...) return f(...) end)
-  fn(function(f, ...) return select(2, assert(self.loop:spawn(f, ...):join(rig.LIMIT))) end)
+  fn(function(f, ...) return select(2, assert(self.loop:spawn(f, ...):join(rigs.LIMIT))) end)
 end
 
 -- ---- receive -------------------------------------------------------------------------
@@ -119,7 +119,7 @@ function T:test_of_a_closed_loop()
   lu.assertEquals(select(3, socket:receive()), "CLOSED")
   lu.assertEquals(select(3, socket:drain()), "CLOSED")
   for _ in socket:messages() do lu.fail "a message" end
-  self.rig = rig.new()
+  self.rig = rigs.new()
 end
 
 function T:test_misuse()
@@ -220,7 +220,7 @@ function T:test_a_coroutine_for_each_connection()
   local clients, records = {}, {}
   for i = 1, 10 do
     clients[i] = self.rig:client(url)
-    records[i] = rig.record(clients[i])
+    records[i] = rigs.record(clients[i])
     clients[i]:on("open", function(_) clients[i]:send("m" .. i) end)
   end
   for i = 1, 10 do
@@ -234,7 +234,7 @@ end
 function T:test_a_servers_socket_whose_reader_raised_is_closed_with_1011()
   local _, url = self.rig:listen { onconnection = function(socket) socket:receive() error("mine", 0) end }
   local client = self.rig:client(url)
-  local record = rig.record(client)
+  local record = rigs.record(client)
   self.rig:wait(function() return client.readyState == 1 end)
   client:send "x"
   self.rig:closed(record)
@@ -529,7 +529,7 @@ for name, act in pairs(acts) do
     self.rig:idle()
     pcall(s.peer.reset, s.peer)
     for _, task in ipairs(s.tasks) do
-      local _, result = task:join(rig.LIMIT)
+      local _, result = task:join(rigs.LIMIT)
       lu.assertNotEquals(result, "join: timed out")
     end
     if s.socket then s.socket:terminate() end

@@ -3,9 +3,9 @@
 
 local lu = require "luaunit"
 local bytes = require "support.bytes"
-local rig = require "support.rig"
+local rigs = require "support.rig"
 
-local T = rig.class()
+local T = rigs.class()
 local contains = lu.assertErrorMsgContains
 
 -- ---- send ------------------------------------------------------------------------------
@@ -413,7 +413,7 @@ end
 function T:test_pause_before_open_and_after_close()
   local server = self.rig:raw_server()
   local socket = self.rig:client(server.url)
-  local record = rig.record(socket)
+  local record = rigs.record(socket)
   socket:pause()
   local peer = server:welcome()
   peer:frame { "x" }

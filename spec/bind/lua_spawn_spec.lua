@@ -3,9 +3,9 @@
 
 local lu = require "luaunit"
 local wsock = require "wsock"
-local rig = require "support.rig"
+local rigs = require "support.rig"
 
-local T = rig.class()
+local T = rigs.class()
 
 -- The errors that were reported.
 function T:reported()

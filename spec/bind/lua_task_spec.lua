@@ -4,9 +4,9 @@
 
 local lu = require "luaunit"
 local wsock = require "wsock"
-local rig = require "support.rig"
+local rigs = require "support.rig"
 
-local T = rig.class()
+local T = rigs.class()
 
 function T:test_the_class()
   local task = self.loop:spawn(print)

@@ -5,10 +5,10 @@ local luasocket = require "socket"
 local wsock = require "wsock"
 local clock = require "support.clock"
 local process = require "support.process"
-local rig = require "support.rig"
+local rigs = require "support.rig"
 local sys = require "wsock.probe".net.sys
 
-local T = rig.class(function(self) self.seen = {} end)
+local T = rigs.class(function(self) self.seen = {} end)
 local contains = lu.assertErrorMsgContains
 
 -- A callback that notes its name.
@@ -468,7 +468,7 @@ function T:test_signal_handler_cancels_the_next()
 end
 
 function T:test_a_signal_belongs_to_one_loop()
-  local other = rig.new()
+  local other = rigs.new()
   local a = self.loop:signal("USR1", self:note "a")
   local b, message, code = other.loop:signal("USR1", self:note "b")
   lu.assertEquals({ b, code }, { nil, "EBUSY" })

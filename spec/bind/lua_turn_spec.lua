@@ -4,7 +4,7 @@
 local lu = require "luaunit"
 local wsock = require "wsock"
 local bytes = require "support.bytes"
-local rig = require "support.rig"
+local rigs = require "support.rig"
 local net, probe = require "wsock.probe".net, require "wsock.probe".bind
 
 local sys, E = net.sys, net.E
@@ -12,7 +12,7 @@ sys.reach() -- faults of these specs are the module's
 
 local waits_by = { epoll = "epoll_wait", poll = "poll" }
 
-local T = rig.class()
+local T = rigs.class()
 
 function T:test_every_kind_of_source_in_one_loop()
   local seen = {}
@@ -45,7 +45,7 @@ end
 function T:test_a_server_that_rests()
   local _, url = self.rig:listen()
   sys.fault("accept4", E.EMFILE, 2) -- nor with the one it has spare
-  local record = rig.record(self.rig:client(url))
+  local record = rigs.record(self.rig:client(url))
   self.rig:events(record, 1)
   lu.assertEquals(tostring(record), "open")
   lu.assertTrue(sys.fault("accept4", 0, 0) > 2)

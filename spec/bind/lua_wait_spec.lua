@@ -4,15 +4,15 @@
 local lu = require "luaunit"
 local probe = require "wsock.probe".bind
 local wsock = require "wsock"
-local rig = require "support.rig"
+local rigs = require "support.rig"
 local visitors = require "support.visitors"
 
-local T = rig.class()
+local T = rigs.class()
 
 -- Runs fn in a coroutine of the loop, to its end; what it returned.
 function T:inside(fn, ...)
   local task = self.rig.loop:spawn(fn, ...)
-  return select(2, assert(task:join(rig.LIMIT)))
+  return select(2, assert(task:join(rigs.LIMIT)))
 end
 
 -- A client whose peer says nothing unless told.
@@ -220,7 +220,7 @@ function T:test_whose_answer_is_needed_at_once_cannot_wait()
       return true
     end
     local _, url = self.rig:listen { [option] = wait }
-    local record = rig.record(self.rig:client(url, { "a" }))
+    local record = rigs.record(self.rig:client(url, { "a" }))
     self.rig:closed(record)
     lu.assertEquals(record.code, "HANDSHAKE", option)
     lu.assertStrContains(self:reported(), "cannot wait here")

@@ -7,9 +7,9 @@ local wsock = require "wsock"
 local bytes = require "support.bytes"
 local clock = require "support.clock"
 local process = require "support.process"
-local rig = require "support.rig"
+local rigs = require "support.rig"
 
-local T = rig.class()
+local T = rigs.class()
 
 -- A client that streams, and its raw peer.
 function T:silent(options)

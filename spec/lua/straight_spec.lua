@@ -5,9 +5,9 @@ local wsock = require "wsock"
 local bytes = require "support.bytes"
 local clock = require "support.clock"
 local codec = require "wsock.core".codec
-local rig = require "support.rig"
+local rigs = require "support.rig"
 
-local T = rig.class()
+local T = rigs.class()
 
 -- wsock.connect in the rig's loop.
 function T:connect(url, options)
@@ -35,14 +35,14 @@ function T:test_a_handler_that_connects_before_its_first_receive()
     local far <close> = assert(self:connect(behind))
     for data in near:messages() do
       far:send(data)
-      near:send(far:receive(rig.LIMIT))
+      near:send(far:receive(rigs.LIMIT))
     end
   end }
   local socket <close> = assert(self:connect(url))
   socket:send "first"
   socket:send "second"
-  lu.assertEquals({ socket:receive(rig.LIMIT) }, { "first", "text" })
-  lu.assertEquals({ socket:receive(rig.LIMIT) }, { "second", "text" })
+  lu.assertEquals({ socket:receive(rigs.LIMIT) }, { "first", "text" })
+  lu.assertEquals({ socket:receive(rigs.LIMIT) }, { "second", "text" })
 end
 
 function T:test_in_the_default_loop()

@@ -1,7 +1,7 @@
 -- spec/support/returning.lua -- clients that come back, whose chance is none.
 
 local reconnecting = require "wsock.reconnecting"
-local rig = require "support.rig"
+local rigs = require "support.rig"
 local wsock = require "wsock"
 
 local M = {}
@@ -9,7 +9,7 @@ local M = {}
 --- A class of specs on a rig (support/rig.lua) in which waits take no time unless reconnecting.random is set; each
 --- has a raw server, self.server, and begin(options, url), which gives a client of it.
 function M.class(also)
-  local T = rig.class(function(self)
+  local T = rigs.class(function(self)
     self.random = reconnecting.random
     reconnecting.random = function() return 0 end
     self.rig:keep { close = function() reconnecting.random = self.random end }
