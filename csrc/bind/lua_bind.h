@@ -83,7 +83,7 @@ struct ws_lloop {
     struct ws_ahead ahead;
     struct ws_slice known; /* the string at WS_IX_KNOWN, or nothing */
     size_t active; /* sockets, servers, timers...: what run() waits for */
-    uint8_t open, running, stopping; /* open: until it is closed */
+    uint8_t open, running, stopping, closing; /* closing: tasks, how deep */
 };
 
 struct ws_lserver {

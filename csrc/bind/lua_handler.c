@@ -75,12 +75,20 @@ void ws_handler_reset(lua_State *co, lua_State *L)
     lua_settop(co, 0);
 }
 
-void ws_handler_yielded(lua_State *co)
+/* Made on L: nothing may be called, be it by a finalizer, on one that yielded.
+*/
+static void put_message(lua_State *co, lua_State *L, const char *message)
 {
+    lua_pushstring(L, message);
     lua_settop(co, 0);
-    luaL_checkstack(co, 4, NULL);
-    lua_pushliteral(co, "yielded to the loop, which would never resume it; "
-                        "to wait there are sleep, receive, join...");
+    lua_xmove(L, co, 1);
+}
+
+void ws_handler_yielded(lua_State *co, lua_State *L)
+{
+    put_message(co, L,
+                "yielded to the loop, which would never resume it; to wait "
+                "there are sleep, receive, join...");
 }
 
 /* 1: the handler waits, and is none any more. */
@@ -88,13 +96,10 @@ static int waits(lua_State *L, lua_State *co, int nresults, int about)
 {
     if (nresults == 0 && ws_task_adopt(L, about))
         return 1;
-    if (nresults > 0 && ws_task_refuse(L)) {
-        lua_settop(co, 0);
-        luaL_checkstack(co, 4, NULL);
-        lua_pushliteral(co, "cannot wait here: the answer is needed at once");
-    } else {
-        ws_handler_yielded(co);
-    }
+    if (nresults > 0 && ws_task_refuse(L))
+        put_message(co, L, "cannot wait here: the answer is needed at once");
+    else
+        ws_handler_yielded(co, L);
     return 0;
 }
 

@@ -30,6 +30,6 @@ int ws_handler_close(lua_State *co, lua_State *L);
 void ws_handler_reset(lua_State *co, lua_State *L);
 
 /* Puts on co, which yielded to nobody, the error that this is. */
-void ws_handler_yielded(lua_State *co);
+void ws_handler_yielded(lua_State *co, lua_State *L);
 
 #endif

@@ -7,6 +7,10 @@
 #include "bind/lua_handler.h"
 #include "bind/lua_task.h"
 
+/* Tasks that are closed by variables of one another: Lua before 5.4.6 does not
+** see how deep it is when it closes a coroutine. */
+enum { CLOSING_MAX = 100 };
+
 /* -- spawn and sleep -- */
 
 /* loop:spawn(fn, ...) -> task, which starts in the next turn */
@@ -139,9 +143,12 @@ static int task_join(lua_State *L)
 /* Ends a task that is not running; it is at me, its loop at `loop`. */
 static void cancel(lua_State *L, struct ws_ltask *t, int me, int loop)
 {
+    struct ws_lloop *ll = t->loop;
     lua_State *co;
-    int idle;
+    int idle, status;
 
+    if (ll->closing == CLOSING_MAX)
+        luaL_error(L, "cancel: C stack overflow");
     lua_getiuservalue(L, me, WS_TASK_THREAD);
     co = lua_tothread(L, -1);
     /* else somebody else is closing it, or has */
@@ -150,7 +157,10 @@ static void cancel(lua_State *L, struct ws_ltask *t, int me, int loop)
     lua_pushnil(L);
     lua_setiuservalue(L, me, WS_TASK_THREAD);
     ws_task_let_go(L, t, loop);
-    if (idle && ws_handler_close(co, L) != LUA_OK)
+    ll->closing++;
+    status = idle ? ws_handler_close(co, L) : LUA_OK;
+    ll->closing--;
+    if (status != LUA_OK)
         ws_handler_report(L, loop, co, 0);
     lua_pop(L, 1);
 }

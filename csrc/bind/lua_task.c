@@ -197,7 +197,7 @@ static void failed(lua_State *L, struct ws_ltask *t, int me, int status)
 
     t->state = WS_TASK_FAILED;
     if (status == LUA_YIELD)
-        ws_handler_yielded(co);
+        ws_handler_yielded(co, L);
     lua_xmove(co, L, 1); /* co may have no room for a copy */
     lua_pushvalue(L, -1);
     lua_xmove(L, co, 1);

@@ -3,6 +3,7 @@
 
 local lu = require "luaunit"
 local wsock = require "wsock"
+local clock = require "support.clock"
 local rigs = require "support.rig"
 
 local T = rigs.class()
@@ -214,6 +215,26 @@ function T:test_cancel_of_one_that_was_woken_in_this_turn()
   a:join()
   -- a may come after b, but never in between
   lu.assertEquals(ran and "wsock.task (done)" or "wsock.task (cancelled)", tostring(b))
+end
+
+-- tasks whose variables cancel the next one, each within the one before: C's stack
+-- has an end, and who reaches it is told
+function T:test_cancel_within_cancel()
+  local tasks, n = {}, clock.times(50000, 500)
+  for i = 1, n do
+    tasks[i] = self.loop:spawn(function()
+      local _ <close> = guard({}, "", function() if i < n then tasks[i + 1]:cancel() end end)
+      self.loop:sleep(1000)
+    end)
+  end
+  self.rig:idle(2)
+  lu.assertTrue(tasks[1]:cancel())
+  lu.assertEquals(tostring(tasks[50]), "wsock.task (cancelled)")
+  lu.assertEquals(tostring(tasks[n]), "wsock.task (waiting)")
+  lu.assertStrContains(self:reported()[1], "C stack overflow")
+  self.loop:close()
+  lu.assertEquals(tostring(tasks[n]), "wsock.task (cancelled)")
+  self.rig.errors = {}
 end
 
 function T:test_a_running_task_cannot_be_cancelled()
