@@ -280,10 +280,11 @@ static int decode_percent(struct ws_span *out, struct ws_slice s)
     return 1;
 }
 
-/* The standard's forbidden domain code points. */
+/* The standard's forbidden domain code points, and what else may not stand in
+** a Host header (RFC 3986 3.2.2). */
 static int is_forbidden(uint8_t ch)
 {
-    return ch <= ' ' || ch >= 0x7F || strchr("#%/:<>?@[\\]^|", ch) != NULL;
+    return ch <= ' ' || ch >= 0x7F || strchr("#%/:<>?@[\\]^|\"`{}", ch) != NULL;
 }
 
 int ws_host_parse(struct ws_host *h, struct ws_slice s, const char **why)

@@ -116,6 +116,14 @@ function T:test_credentials_of_the_url()
   lu.assertStrContains(out, "\r\nHost: h\r\n")
 end
 
+-- What a URL may have for a host may stand in the header Host, too.
+function T:test_every_byte_in_a_host()
+  for b = 0, 255 do
+    local ok, result = pcall(protocol.client, ("ws://a%cb/"):format(b))
+    if not ok then lu.assertStrContains(result, "SyntaxError: the URL ") end
+  end
+end
+
 function T:test_misuse_raises()
   lu.assertErrorMsgContains("SyntaxError", protocol.client, "ftp://h")
   lu.assertErrorMsgContains("SyntaxError", protocol.client, "ws://h/#")

@@ -96,10 +96,10 @@ end
 
 function T:test_names()
   all({ ["H"] = "h", ["a.B.c"] = "a.b.c", ["%41%2d%42"] = "a-b", ["a_b"] = "a_b", ["xn--hst-0na"] = "xn--hst-0na",
-    ["HØST"] = "xn--hst-0na", ["%C3%B8"] = "xn--pda", ["!\"$&'()*+,-.;=_`{}~"] = "!\"$&'()*+,-.;=_`{}~" }, "name")
+    ["HØST"] = "xn--hst-0na", ["%C3%B8"] = "xn--pda", ["!$&'()*+,-.;=_~"] = "!$&'()*+,-.;=_~" }, "name")
   for b = 0, 0x7F do
     local c = string.char(b)
-    local forbidden = b <= 0x20 or b == 0x7F or c:find "[#%%/:<>?@%[\\%]^|]" ~= nil
+    local forbidden = b <= 0x20 or b == 0x7F or c:find '[#%%/:<>?@%[\\%]^|"`{}]' ~= nil
     local text, why = host("a" .. c .. "b")
     lu.assertEquals(text == nil, forbidden, ("byte %02x"):format(b))
     if forbidden then lu.assertEquals(why, CHARACTER) end
