@@ -8,6 +8,7 @@
 ** block and leave as one piece; nothing is sent before the turn ends.
 */
 #include "bind/lua_server.h"
+#include "bind/lua_socket.h"
 #include "bind/lua_verbs.h"
 
 enum { BLOCK_SIZE = 65536 };
@@ -155,6 +156,7 @@ static void give(struct ws_lsocket *k, struct message *m)
 
     if (k->s.conn.state != WS_OPEN)
         return; /* it is leaving: nobody is left out */
+    ws_socket_clock(k);
     err = k->server != NULL ? share(k, m) : send_own(k, m);
     if (err == WS_OK) {
         ws_session_count(&k->s, m->data.n, 1);

@@ -4,6 +4,7 @@
 ** lua_upgrade.c.
 */
 #include "bind/lua_server.h"
+#include "bind/lua_socket.h"
 #include "bind/lua_tls.h"
 #include "bind/lua_verbs.h"
 
@@ -209,6 +210,7 @@ static void say_goodbye(struct ws_lserver *sv, int code, struct ws_slice reason)
     for (l = ws_link_first(&sv->clients); l != NULL;
          l = ws_link_next(&sv->clients, l)) {
         struct ws_lsocket *k = ws_container(l, struct ws_lsocket, peers);
+        ws_socket_clock(k);
         ws_conn_close(&k->s.conn, code, reason);
         ws_session_touch(&k->s);
     }

@@ -99,6 +99,7 @@ static int socket_send(lua_State *L)
     data = ws_check_data(L, 2);
     op = ws_check_kind(L, 3);
     flags = ws_check_flags(L, 4) | is_known(k->loop, data);
+    ws_socket_clock(k);
     if (data.n >= PIN_MIN && k->server != NULL && k->s.conn.state == WS_OPEN &&
         !ws_conn_packs(&k->s.conn, data.n, flags) && is_fixed(L, 2))
         err = send_pinned(L, k, op, data, flags);
@@ -118,8 +119,10 @@ static int socket_send(lua_State *L)
 static int send_control(lua_State *L, enum ws_opcode op)
 {
     struct ws_lsocket *k = self(L);
-    int n = ws_send_control(L, 2, &k->s.conn, op);
+    int n;
 
+    ws_socket_clock(k);
+    n = ws_send_control(L, 2, &k->s.conn, op);
     touch(k);
     return n;
 }
@@ -139,8 +142,10 @@ static int socket_pong(lua_State *L)
 static int socket_send_frame(lua_State *L)
 {
     struct ws_lsocket *k = self(L);
-    int n = ws_send_frame(L, 2, &k->s.conn);
+    int n;
 
+    ws_socket_clock(k);
+    n = ws_send_frame(L, 2, &k->s.conn);
     touch(k);
     return n;
 }
@@ -151,8 +156,10 @@ static int socket_send_frame(lua_State *L)
 static int socket_close(lua_State *L)
 {
     struct ws_lsocket *k = self(L);
-    int n = ws_close_with(L, 2, &k->s.conn);
+    int n;
 
+    ws_socket_clock(k);
+    n = ws_close_with(L, 2, &k->s.conn);
     touch(k);
     return n;
 }
@@ -195,6 +202,7 @@ static int socket_leave(lua_State *L)
     struct ws_lsocket *k = self(L);
 
     if (k->s.conn.conf != NULL) {
+        ws_socket_clock(k);
         ws_conn_close(&k->s.conn, 0, ws_slice_of(NULL, 0));
         touch(k);
     }

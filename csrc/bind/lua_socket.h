@@ -5,6 +5,18 @@
 #include "bind/lua_bind.h"
 #include "bind/lua_emitter.h"
 #include "bind/lua_request.h"
+#include "loop/clock.h"
+
+/* Tells a socket the time, before something is done to it outside of its own
+** turn: it may have been idle, and what begins now has its whole time. */
+static inline void ws_socket_clock(struct ws_lsocket *k)
+{
+    if (k->s.peers == NULL)
+        return; /* closed before its loop was */
+    if (!k->loop->running)
+        k->loop->loop.now_ms = ws_clock_ms();
+    ws_conn_clock(&k->s.conn, k->loop->loop.now_ms);
+}
 
 /* Pushes the loop userdata of the socket userdata at idx. */
 void ws_push_loop_of(lua_State *L, const struct ws_lsocket *k, int idx);

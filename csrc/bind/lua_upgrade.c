@@ -7,6 +7,7 @@
 #include "bind/lua_deflate.h"
 #include "bind/lua_gate.h"
 #include "bind/lua_server.h"
+#include "bind/lua_socket.h"
 
 /* -- answers -- */
 
@@ -22,6 +23,7 @@ void ws_server_answer(struct ws_lsocket *k, int status, const char *text)
     a.fields = &plain;
     a.nfields = 1;
     a.body = ws_slice_str(text);
+    ws_socket_clock(k);
     if (ws_conn_respond(&k->s.conn, &a) == WS_ERR_NOMEM)
         ws_conn_terminate(&k->s.conn);
     ws_session_touch(&k->s);
@@ -47,6 +49,7 @@ static int answer(lua_State *L, struct ws_lsocket *k, int def)
     int err;
 
     ws_read_answer(L, 2, def, &a);
+    ws_socket_clock(k);
     err = ws_conn_respond(&k->s.conn, &a);
     ws_session_touch(&k->s);
     if (err == WS_ERR_STATE)
@@ -110,6 +113,7 @@ static int accept_with(lua_State *L, struct ws_lsocket *k, int idx,
     if (n > 0)
         memcpy(fields + extra.nfields, f, n * sizeof *f);
     extra.nfields += n;
+    ws_socket_clock(k);
     err = ws_conn_accept(&k->s.conn, name, &extra, &a->pmd);
     if (err == WS_OK)
         ws_server_admit(k);
