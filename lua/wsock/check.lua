@@ -51,29 +51,44 @@ function M.methods(class, name)
   end
 end
 
---- Raises unless what `verify` returned is true or false; nil is no. A status without the false before it, say, is
--- taken for neither.
+--- Raises unless what `verify` or `origins` returned is true or false; nil is no. A status without the false before
+-- it, say, is taken for neither.
+-- @tparam string name the option's
 -- @param verdict its first result
 -- @treturn boolean
-function M.verdict(verdict)
-  if verdict and verdict ~= true then error("verify must return true or false, got " .. type(verdict), 0) end
+function M.verdict(name, verdict)
+  if verdict and verdict ~= true then error(name .. " must return true or false, got " .. type(verdict), 0) end
   return verdict or false
 end
 
---- The subprotocol for a request: the client's first one that is in a list.
+--- The subprotocol for a request, as the option `protocols` of a server has it.
 -- @tparam table request
--- @tparam table list of names
+-- @param protocols nil; a list, of which the client's first one is taken; or `function(offered, request)`
 -- @treturn string|nil
--- @treturn table all that the client offers, in its order
-function M.subprotocol(request, list)
-  local offered, found = {}, nil
-  for name in (request.headers["sec-websocket-protocol"] or ""):gmatch "[^%s,]+" do
-    offered[#offered + 1] = name
-    for _, ours in ipairs(list) do
-      if name == ours then found = found or name end
+function M.subprotocol(request, protocols)
+  if not protocols then return nil end
+  local offered = {}
+  for name in (request.headers["sec-websocket-protocol"] or ""):gmatch "[^%s,]+" do offered[#offered + 1] = name end
+  if M.callable(protocols) then return protocols(offered, request) or nil end
+  for _, name in ipairs(offered) do
+    for _, ours in ipairs(protocols) do
+      if name == ours then return name end
     end
   end
-  return found, offered
+end
+
+--- What is wrong with the values of options, or nil.
+-- @tparam table options
+-- @tparam table types as of `options`; other keys are not looked at
+-- @treturn string|nil
+function M.fault(options, types)
+  for name, kind in pairs(types) do
+    local value, test = options[name], kinds[kind]
+    if value ~= nil and not test[2](value) then
+      local got = test[3] and type(value) == "number" and value or type(value)
+      return ("option '%s' must be %s, got %s"):format(name, test[1], got)
+    end
+  end
 end
 
 --- Raises, in the name of whoever called the caller, unless options is nil or a table with known keys and fitting
@@ -93,13 +108,8 @@ function M.options(options, what, types)
   table.sort(names)
   local ok, message = pcall(core.checkKeys, options, "option of " .. what, names)
   if not ok then error(message, 3) end
-  for name, kind in pairs(types) do
-    local value, test = options[name], kinds[kind]
-    if value ~= nil and not test[2](value) then
-      local got = test[3] and type(value) == "number" and value or type(value)
-      error(("option '%s' must be %s, got %s"):format(name, test[1], got), 3)
-    end
-  end
+  message = M.fault(options, types)
+  if message then error(message, 3) end
   return options
 end
 

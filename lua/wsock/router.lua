@@ -143,14 +143,6 @@ end
 
 -- ---- WebSocket ------------------------------------------------------------------------
 
--- The subprotocol for a request, by a list or by what a function says.
-local function choose(protocols, request)
-  if not protocols then return nil end
-  if not check.callable(protocols) then return (check.subprotocol(request, protocols)) end
-  local _, offered = check.subprotocol(request, {})
-  return protocols(offered, request) or nil
-end
-
 local function on_upgrade(self, request)
   local route = each(self, request.path, function(node, params, rest)
     if node.socket then place(request, params, rest) end
@@ -160,11 +152,11 @@ local function on_upgrade(self, request)
   if not route then return request:reject(404, text, "not found\n") end
   if route.verify then
     local ok, status, headers, body = route.verify(request)
-    if not check.verdict(ok) and status == nil then status, headers, body = 403, text, "forbidden\n" end
+    if not check.verdict("verify", ok) and status == nil then status, headers, body = 403, text, "forbidden\n" end
     if not ok then return request:reject(status, headers, body) end
   end
   local socket = request:accept {
-    protocol = choose(route.protocols, request), headers = route.headers, limits = route.limits,
+    protocol = check.subprotocol(request, route.protocols), headers = route.headers, limits = route.limits,
   }
   if socket then
     self.routes[socket] = route

@@ -30,10 +30,27 @@ function T:test_methods_called_with_a_dot()
 end
 
 function T:test_verdicts()
-  lu.assertEquals({ check.verdict(true), check.verdict(false), check.verdict(nil) }, { true, false, false })
+  for _, yes in ipairs { true, false } do lu.assertIs(check.verdict("f", yes), yes) end
+  lu.assertIs(check.verdict("f", nil), false)
   for _, value in ipairs { 401, "no", {} } do
-    lu.assertErrorMsgEquals("verify must return true or false, got " .. type(value), check.verdict, value)
+    lu.assertErrorMsgEquals("f must return true or false, got " .. type(value), check.verdict, "f", value)
   end
+end
+
+function T:test_subprotocols()
+  local request = { headers = { ["sec-websocket-protocol"] = "a,b , c" } }
+  lu.assertNil(check.subprotocol(request, nil))
+  lu.assertEquals(check.subprotocol(request, { "c", "b" }), "b")
+  lu.assertNil(check.subprotocol(request, { "d" }))
+  lu.assertNil(check.subprotocol({ headers = {} }, { "a" }))
+  local seen
+  lu.assertNil(check.subprotocol(request, function(...) seen = { ... } return false end))
+  lu.assertEquals(seen, { { "a", "b", "c" }, request })
+end
+
+function T:test_faults_of_options()
+  lu.assertNil(check.fault({ n = 1, other = print }, { n = "number", f = "function" }))
+  lu.assertEquals(check.fault({ f = 1 }, { f = "function" }), "option 'f' must be a function, got number")
 end
 
 function T:test_what_fits_is_given_back()

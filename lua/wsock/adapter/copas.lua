@@ -12,7 +12,9 @@ local tasks = require "wsock.adapter.tasks"
 
 local M = {}
 
-local HANDLERS = shared.names { "handler", "receiveQueue", "stream" }
+-- The options that are this adapter's, and their kinds.
+local CLIENT = { receiveQueue = "count", stream = "any" }
+local SERVER = shared.server_types { handler = "function", receiveQueue = "count", backlog = "count" }
 
 -- ---- waiting ------------------------------------------------------------------------
 
@@ -138,7 +140,7 @@ end
 -- connected socket of LuaSocket's to be used
 -- @return socket, or nil, message, code
 function M.connect(url, options)
-  local conn, host, port = shared.client(url, options, loop.now(), HANDLERS)
+  local conn, host, port = shared.client(url, options, loop.now(), CLIENT)
   if not host then return start(options.stream, conn, options) end
   local sock = net.tcp()
   if copas.settimeout then copas.settimeout(sock, options and options.handshakeTimeout or 10) end
@@ -157,7 +159,7 @@ end
 -- @param options of a server; see listen
 -- @return socket, or nil, message, code
 function M.accept(sock, options)
-  return start(sock, shared.server(options, loop.now(), HANDLERS), options)
+  return start(sock, shared.server(options, loop.now(), SERVER), options)
 end
 
 local Server = {}
@@ -179,7 +181,7 @@ end
 -- onrequest, and those of `wsock.protocol.server`
 -- @return server, or nil, message, code
 function M.listen(options)
-  shared.check_listen(options, HANDLERS, true)
+  shared.check_listen(options, SERVER, true)
   local host, port = options.host or "127.0.0.1", options.port
   local sock, why = net.bind(host, port, options.backlog or 511)
   if not sock then return failed("listen", host, port, why) end

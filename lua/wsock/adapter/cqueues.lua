@@ -11,7 +11,9 @@ local tasks = require "wsock.adapter.tasks"
 
 local M = {}
 
-local HANDLERS = shared.names { "handler", "receiveQueue", "stream" }
+-- The options that are this adapter's, and their kinds.
+local CLIENT = { receiveQueue = "count", stream = "any" }
+local SERVER = shared.server_types { handler = "function", receiveQueue = "count", loop = "any" }
 
 local loop = { now = cqueues.monotime, slot = condition.new }
 
@@ -82,7 +84,7 @@ end
 -- connected socket of cqueues to be used (with starttls behind it, say)
 -- @return socket, or nil, message, code
 function M.connect(url, options)
-  local conn, host, port = shared.client(url, options, loop.now(), HANDLERS)
+  local conn, host, port = shared.client(url, options, loop.now(), CLIENT)
   running()
   if not host then return tasks.start(loop, transport(options.stream), conn, options) end
   local sock = net.connect { host = host, port = port, nodelay = true }
@@ -101,7 +103,7 @@ end
 -- @return socket, or nil, message, code
 function M.accept(sock, options)
   running()
-  return tasks.start(loop, transport(sock), shared.server(options, loop.now(), HANDLERS), options)
+  return tasks.start(loop, transport(sock), shared.server(options, loop.now(), SERVER), options)
 end
 
 local Server = {}
@@ -140,9 +142,12 @@ end
 -- `wsock.protocol.server`
 -- @return server, or nil, message, code
 function M.listen(options)
-  shared.check_listen(options, HANDLERS, true)
+  shared.check_listen(options, SERVER, true)
   local host, port = options.host or "127.0.0.1", options.port
   local controller = options.loop or running()
+  if cqueues.type(controller) ~= "controller" then
+    error("option 'loop' must be a controller of cqueues, got " .. type(controller), 2)
+  end
   local sock = net.listen { host = host, port = port, reuseaddr = true, nodelay = true }
   sock:onerror(function(_, _, why) return why end)
   local ok, why = sock:listen()

@@ -14,10 +14,12 @@ local shared = require "wsock.adapter.shared"
 
 local M = {}
 
-local HANDLERS = shared.names {
-  "onopen", "onmessage", "onclose", "onerror", "onping", "onpong", "ondrain", "onconnection", "onchunk",
-  "onframe", "stream",
-}
+-- The options that are this adapter's, and their kinds.
+local CLIENT = { onopen = "function", stream = "any" }
+local SERVER = shared.server_types { onconnection = "function", backlog = "count" }
+for _, name in ipairs { "onmessage", "onclose", "onerror", "onping", "onpong", "ondrain", "onchunk", "onframe" } do
+  CLIENT[name], SERVER[name] = "function", "function"
+end
 
 local function now() return uv.hrtime() / 1e9 end
 
@@ -155,12 +157,20 @@ for _, name in ipairs { "send", "sendFrame", "ping", "pong", "close", "terminate
   end
 end
 
-local function socket(handle, conn, options)
+local function socket(handle, conn, options, types)
   local self = setmetatable({
     handle = handle, timer = uv.new_timer(), conn = conn, options = options, alarm = math.huge,
   }, Socket)
-  for name in pairs(HANDLERS) do self[name] = options[name] end
+  for name in pairs(types) do
+    if name:find "^on" then self[name] = options[name] end
+  end
   return self
+end
+
+local function check_stream(handle)
+  local ok, closing = pcall(uv.is_closing, handle)
+  if ok and not closing and handle.read_start then return handle end
+  error("stream must be a connected uv_tcp or uv_pipe, got " .. type(handle), 3)
 end
 
 -- A transport is there.
@@ -196,15 +206,16 @@ end
 -- connected uv_tcp or uv_pipe to be used
 -- @return socket
 function M.connect(url, options)
-  local conn, host, port = shared.client(url, options, now(), HANDLERS)
+  local conn, host, port = shared.client(url, options, now(), CLIENT)
   if not host then
-    local self = socket(options.stream, conn, options)
+    local self = socket(check_stream(options.stream), conn, options, CLIENT)
     connected(self)
     return self
   end
-  local self = socket(uv.new_tcp(), conn, options or {})
+  local self = socket(uv.new_tcp(), conn, options or {}, CLIENT)
   uv.getaddrinfo(host, tostring(port), { socktype = "stream" }, function(err, list)
-    if self.handle:is_closing() then return end
+    local there, closing = pcall(uv.is_closing, self.handle)
+    if closing or not there then return end -- not there: the program ended before its loop ran
     if not err then return try(self, list, 1, shared.place(host, port)) end
     self.why = { ("resolve %s: %s"):format(host, err), (err:match "^[%u_]+") or "EAI_FAIL" }
     drop(self)
@@ -221,7 +232,7 @@ end
 -- @return socket, which is open when `onconnection(socket)` is called
 function M.accept(handle, options)
   options = options or {}
-  local self = socket(handle, shared.server(options, now(), HANDLERS), options)
+  local self = socket(check_stream(handle), shared.server(options, now(), SERVER), options, SERVER)
   self.server = true
   connected(self)
   return self
@@ -257,10 +268,13 @@ end
 -- maxConnections, origins, protocols, verify, onrequest, and those of `wsock.protocol.server`
 -- @return server, or nil, message, code
 function M.listen(options)
-  shared.check_listen(options, HANDLERS)
-  local handle, host = uv.new_tcp(), options.host or "127.0.0.1"
+  shared.check_listen(options, SERVER)
+  local host = options.host or "127.0.0.1"
+  local list, why = uv.getaddrinfo(host, nil, { socktype = "stream", passive = true })
+  if not list then return nil, ("resolve %s: %s"):format(host, why), why:match "^[%u_]+" or "EAI_FAIL" end
+  local handle = uv.new_tcp()
   local server = setmetatable({ handle = handle, count = 0 }, Server)
-  local ok, message, code = handle:bind(host, options.port)
+  local ok, message, code = handle:bind(list[1].addr, options.port)
   if ok then
     ok, message, code = handle:listen(options.backlog or 511, function(err)
       if not err then take(server, options) end

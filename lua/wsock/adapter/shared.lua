@@ -14,10 +14,10 @@ M.PIECE = 65536
 --- Connections of one server, as of wsock's own, when maxConnections is not given.
 M.MOST = 10000
 
--- The options of an adapter, which the protocol object would not know.
+-- The options of every adapter's server, which the protocol object would not know, and their kinds.
 local own = {
-  host = true, port = true, backlog = true, loop = true, receiveQueue = true,
-  maxConnections = true, origins = true, protocols = true, verify = true, onrequest = true,
+  host = "string", port = "any", maxConnections = "count", origins = "any", protocols = "list or function",
+  verify = "function", onrequest = "function",
 }
 
 -- The protocol object's options: all but the adapter's own and those named.
@@ -29,11 +29,9 @@ local function options_of(options, now, also)
   return rest
 end
 
---- The handlers an adapter calls, by name.
-function M.names(list)
-  local set = {}
-  for _, name in ipairs(list) do set[name] = true end
-  return set
+-- What is wrong with the options of an adapter, or nil; conn is what was made of the others, or why none was.
+local function fault(options, types, ok, conn)
+  return check.fault(options, types) or not ok and check.nearer(conn, types) or nil
 end
 
 --- How messages name an end.
@@ -44,11 +42,12 @@ function M.place(host, port) return (host:find(":", 1, true) and "[%s]:%s" or "%
 -- @param url ws: or http:; with a stream any
 -- @param options of the adapter and of `wsock.protocol.client`
 -- @param now seconds by the loop's clock
--- @param handlers names that are the adapter's
-function M.client(url, options, now, handlers)
+-- @param types the options that are the adapter's, by name, and their kinds
+function M.client(url, options, now, types)
   if options ~= nil and type(options) ~= "table" then error("options must be a table, got " .. type(options), 3) end
-  local ok, conn = pcall(core.protocol.client, url, options_of(options, now, handlers))
-  if not ok then error(conn, 3) end
+  local ok, conn = pcall(core.protocol.client, url, options_of(options, now, types))
+  local message = fault(options or {}, types, ok, conn)
+  if message then error(message, 3) end
   local uri = core.wire.uri.parse(url)
   if options and options.stream then return conn end -- how it came to be is its owner's affair
   if uri.secure then error("connect: " .. uri.scheme .. ": adapters have no TLS; give a stream that has", 3) end
@@ -56,13 +55,19 @@ function M.client(url, options, now, handlers)
   return conn, (uri.host:gsub("^%[(.*)%]$", "%1")), uri.port
 end
 
-local function server_options(options, now, handlers)
-  local also = setmetatable({}, { __index = function(_, key) return own[key] or handlers[key] end })
-  return options_of(options, now, also)
+--- The options of an adapter's server, and their kinds: adds to its own those that all have.
+function M.server_types(types)
+  for name, kind in pairs(own) do types[name] = kind end
+  return types
 end
 
---- A server's connection.
-function M.server(options, now, handlers) return core.protocol.server(server_options(options, now, handlers)) end
+--- A server's connection.  Raises as `client`.
+function M.server(options, now, types)
+  local ok, conn = pcall(core.protocol.server, options_of(options, now, types))
+  local message = fault(options or {}, types, ok, conn)
+  if message then error(message, 3) end
+  return conn
+end
 
 --- Whether a transport that is no longer wanted may go at once: what was given
 -- to it (`socket.writing`) still leaves, unless the connection failed or was
@@ -71,28 +76,40 @@ function M.may_drop(socket)
   return not socket.writing or socket.cut or socket.conn.fault ~= nil
 end
 
--- The Origin: "*" lets everyone in, a list those in it, nothing the same host.
+-- The Origin, as a server's option `origins` has it: nil is the same host.
 local function from_here(conn, origins)
   if origins == nil then return conn.sameHost end
-  local origin = conn.request.headers.origin
-  return origin == nil or origins == "*" or M.names(origins)[origin]
+  local request = conn.request
+  local list = request.headers:all "origin"
+  if #list > 1 then return false end -- no browser sends two
+  local origin = list[1]
+  if check.callable(origins) then return check.verdict("origins", origins(origin, request)) end
+  if origin == nil or origins == "*" then return true end
+  for _, ours in ipairs(type(origins) == "table" and origins or { origins }) do
+    if ours:lower() == origin:lower() then return true end -- RFC 6454 4
+  end
+  return false
+end
+
+local function check_origins(origins)
+  local good = origins == nil or type(origins) == "string" or type(origins) == "table" or check.callable(origins)
+  return not good and "option 'origins' must be \"*\", an origin, a list or a function, got " .. type(origins) or nil
 end
 
 --- Raises, in the name of whoever called listen, unless the options can be right.
 -- @param options of listen
--- @param handlers names that are the adapter's
+-- @param types of `server_types`
 -- @param needs_handler whether each connection is its `handler`'s
-function M.check_listen(options, handlers, needs_handler)
+function M.check_listen(options, types, needs_handler)
   if type(options) ~= "table" then error("options must be a table, got " .. type(options), 3) end
-  local ok, message = pcall(core.protocol.server, server_options(options, 0, handlers))
-  if not ok then error(message, 3) end
+  local message = fault(options, types, pcall(core.protocol.server, options_of(options, 0, types)))
+    or check_origins(options.origins)
+  if message then error(message, 3) end
   local port = options.port
   if math.type(port) ~= "integer" or port < 0 or port > 65535 then
     error("option 'port' must be an integer from 0 to 65535, got " .. tostring(port), 3)
   end
-  if needs_handler and not check.callable(options.handler) then
-    error("option 'handler' must be a function, got " .. type(options.handler), 3)
-  end
+  if needs_handler and options.handler == nil then error("option 'handler' must be a function, got nil", 3) end
 end
 
 --- Answers "upgrade": the Origin, then `verify(request)` → true or false,
@@ -101,9 +118,9 @@ function M.admit(conn, options)
   if not from_here(conn, options.origins) then return conn:reject(403) end
   if options.verify then
     local ok, status, headers, body = options.verify(conn.request)
-    if not check.verdict(ok) then return conn:reject(status, headers, body) end
+    if not check.verdict("verify", ok) then return conn:reject(status, headers, body) end
   end
-  conn:accept { protocol = check.subprotocol(conn.request, options.protocols or {}) }
+  conn:accept { protocol = check.subprotocol(conn.request, options.protocols) }
 end
 
 --- Answers "request" by `onrequest(request)` → status, headers, body; without

@@ -73,7 +73,7 @@ end
 function T:listen(more)
   local options, record = recorder(more)
   local connection = options.onconnection
-  options.port = 0
+  options.port, options.onopen = 0, nil
   function options.onconnection(socket)
     self.open[#self.open + 1] = socket
     record:add("open", socket.conn.request.path)
@@ -408,8 +408,39 @@ function T:test_a_server_of_a_broken_peer()
   heard(record, "^close 1006")
 end
 
+-- What is called by no event, or can be no handler, is told at once.
+function T:test_misuse()
+  local contains = lu.assertErrorMsgContains
+  contains("unknown option 'onmesage'; did you mean 'onmessage'?", adapter.listen, { port = 0, onmesage = print })
+  contains("unknown option 'onopen'; did you mean 'onconnection'?", adapter.listen, { port = 0, onopen = print })
+  contains("unknown option 'receiveQueue'", adapter.listen, { port = 0, receiveQueue = 1 })
+  contains("option 'onmessage' must be a function, got number", adapter.listen, { port = 0, onmessage = 1 })
+  contains("option 'backlog' must be an integer >= 0, got string", adapter.listen, { port = 0, backlog = "x" })
+  contains("unknown option 'onconnection'", adapter.connect, "ws://h/", { onconnection = print })
+  contains("option 'onclose' must be a function, got table", adapter.connect, "ws://h/", { onclose = {} })
+  contains("stream must be a connected uv_tcp or uv_pipe, got number", adapter.connect, "ws://h/", { stream = 1 })
+  contains("stream must be a connected uv_tcp or uv_pipe, got nil", adapter.accept)
+end
+
+function T:test_hosts_to_listen_on()
+  self.server = assert(adapter.listen { port = 0, host = "localhost" })
+  lu.assertEquals(type(select(2, self.server:address())), "number")
+  local server, message, code = adapter.listen { port = 0, host = "no.such.host.invalid" }
+  lu.assertNil(server)
+  lu.assertStrContains(message, "resolve no.such.host.invalid: EAI_")
+  lu.assertStrMatches(code, "EAI_%u+")
+end
+
+-- Nothing is to be seen of it but its end.
+function T:test_a_program_that_ends_before_its_loop_runs()
+  local script = "require 'wsock'.adapter.luv.connect 'ws://127.0.0.1:1/'"
+  local out, code = require "support.process".run_lua { "-e", script }
+  lu.assertEquals({ out, code }, { "", 0 })
+end
+
 function T:test_accept_takes_any_stream()
   local options, record = recorder { onmessage = function(s, data) s:send(data:upper()) end }
+  options.onopen = nil
   local fds = uv.socketpair(nil, nil, { nonblock = true }, { nonblock = true })
   local near, far = uv.new_pipe(), uv.new_pipe()
   near:open(fds[1])

@@ -7,7 +7,7 @@ local shared = require "wsock.adapter.shared"
 local T = {}
 
 local function server(line, options)
-  local conn = shared.server(options, 0, {})
+  local conn = shared.server(options, 0, shared.server_types {})
   conn:feed("GET /a HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" .. (line or "")
     .. "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
   lu.assertEquals(conn:next(), "upgrade")
@@ -22,7 +22,7 @@ local function admitted(line, options)
 end
 
 function T:test_client()
-  local handlers = shared.names { "onopen" }
+  local handlers = { onopen = "function" }
   local conn, host, port = shared.client("ws://[::1]:81/x", { onopen = print, origin = "http://o" }, 7, handlers)
   lu.assertEquals({ host, port, conn.url }, { "::1", 81, "ws://[::1]:81/x" })
   lu.assertStrContains(conn:output(), "Origin: http://o")
@@ -33,7 +33,7 @@ function T:test_client()
 end
 
 function T:test_client_over_a_stream()
-  local handlers = shared.names { "stream" }
+  local handlers = { stream = "any" }
   for _, url in ipairs { "wss://h", "ws+unix:/x:/", "ws://h" } do
     lu.assertEquals(select("#", shared.client(url, { stream = {} }, 0, handlers)), 1)
   end
@@ -48,12 +48,33 @@ function T:test_client_misuse()
 end
 
 function T:test_server_knows_its_own_options()
-  local options = { host = "", port = 1, backlog = 2, loop = {}, receiveQueue = 1,
-    maxConnections = 9, origins = "*", protocols = {},
-    verify = print, onrequest = print, mine = 1, maxPayload = 100 }
-  lu.assertNotNil(shared.server(options, 0, { mine = true }))
-  lu.assertErrorMsgContains("unknown option 'mine'", shared.server, options, 0, {})
-  lu.assertNotNil(shared.server(nil, 0, {}))
+  local types = shared.server_types { mine = "count" }
+  local options = { host = "", port = 1, maxConnections = 9, origins = "*", protocols = {}, verify = print,
+    onrequest = print, mine = 1, maxPayload = 100 }
+  lu.assertNotNil(shared.server(options, 0, types))
+  lu.assertErrorMsgContains("unknown option 'mine'", shared.server, options, 0, shared.server_types {})
+  lu.assertErrorMsgContains("unknown option 'min'; did you mean 'mine'?", shared.server, { min = 1 }, 0, types)
+  lu.assertNotNil(shared.server(nil, 0, types))
+end
+
+function T:test_listen_misuse()
+  local types = shared.server_types { handler = "function" }
+  for _, row in ipairs {
+    { { port = "80" }, "option 'port' must be an integer from 0 to 65535, got 80" },
+    { { host = 1 }, "option 'host' must be a string, got number" },
+    { { maxConnections = "9" }, "option 'maxConnections' must be an integer >= 0, got string" },
+    { { verify = true }, "option 'verify' must be a function, got boolean" },
+    { { onrequest = {} }, "option 'onrequest' must be a function, got table" },
+    { { protocols = "x" }, "option 'protocols' must be a list or a function, got string" },
+    { { origins = 1 }, "option 'origins' must be \"*\", an origin, a list or a function, got number" },
+    { { handler = 1 }, "option 'handler' must be a function, got number" },
+    { {}, "option 'handler' must be a function, got nil" },
+  } do
+    row[1].port = row[1].port or 0
+    lu.assertErrorMsgContains(row[2], shared.check_listen, row[1], types, true)
+  end
+  lu.assertErrorMsgContains("options must be a table, got nil", shared.check_listen, nil, types)
+  shared.check_listen({ port = 0 }, types)
 end
 
 function T:test_origins()
@@ -64,6 +85,19 @@ function T:test_origins()
   lu.assertEquals(admitted("Origin: http://x\r\n", { origins = { "http://y", "http://x" } }), "101")
   lu.assertEquals(admitted("Origin: http://h\r\n", { origins = { "http://y" } }), "403")
   lu.assertEquals(admitted("", { origins = { "http://y" } }), "101")
+  lu.assertEquals(admitted("Origin: http://X\r\n", { origins = "http://x" }), "101")
+  lu.assertEquals(admitted("Origin: http://x\r\nOrigin: http://y\r\n", { origins = { "http://x", "http://y" } }), "403")
+end
+
+function T:test_origins_by_a_function()
+  local function admits(answer, line)
+    return (admitted(line or "Origin: http://x\r\n", { origins = function(origin, request)
+      return answer and origin == "http://x" and request.path == "/a"
+    end }))
+  end
+  lu.assertEquals({ admits(true), admits(false), admits(true, "") }, { "101", "403", "403" })
+  lu.assertErrorMsgEquals("origins must return true or false, got number", admitted, "Origin: http://x\r\n",
+    { origins = function() return 1 end })
 end
 
 function T:test_subprotocols()
@@ -72,6 +106,7 @@ function T:test_subprotocols()
   lu.assertEquals({ admitted(line, { protocols = { "c", "b" } }) }, { "101", "b" })
   lu.assertEquals({ admitted(line, { protocols = { "d" } }) }, { "101", "" })
   lu.assertEquals({ admitted("", { protocols = { "d" } }) }, { "101", "" })
+  lu.assertEquals({ admitted(line, { protocols = function(offered) return offered[3] end }) }, { "101", "c" })
 end
 
 function T:test_verify()
