@@ -438,6 +438,17 @@ function T:test_signal()
   other:cancel()
 end
 
+-- What the manual lists.
+function T:test_every_signal()
+  for name in ("HUP INT QUIT USR1 USR2 TERM ALRM CHLD WINCH CONT TSTP PIPE"):gmatch "%u+%d?" do
+    local came
+    local handle = assert(self.loop:signal("SIG" .. name, function() came = true end))
+    raise(name)
+    self.rig:wait(function() return came end, name)
+    handle:cancel()
+  end
+end
+
 function T:test_signal_alone_does_not_keep_run_going()
   local handle = self.loop:signal("USR1", print)
   self.loop:run()
