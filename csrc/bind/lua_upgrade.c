@@ -271,7 +271,7 @@ static struct ws_lsocket *check_request(lua_State *L, int upgrade)
 
     if (lua_istable(L, 1))
         k = ws_request_socket(L, 1);
-    if (k == NULL) {
+    if (k == NULL || k->server == NULL) {
         luaL_error(L, "not a request; methods are called with ':'");
         WS_UNREACHABLE();
     }

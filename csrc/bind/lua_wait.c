@@ -149,6 +149,8 @@ static void come_to_stay(lua_State *L, struct ws_ltask *t,
 static int wait_inside(lua_State *L, struct ws_ltask *t,
                        const struct ws_wait *w, int64_t ms)
 {
+    if (t->loop == NULL) /* its finalizer ran, and the loop's did not yet */
+        return luaL_error(L, "loop is closed");
     t->late = 0;
     t->handed = 0;
     t->deadline_ms = ms < 0 ? -1 : ws_clock_ms() + ms;

@@ -2,6 +2,7 @@
 -- waited for is in lua_pull_spec.lua and lua_spawn_spec.lua.
 
 local lu = require "luaunit"
+local luasocket = require "socket"
 local probe = require "wsock.probe".bind
 local wsock = require "wsock"
 local rigs = require "support.rig"
@@ -384,6 +385,31 @@ function T:test_a_finalizer_that_resumes_a_coroutine_of_a_loop_that_is_gone()
       lu.assertStrContains(result[2], "loop is closed")
     end
   end
+end
+
+-- One that is younger finds it whole, but not what is younger still.
+function T:test_a_finalizer_that_turns_a_loop_that_goes()
+  local told, sink, source = {}, luasocket.udp(), luasocket.udp()
+  sink:setsockname("127.0.0.1", 0)
+  do
+    local loop, joined = wsock.loop(), nil
+    loop:watch(sink:getfd(), "r", function()
+      told[1], told[2] = pcall(loop.sleep, loop, 0)
+      sink:receive()
+    end)
+    local guard = setmetatable({}, { __gc = function() loop:step(10) end })
+    local done = loop:spawn(function() return guard end)
+    loop:step(0)
+    loop:after(0, function() joined = done:join() end) -- the handlers' coroutine is known from here on
+    while not joined do loop:step(10) end
+  end
+  source:sendto("x", sink:getsockname())
+  collectgarbage()
+  collectgarbage()
+  lu.assertFalse(told[1])
+  lu.assertStrContains(told[2], "loop is closed")
+  sink:close()
+  source:close()
 end
 
 -- A finalizer may run anywhere, also where the loop runs.
