@@ -135,6 +135,26 @@ function M.connect(url, protocols, options)
   return record:watch(wsock.WebSocket(url, protocols, options)), record
 end
 
+--- A client that sends an echo much more than the system holds, and reads only when nothing moves any more: it gets
+--- all of it. pump() turns the loops, wait(condition, what, seconds) until then. Returns the socket.
+function M.read_late(url, pump, wait)
+  local got, n, block = 0, 400, ("e"):rep(100000)
+  local socket = wsock.WebSocket(url, nil, { pingInterval = 0, perMessageDeflate = false, maxBuffered = 0 })
+  socket:on("message", function(data) got = got + #data end)
+  wait(function() return socket.readyState == 1 end, "open")
+  socket:pause()
+  for _ = 1, n do assert(socket:send(block, "binary")) end
+  local before
+  repeat
+    before = socket.bufferedAmount
+    for _ = 1, 50 do pump() end
+  until socket.bufferedAmount == before
+  assert(before > 0, "the echo took all of it")
+  socket:resume()
+  wait(function() return got == n * #block end, "all of it", 60)
+  return socket
+end
+
 --- support.process.start; M.cleanup stops it.
 function M.start(command)
   local child = process.start(command)

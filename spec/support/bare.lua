@@ -2,6 +2,7 @@
 -- would say, byte by byte.
 
 local lu = require "luaunit"
+local bytes = require "support.bytes"
 local net = require "socket"
 
 local M = {}
@@ -31,6 +32,22 @@ function M.expect(tcp, pattern, wait)
   end, pattern)
   if not got:find(pattern) then lu.fail(("no '%s' in '%s'"):format(pattern, got)) end
   return got, ended
+end
+
+--- Shakes hands with a server and closes with "bye"; what it answers before it ends TCP. Returns the connection,
+--- which is still open at this end.
+function M.close_first(port, wait)
+  local tcp = M.connect(port, M.REQUEST)
+  M.expect(tcp, "\r\n\r\n", wait)
+  tcp:send(bytes.frame { op = 8, payload = "\3\232bye", mask = M.MASK })
+  local got, ended = M.expect(tcp, "\3\232bye", wait)
+  while not ended do
+    local some
+    some, ended = M.expect(tcp, "^$", wait)
+    lu.assertEquals(some, "")
+  end
+  lu.assertEquals(got, bytes.frame { op = 8, payload = "\3\232bye" })
+  return tcp
 end
 
 return M

@@ -157,9 +157,15 @@ for _, name in ipairs { "send", "sendFrame", "ping", "pong", "close", "terminate
   end
 end
 
+-- A handler set later; a misspelt one would never be called.
+function Socket:__newindex(key, value)
+  if type(key) == "string" and key:find "^on" then shared.check_handler(key, value, self.handlers) end
+  rawset(self, key, value)
+end
+
 local function socket(handle, conn, options, types)
   local self = setmetatable({
-    handle = handle, timer = uv.new_timer(), conn = conn, options = options, alarm = math.huge,
+    handle = handle, timer = uv.new_timer(), conn = conn, options = options, alarm = math.huge, handlers = types,
   }, Socket)
   for name in pairs(types) do
     if name:find "^on" then self[name] = options[name] end

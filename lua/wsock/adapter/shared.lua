@@ -112,6 +112,22 @@ function M.check_listen(options, types, needs_handler)
   if needs_handler and options.handler == nil then error("option 'handler' must be a function, got nil", 3) end
 end
 
+--- Raises, in the name of whoever sets a field of a socket, unless it is a handler of these.
+-- @tparam string key which begins with `on`
+-- @param value nil or a function
+-- @tparam table types what may be set, by name
+function M.check_handler(key, value, types)
+  local names = {}
+  for name in pairs(types) do
+    if name:find "^on" then names[#names + 1] = name end
+  end
+  table.sort(names)
+  local ok, message = pcall(core.checkKeys, { [key] = true }, "field of a socket", names)
+  if not ok then error(message, 3) end
+  message = check.fault({ [key] = value }, { [key] = "function" })
+  if message then error((message:gsub("^option '(.-)'", "%1")), 3) end
+end
+
 --- Answers "upgrade": the Origin, then `verify(request)` → true or false,
 -- status, headers, body; then 101 with the first subprotocol we know.
 function M.admit(conn, options)

@@ -206,6 +206,14 @@ for _, name in ipairs { "ping", "pong", "close", "terminate", "sendFrame" } do
   end
 end
 
+-- Sockets that wait have no handlers; one would never be called.
+function Socket:__newindex(key, value)
+  if type(key) == "string" and key:find "^on" then
+    error(("%s: here messages are asked for, by receive or messages"):format(key), 2)
+  end
+  rawset(self, key, value)
+end
+
 Socket.__close = function(self) self:close() end
 
 -- Counts a connection of a server for as long as its task runs.

@@ -3,7 +3,6 @@
 local lu = require "luaunit"
 local adapter = require "wsock.adapter.luv"
 local bare = require "support.bare"
-local bytes = require "support.bytes"
 local clock = require "support.clock"
 local net = require "socket"
 local peer = require "interop.peer"
@@ -12,7 +11,7 @@ local wsock = require "wsock"
 
 local T = {}
 
-local MASK, REQUEST = bare.MASK, bare.REQUEST
+local REQUEST = bare.REQUEST
 
 local function pump()
   uv.run "nowait"
@@ -20,8 +19,8 @@ local function pump()
   net.sleep(0.001)
 end
 
-local function wait(condition, what)
-  local ok, value = pcall(clock.wait, condition, 10, pump)
+local function wait(condition, what, seconds)
+  local ok, value = pcall(clock.wait, condition, seconds, pump)
   if not ok then error((what or "a condition") .. ": " .. value, 2) end
   return value
 end
@@ -365,34 +364,13 @@ end
 function T:test_an_echo_for_a_client_that_reads_later()
   local url = self:listen { highWaterMark = 100000, lowWaterMark = 50000, sendTimeout = 0, pingInterval = 0,
     onmessage = function(s, data, kind) s:send(data, kind) end }
-  local got, n, block = 0, 400, ("e"):rep(100000) -- more than the system holds
-  local socket, record = peer.connect(url, nil, { pingInterval = 0, perMessageDeflate = false, maxBuffered = 0 })
-  socket:on("message", function(data) got = got + #data end)
-  heard(record, "^open")
-  socket:pause()
-  for _ = 1, n do assert(socket:send(block, "binary")) end
-  local before
-  repeat
-    before = socket.bufferedAmount
-    for _ = 1, 50 do pump() end
-  until socket.bufferedAmount == before
-  lu.assertTrue(before > 0)
-  socket:resume()
-  wait(function() return got == n * #block end)
+  peer.read_late(url, pump, wait)
 end
 
 -- RFC 6455 7.1.1
 function T:test_the_server_ends_first()
   local _, port, record = self:listen {}
-  local tcp = bare.connect(port, REQUEST)
-  expect(tcp, "\r\n\r\n")
-  tcp:send(bytes.frame { op = 8, payload = "\3\232bye", mask = MASK })
-  local got, ended = expect(tcp, "\3\232bye")
-  while not ended do
-    local _
-    _, ended = expect(tcp, "^$")
-  end
-  lu.assertEquals(got, bytes.frame { op = 8, payload = "\3\232bye" })
+  local tcp = bare.close_first(port, wait)
   lu.assertNil(record:has "^close")
   tcp:close()
   heard(record, "^close 1000 bye true")
@@ -420,6 +398,20 @@ function T:test_misuse()
   contains("option 'onclose' must be a function, got table", adapter.connect, "ws://h/", { onclose = {} })
   contains("stream must be a connected uv_tcp or uv_pipe, got number", adapter.connect, "ws://h/", { stream = 1 })
   contains("stream must be a connected uv_tcp or uv_pipe, got nil", adapter.accept)
+end
+
+function T:test_handlers_set_later()
+  local socket, record = self:connect()
+  local contains = lu.assertErrorMsgContains
+  contains("unknown field of a socket 'onmesage'; did you mean 'onmessage'?", function() socket.onmesage = print end)
+  contains("unknown field of a socket 'onconnection'", function() socket.onconnection = print end)
+  socket.onpong = nil
+  contains("luv_spec.lua", function() socket.onpong = 1 end)
+  contains("onpong must be a function, got number", function() socket.onpong = 1 end)
+  socket.onpong = function(_, data) record:add("later", data) end
+  socket.mine = true
+  socket:ping "p"
+  heard(record, "^later p")
 end
 
 function T:test_hosts_to_listen_on()
