@@ -296,6 +296,8 @@ static void tick_deadline(struct ws_conn *c)
     c->deadline_ms = -1;
     if (c->stage == WS_IN_ANSWER)
         ws_conn_fail(c, WS_ERR_ANSWER_TIMEOUT);
+    else if (c->stage == WS_IN_BODY && c->conf->role == WS_CLIENT)
+        ws_conn_fail(c, WS_ERR_STATUS); /* a refusal is known to be one */
     else if (c->state == WS_CONNECTING)
         ws_conn_fail(c, WS_ERR_HANDSHAKE_TIMEOUT);
     else
