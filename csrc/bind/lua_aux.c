@@ -449,15 +449,3 @@ void ws_seal_class(lua_State *L)
     lua_setfield(L, -2, "__metatable");
     lua_pop(L, 1);
 }
-
-void *ws_test_userdata(lua_State *L, int idx, int mt_idx)
-{
-    void *p = lua_touserdata(L, idx);
-    int same;
-
-    if (p == NULL || !lua_getmetatable(L, idx))
-        return NULL;
-    same = lua_rawequal(L, -1, mt_idx);
-    lua_pop(L, 1);
-    return same ? p : NULL;
-}

@@ -120,8 +120,4 @@ struct ws_slice ws_read_protocols(lua_State *L, int idx);
 ** and popped. */
 void ws_seal_class(lua_State *L);
 
-/* The userdata at idx if its metatable is the value at mt_idx, else NULL:
-** luaL_testudata without the look-up by name. */
-void *ws_test_userdata(lua_State *L, int idx, int mt_idx);
-
 #endif

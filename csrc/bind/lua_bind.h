@@ -2,9 +2,10 @@
 **
 ** The userdata behind loop, socket and server, and who calls whom.  A C
 ** struct here holds no lua_State: Lua values hang off user values, found
-** through the loop's `live` table by the address of their C struct.
+** through the loop's `live` table: sockets by their `slot` there, all else by
+** the address of its C struct.
 **
-**   loop     1 live: address -> userdata of all that is at work
+**   loop     1 live: address or slot -> userdata of all that is at work
 **            2 the idle handler coroutine    3 onerror    4 pinned strings
 **            5 its coroutines: thread -> task, or true while it has none
 **            6 contexts of TLS clients
@@ -107,7 +108,7 @@ struct ws_lserver {
 enum ws_place { WS_AMONG_NONE, WS_AMONG_OPENING, WS_AMONG_CLIENTS };
 
 struct ws_lsocket {
-    struct ws_session s; /* first: its address is the key in `live` */
+    struct ws_session s; /* first: whoever has one has the other */
     struct ws_lloop *loop;
     struct ws_lserver *server; /* NULL: a client */
     struct ws_link peers;      /* in the server's clients or opening */
@@ -115,14 +116,15 @@ struct ws_lsocket {
     uint8_t binary_type;       /* enum ws_binary_type */
     uint8_t peer_len;
     uint8_t peer[28];       /* remote address, as in ws_addr */
-    uint8_t anchored;       /* in `live` */
     uint8_t exposed;        /* the application has seen it as a socket */
     uint8_t place;          /* enum ws_place */
     uint8_t shy;            /* connect() has not handed it out yet */
+    int slot;               /* in `live`, 0: it is not there */
     struct ws_link waiters; /* tasks that wait for something of it */
     size_t queued_bytes;    /* of the messages that wait */
     uint32_t queued, queue_first, queue_max;
     uint32_t handlers; /* of its events, that wait */
+    lua_Integer seal;  /* see lua_socket.h */
 };
 
 /* -- modules: each pushes one value -- */
@@ -156,9 +158,13 @@ struct ws_lloop *ws_check_loop(lua_State *L, int idx);
 /* Pushes the loop the table at options names in "loop", else the default. */
 struct ws_lloop *ws_push_loop_option(lua_State *L, int options);
 
-/* live[key] = the value at idx, which needs an open loop; and the reverse. */
+/* live[key] = the value at idx, which needs an open loop; and the reverse.  A
+** socket gets a number for a key, which is found faster. */
 void ws_anchor(lua_State *L, int loop_idx, const void *key, int idx);
 void ws_unanchor(lua_State *L, int loop_idx, const void *key);
+void ws_anchor_socket(lua_State *L, int loop_idx, struct ws_lsocket *k,
+                      int idx);
+void ws_unanchor_socket(lua_State *L, int loop_idx, struct ws_lsocket *k);
 
 /* -- lua_turn.c -- */
 
@@ -181,11 +187,12 @@ void ws_server_drop(struct ws_lserver *sv);
 struct ws_lsocket *ws_new_socket(lua_State *L, struct ws_lloop *loop,
                                  int owner_idx, size_t size);
 
+struct ws_lsocket *ws_check_socket(lua_State *L, int idx);
+
 /* Pulls a session's events and delivers them.  Stack: loop at 1, live at 2,
 ** as in a turn of the loop. */
 void ws_pump(lua_State *L, struct ws_session *s);
 
-struct ws_lsocket *ws_check_socket(lua_State *L, int idx);
 
 /* -- lua_server.c -- */
 

@@ -206,19 +206,15 @@ static int entry(lua_State *L)
 /* Raises unless the table at 1 has only sockets in it. */
 static void check_table(lua_State *L)
 {
-    int mt = lua_gettop(L) + 1;
-
-    luaL_getmetatable(L, WS_SOCKET_NAME);
     lua_pushnil(L);
     while (lua_next(L, 1) != 0) {
-        if (ws_test_userdata(L, entry(L), mt) == NULL)
+        if (luaL_testudata(L, entry(L), WS_SOCKET_NAME) == NULL)
             luaL_error(L,
                        "sockets must be a set or a list of sockets, got a %s "
                        "in it",
                        luaL_typename(L, entry(L)));
         lua_pop(L, 1);
     }
-    lua_pop(L, 1);
 }
 
 /* To those in the table at 1, which was checked. */
@@ -248,10 +244,10 @@ static void push_list(lua_State *L, struct ws_lserver *sv,
     for (l = ws_link_first(&sv->clients); l != NULL;
          l = ws_link_next(&sv->clients, l)) {
         struct ws_lsocket *k = ws_container(l, struct ws_lsocket, peers);
-        if (k == except || lua_rawgetp(L, live, k) == LUA_TNIL)
-            lua_settop(L, live + 1);
-        else
-            lua_rawseti(L, live + 1, ++n);
+        if (k == except || k->slot == 0)
+            continue;
+        lua_rawgeti(L, live, k->slot);
+        lua_rawseti(L, live + 1, ++n);
     }
     lua_replace(L, top + 1);
     lua_settop(L, top + 1);

@@ -48,8 +48,7 @@ static int begin(lua_State *L, struct ws_lsocket *k, const struct ws_plan *p)
     if (err == WS_OK)
         return WS_OK;
     ws_session_free(&k->s);
-    k->anchored = 0;
-    ws_unanchor(L, WS_A_LOOP, k);
+    ws_unanchor_socket(L, WS_A_LOOP, k);
     return err;
 }
 
@@ -72,8 +71,7 @@ static struct ws_lsocket *prepare(lua_State *L, struct ws_plan **p)
     conf->follow = (*p)->redirects > 0;
     if (conf->follow)
         ws_plan_keep(L);
-    ws_anchor(L, WS_A_LOOP, k, WS_A_SOCKET);
-    k->anchored = 1;
+    ws_anchor_socket(L, WS_A_LOOP, k, WS_A_SOCKET);
     k->exposed = 1;
     return k;
 }

@@ -29,12 +29,13 @@ static int clients_pairs(lua_State *L)
     lua_getiuservalue(L, -1, WS_UV_LIVE);
     for (l = ws_link_first(&sv->clients); l != NULL;
          l = ws_link_next(&sv->clients, l)) {
-        lua_rawgetp(L, 6, ws_container(l, struct ws_lsocket, peers));
+        const struct ws_lsocket *k =
+            ws_container(l, struct ws_lsocket, peers);
+        if (k->slot == 0)
+            continue;
+        lua_rawgeti(L, 6, k->slot);
         lua_pushboolean(L, 1);
-        if (lua_isnil(L, -2))
-            lua_pop(L, 2);
-        else
-            lua_rawset(L, 4);
+        lua_rawset(L, 4);
     }
     lua_settop(L, 4);
     lua_pushnil(L);

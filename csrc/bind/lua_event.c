@@ -283,10 +283,9 @@ void ws_pump(lua_State *L, struct ws_session *s)
     struct ws_event ev;
     int idx;
 
-    if (lua_rawgetp(L, WS_IX_LIVE, k) == LUA_TNIL) {
-        lua_pop(L, 1);
+    if (k->slot == 0)
         return; /* it is being made, or gone */
-    }
+    lua_rawgeti(L, WS_IX_LIVE, k->slot);
     idx = lua_gettop(L);
     if (k->server != NULL && k->loop->own_of != k->server)
         find_server_own(L, k, idx);
@@ -299,9 +298,7 @@ void ws_pump(lua_State *L, struct ws_session *s)
         lua_settop(L, idx);
     }
     unpin(L, k);
-    if (s->conn.told_close && k->anchored) {
-        k->anchored = 0;
-        ws_unanchor(L, WS_IX_LOOP, k);
-    }
+    if (s->conn.told_close && k->slot != 0)
+        ws_unanchor_socket(L, WS_IX_LOOP, k);
     lua_settop(L, idx - 1);
 }

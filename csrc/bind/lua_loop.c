@@ -98,14 +98,23 @@ static int make_loop(lua_State *L)
 
 /* -- anchoring -- */
 
-void ws_anchor(lua_State *L, int loop_idx, const void *key, int idx)
+/* Pushes `live` of an open loop. */
+static struct ws_lloop *push_live(lua_State *L, int loop_idx)
 {
     struct ws_lloop *ll = lua_touserdata(L, loop_idx);
 
     if (!ll->open) /* a table of options, or a finalizer, has closed it */
         luaL_error(L, "loop is closed");
-    idx = lua_absindex(L, idx);
     lua_getiuservalue(L, loop_idx, WS_UV_LIVE);
+    return ll;
+}
+
+void ws_anchor(lua_State *L, int loop_idx, const void *key, int idx)
+{
+    struct ws_lloop *ll;
+
+    idx = lua_absindex(L, idx);
+    ll = push_live(L, loop_idx);
     lua_pushvalue(L, idx);
     lua_rawsetp(L, -2, key);
     lua_pop(L, 1);
@@ -121,6 +130,27 @@ void ws_unanchor(lua_State *L, int loop_idx, const void *key)
     lua_rawsetp(L, -2, key);
     lua_pop(L, 1);
     ll->active--;
+}
+
+void ws_anchor_socket(lua_State *L, int loop_idx, struct ws_lsocket *k, int idx)
+{
+    struct ws_lloop *ll;
+
+    idx = lua_absindex(L, idx);
+    ll = push_live(L, loop_idx);
+    lua_pushvalue(L, idx);
+    k->slot = luaL_ref(L, -2);
+    lua_pop(L, 1);
+    ll->active++;
+}
+
+void ws_unanchor_socket(lua_State *L, int loop_idx, struct ws_lsocket *k)
+{
+    lua_getiuservalue(L, loop_idx, WS_UV_LIVE);
+    luaL_unref(L, -1, k->slot);
+    lua_pop(L, 1);
+    k->slot = 0;
+    k->loop->active--;
 }
 
 /* -- turning -- */

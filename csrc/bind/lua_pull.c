@@ -10,13 +10,6 @@
 enum { WS_LENT = 1 << 14, WS_APART = 1 << 13 };
 enum { WS_OWN_QUEUE = WS_ON_COUNT };
 
-/* The socket at 1; methods have its metatable as first upvalue. */
-static struct ws_lsocket *self(lua_State *L)
-{
-    struct ws_lsocket *k = ws_test_userdata(L, 1, lua_upvalueindex(1));
-    return k != NULL ? k : ws_check_socket(L, 1);
-}
-
 static struct ws_lloop *loop_of(void *object)
 {
     return ((struct ws_lsocket *)object)->loop;
@@ -274,7 +267,7 @@ static const struct ws_wait receiving = {
 
 static struct ws_lsocket *pull(lua_State *L, int streaming)
 {
-    struct ws_lsocket *k = self(L);
+    struct ws_lsocket *k = ws_self_socket(L);
 
     if (streaming && ws_pull_width(k) == 2)
         luaL_error(L, "receiveChunk needs the option streaming");
@@ -312,7 +305,7 @@ int ws_socket_receive_chunk(lua_State *L)
 /* The iterator, which is given the last message too. */
 static int next_message(lua_State *L)
 {
-    self(L);
+    ws_self_socket(L);
     lua_settop(L, 1);
     return ws_wait(L, &receiving, -1);
 }
@@ -350,7 +343,7 @@ int ws_socket_drain(lua_State *L)
 {
     int64_t ms;
 
-    self(L);
+    ws_self_socket(L);
     ms = ws_check_timeout(L, 2, "drain: timeout");
     lua_settop(L, 1);
     return ws_wait(L, &draining, ms);

@@ -56,8 +56,7 @@ void ws_pull_opened(struct ws_lsocket *k);
 void ws_pull_drained(struct ws_lsocket *k);
 void ws_pull_ended(struct ws_lsocket *k);
 
-/* socket:receive, receiveChunk, messages and drain; the metatable is their
-** upvalue. */
+/* socket:receive, receiveChunk, messages and drain, see ws_self_socket */
 int ws_socket_receive(lua_State *L);
 int ws_socket_receive_chunk(lua_State *L);
 int ws_socket_messages(lua_State *L);

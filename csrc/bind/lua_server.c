@@ -62,8 +62,7 @@ static int make_socket(lua_State *L)
         ws_new_socket(L, lua_touserdata(L, 1), 2, sizeof(struct ws_lsocket));
 
     lua_getiuservalue(L, 2, WS_UV_OWNER);
-    ws_anchor(L, -1, k, -2);
-    k->anchored = 1;
+    ws_anchor_socket(L, -1, k, -2);
     lua_pop(L, 1);
     return 1;
 }

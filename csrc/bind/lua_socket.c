@@ -13,16 +13,11 @@
 ** cheaper than copying it. */
 enum { PIN_MIN = 4096 };
 
+static const char seal_key = 0; /* its address is the metatable's key */
+
 struct ws_lsocket *ws_check_socket(lua_State *L, int idx)
 {
     return ws_check_self(L, idx, WS_SOCKET_NAME);
-}
-
-/* The socket at 1; methods have its metatable as first upvalue. */
-static struct ws_lsocket *self(lua_State *L)
-{
-    struct ws_lsocket *k = ws_test_userdata(L, 1, lua_upvalueindex(1));
-    return k != NULL ? k : ws_check_self(L, 1, WS_SOCKET_NAME);
 }
 
 /* -- making -- */
@@ -38,7 +33,11 @@ struct ws_lsocket *ws_new_socket(lua_State *L, struct ws_lloop *loop,
     ws_link_init(&k->peers);
     ws_link_init(&k->waiters);
     k->loop = loop;
-    luaL_setmetatable(L, WS_SOCKET_NAME);
+    luaL_getmetatable(L, WS_SOCKET_NAME);
+    lua_rawgetp(L, -1, &seal_key);
+    k->seal = lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    lua_setmetatable(L, -2);
     lua_pushvalue(L, owner_idx);
     lua_setiuservalue(L, -2, WS_UV_OWNER);
     return k;
@@ -89,14 +88,14 @@ static int send_pinned(lua_State *L, struct ws_lsocket *k, enum ws_opcode op,
 /* socket:send(data [, kind [, options]]) -> true | nil, message, code */
 static int socket_send(lua_State *L)
 {
-    struct ws_lsocket *k = self(L);
+    struct ws_lsocket *k = ws_self_socket(L);
     struct ws_slice data;
     enum ws_opcode op;
     unsigned flags;
     int err;
 
     ws_check_connected(L, &k->s.conn);
-    data = ws_check_data(L, 2);
+    data = ws_check_bytes(L, 2);
     op = ws_check_kind(L, 3);
     flags = ws_check_flags(L, 4) | is_known(k->loop, data);
     ws_socket_clock(k);
@@ -118,7 +117,7 @@ static int socket_send(lua_State *L)
 
 static int send_control(lua_State *L, enum ws_opcode op)
 {
-    struct ws_lsocket *k = self(L);
+    struct ws_lsocket *k = ws_self_socket(L);
     int n;
 
     ws_socket_clock(k);
@@ -141,7 +140,7 @@ static int socket_pong(lua_State *L)
 /* socket:sendFrame(data, kind [, final]) -> as send; with the option frames */
 static int socket_send_frame(lua_State *L)
 {
-    struct ws_lsocket *k = self(L);
+    struct ws_lsocket *k = ws_self_socket(L);
     int n;
 
     ws_socket_clock(k);
@@ -155,7 +154,7 @@ static int socket_send_frame(lua_State *L)
 /* socket:close([code [, reason]]) -> true */
 static int socket_close(lua_State *L)
 {
-    struct ws_lsocket *k = self(L);
+    struct ws_lsocket *k = ws_self_socket(L);
     int n;
 
     ws_socket_clock(k);
@@ -167,7 +166,7 @@ static int socket_close(lua_State *L)
 /* socket:terminate() -> true */
 static int socket_terminate(lua_State *L)
 {
-    struct ws_lsocket *k = self(L);
+    struct ws_lsocket *k = ws_self_socket(L);
 
     ws_conn_terminate(&k->s.conn);
     ws_session_touch(&k->s);
@@ -178,7 +177,7 @@ static int socket_terminate(lua_State *L)
 /* socket:pause(), socket:resume() -> socket */
 static int set_pause(lua_State *L, int paused)
 {
-    struct ws_lsocket *k = self(L);
+    struct ws_lsocket *k = ws_self_socket(L);
 
     ws_conn_pause(&k->s.conn, paused);
     ws_session_touch(&k->s);
@@ -199,7 +198,7 @@ static int socket_resume(lua_State *L)
 /* local s <close>: starts the closing handshake and lets the loop finish. */
 static int socket_leave(lua_State *L)
 {
-    struct ws_lsocket *k = self(L);
+    struct ws_lsocket *k = ws_self_socket(L);
 
     if (k->s.conn.conf != NULL) {
         ws_socket_clock(k);
@@ -226,15 +225,15 @@ void ws_socket_drop(struct ws_lsocket *k)
     for (l = ws_link_first(&k->waiters); l != NULL;
          l = ws_link_first(&k->waiters))
         ws_link_remove(l);
-    k->anchored = 0;
+    k->slot = 0;
 }
 
 static int socket_gc(lua_State *L)
 {
     struct ws_lsocket *k = ws_check_self(L, 1, WS_SOCKET_NAME);
 
-    /* One that is still anchored goes with its loop, see drop_live. */
-    if (k->loop != NULL && !k->anchored)
+    /* One that is still in `live` goes with its loop, see drop_live. */
+    if (k->loop != NULL && k->slot == 0)
         ws_socket_drop(k);
     return 0;
 }
@@ -250,38 +249,39 @@ static int settled(lua_State *L, struct ws_lsocket *k, int nresults)
 
 static int socket_on(lua_State *L)
 {
-    struct ws_lsocket *k = self(L);
+    struct ws_lsocket *k = ws_self_socket(L);
     struct ws_emitter t = ws_socket_emitter(k);
     return settled(L, k, ws_emitter_on(L, &t, 0));
 }
 
 static int socket_once(lua_State *L)
 {
-    struct ws_lsocket *k = self(L);
+    struct ws_lsocket *k = ws_self_socket(L);
     struct ws_emitter t = ws_socket_emitter(k);
     return settled(L, k, ws_emitter_on(L, &t, 1));
 }
 
 static int socket_off(lua_State *L)
 {
-    struct ws_emitter t = ws_socket_emitter(self(L));
+    struct ws_emitter t = ws_socket_emitter(ws_self_socket(L));
     return ws_emitter_off(L, &t);
 }
 
 static int socket_add(lua_State *L)
 {
-    struct ws_lsocket *k = self(L);
+    struct ws_lsocket *k = ws_self_socket(L);
     struct ws_emitter t = ws_socket_emitter(k);
     return settled(L, k, ws_emitter_add(L, &t));
 }
 
 static int socket_remove(lua_State *L)
 {
-    struct ws_emitter t = ws_socket_emitter(self(L));
+    struct ws_emitter t = ws_socket_emitter(ws_self_socket(L));
     return ws_emitter_remove(L, &t);
 }
 
 /* -- registration -- */
+
 
 static const luaL_Reg methods[] = {
     {"send", socket_send},
@@ -307,21 +307,26 @@ static const luaL_Reg methods[] = {
 
 static const luaL_Reg metamethods[] = {
     {"__gc", socket_gc},
+    {"__close", socket_leave},
     {"__tostring", ws_socket_tostring},
     {NULL, NULL},
 };
 
 void ws_open_socket(lua_State *L)
 {
+    lua_Integer seal;
+
+    if (ws_random(NULL, (uint8_t *)&seal, sizeof seal) != WS_OK)
+        luaL_error(L, "%s", ws_err_text(WS_ERR_RANDOM));
     luaL_newmetatable(L, WS_SOCKET_NAME);
-    luaL_setfuncs(L, metamethods, 0);
+    lua_pushinteger(L, seal);
+    lua_rawsetp(L, -2, &seal_key);
+    lua_pushinteger(L, seal);
+    luaL_setfuncs(L, metamethods, 1);
     luaL_newlibtable(L, methods);
-    lua_pushvalue(L, -2);
+    lua_pushinteger(L, seal);
     luaL_setfuncs(L, methods, 1);
     ws_socket_accessors(L); /* methods -> __index, __newindex */
-    lua_pushvalue(L, -1);
-    lua_pushcclosure(L, socket_leave, 1);
-    lua_setfield(L, -2, "__close");
     ws_seal_class(L);
     lua_pushcfunction(L, ws_new_client);
     lua_setfield(L, -2, "WebSocket");

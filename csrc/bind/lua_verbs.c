@@ -11,13 +11,11 @@ int ws_kind_error(lua_State *L, int idx)
                       luaL_tolstring(L, idx, NULL));
 }
 
-unsigned ws_check_flags(lua_State *L, int idx)
+unsigned ws_read_flags(lua_State *L, int idx)
 {
     static const char *const names[] = {"final", "compress", NULL};
     unsigned flags = 0;
 
-    if (lua_isnoneornil(L, idx))
-        return 0;
     ws_check_table(L, idx, "options");
     ws_check_keys(L, idx, "option of send", names);
     if (!ws_get_boolean(L, idx, "final", 1))

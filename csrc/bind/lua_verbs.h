@@ -27,6 +27,13 @@ static inline void ws_check_connected(lua_State *L, const struct ws_conn *c)
         luaL_error(L, "InvalidStateError: the connection is not open yet");
 }
 
+/* ws_check_data, inline for what is sent most. */
+static inline struct ws_slice ws_check_bytes(lua_State *L, int idx)
+{
+    return WS_LIKELY(lua_type(L, idx) == LUA_TSTRING) ? ws_slice_at(L, idx)
+                                                      : ws_check_data(L, idx);
+}
+
 /* Raises: what is at idx is no kind. */
 int ws_kind_error(lua_State *L, int idx);
 
@@ -50,7 +57,12 @@ void ws_check_sending(lua_State *L, int idx, const struct ws_conn *c,
                       struct ws_sending *s);
 
 /* The flags that the options at idx stand for. */
-unsigned ws_check_flags(lua_State *L, int idx);
+unsigned ws_read_flags(lua_State *L, int idx);
+
+static inline unsigned ws_check_flags(lua_State *L, int idx)
+{
+    return WS_LIKELY(lua_isnoneornil(L, idx)) ? 0 : ws_read_flags(L, idx);
+}
 
 /* What send answers for the result of ws_conn_send*: true, or nil, message,
 ** code; raises for text that is not UTF-8, and without memory. */
