@@ -8,7 +8,7 @@
 **   loop     1 live: address or slot -> userdata of all that is at work
 **            2 the idle handler coroutine    3 onerror    4 pinned strings
 **            5 its coroutines: thread -> task, or true while it has none
-**            6 contexts of TLS clients
+**            6 contexts of TLS clients           7 the coroutine of its turns
 **   socket   1 its server, or its loop       2 own table: listeners, cached
 **   server   1 its loop                      2 own table  3 its options
 **   timer, watcher, signal   1 its loop      2 its function
@@ -34,7 +34,7 @@
 
 /* User values, see above. */
 enum { WS_UV_LIVE = 1, WS_UV_THREAD, WS_UV_ONERROR, WS_UV_PINS, WS_UV_TASKS };
-enum { WS_UV_TLS = 6, WS_UV_LOOP_COUNT = WS_UV_TLS };
+enum { WS_UV_TLS = 6, WS_UV_TURNS, WS_UV_LOOP_COUNT = WS_UV_TURNS };
 enum { WS_UV_OWNER = 1, WS_UV_OWN = 2, WS_UV_OPTIONS = 3 };
 
 /* Tags of loop sources that are the binding's own. */
@@ -81,10 +81,12 @@ struct ws_lloop {
     struct ws_link tasks;       /* of ws_ltask, those at work */
     struct ws_ltask *task;      /* the one that was run last, or NULL */
     const struct ws_lserver *own_of; /* whose own table lies at hand */
+    struct ws_lsocket *telling; /* whose message is with its function now */
     struct ws_ahead ahead;
     struct ws_slice known; /* the string at WS_IX_KNOWN, or nothing */
     size_t active; /* sockets, servers, timers...: what run() waits for */
     uint8_t open, running, stopping, closing; /* closing: tasks, how deep */
+    uint8_t ending; /* the turn's sources are served, now its work is */
 };
 
 struct ws_lserver {
@@ -192,7 +194,6 @@ struct ws_lsocket *ws_check_socket(lua_State *L, int idx);
 /* Pulls a session's events and delivers them.  Stack: loop at 1, live at 2,
 ** as in a turn of the loop. */
 void ws_pump(lua_State *L, struct ws_session *s);
-
 
 /* -- lua_server.c -- */
 

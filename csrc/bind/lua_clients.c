@@ -29,8 +29,7 @@ static int clients_pairs(lua_State *L)
     lua_getiuservalue(L, -1, WS_UV_LIVE);
     for (l = ws_link_first(&sv->clients); l != NULL;
          l = ws_link_next(&sv->clients, l)) {
-        const struct ws_lsocket *k =
-            ws_container(l, struct ws_lsocket, peers);
+        const struct ws_lsocket *k = ws_container(l, struct ws_lsocket, peers);
         if (k->slot == 0)
             continue;
         lua_rawgeti(L, 6, k->slot);

@@ -102,8 +102,20 @@ static void find_server_own(lua_State *L, const struct ws_lsocket *k, int idx)
     lua_settop(L, idx);
 }
 
+/* The function that was told a message has ended, but had waited, or caught an
+** error: the turn was left then. */
+static int told(lua_State *L, int status, lua_KContext ctx)
+{
+    (void)L;
+    (void)status;
+    (void)ctx;
+    return 0;
+}
+
 /* A message for a server's lone function, without the ceremony: the case of
-** every message of a busy server.  1: done. */
+** every message of a busy server.  It is called on the coroutine of the turn
+** itself, which ends here when it raises or waits: see turns in lua_turn.c.
+** 1: done. */
 static int deliver_fast(lua_State *L, struct ws_lsocket *k, int idx,
                         const struct ws_event *ev)
 {
@@ -118,8 +130,9 @@ static int deliver_fast(lua_State *L, struct ws_lsocket *k, int idx,
     lua_pushvalue(L, idx);
     push_message(L, k->loop, ev);
     lua_pushvalue(L, ev->type == WS_EV_TEXT ? WS_IX_TEXT : WS_IX_BINARY);
-    if (ws_handler_call(L, 3, 0, idx) != WS_OK)
-        ws_conn_end(&k->s.conn, WS_STATUS_INTERNAL_ERROR, "internal error");
+    k->loop->telling = k;
+    lua_callk(L, 3, 0, 0, told);
+    k->loop->telling = NULL;
     return 1;
 }
 

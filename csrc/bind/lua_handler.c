@@ -91,28 +91,51 @@ void ws_handler_yielded(lua_State *co, lua_State *L)
                 "there are sleep, receive, join...");
 }
 
-/* 1: the handler waits, and is none any more. */
-static int waits(lua_State *L, lua_State *co, int nresults, int about)
+static int failed(lua_State *L, lua_State *co, int about)
 {
-    if (nresults == 0 && ws_task_adopt(L, about))
-        return 1;
-    if (nresults > 0 && ws_task_refuse(L))
-        put_message(co, L, "cannot wait here: the answer is needed at once");
-    else
-        ws_handler_yielded(co, L);
-    return 0;
-}
-
-/* The coroutine raised or yielded. */
-static int stopped(lua_State *L, int status, int nresults, int about)
-{
-    lua_State *co = lua_tothread(L, WS_IX_THREAD);
-
-    if (status == LUA_YIELD && waits(L, co, nresults, about))
-        return WS_OK;
     ws_handler_report(L, WS_IX_LOOP, co, about);
     ws_handler_reset(co, L);
     return 1;
+}
+
+int ws_handler_stopped(lua_State *L, int co, int status, int about)
+{
+    if (status == LUA_YIELD && ws_task_adopt(L, co, about))
+        return WS_OK;
+    if (status == LUA_YIELD)
+        ws_handler_yielded(lua_tothread(L, co), L);
+    return failed(L, lua_tothread(L, co), about);
+}
+
+/* The same of one that is called for results, and may not wait. */
+static int not_answered(lua_State *L, int status, int about)
+{
+    lua_State *co = lua_tothread(L, WS_IX_THREAD);
+
+    if (status == LUA_YIELD && ws_task_refuse(L, WS_IX_THREAD))
+        put_message(co, L, "cannot wait here: the answer is needed at once");
+    else if (status == LUA_YIELD)
+        ws_handler_yielded(co, L);
+    return failed(L, co, about);
+}
+
+/* The idle coroutine is a task's from here on: there will be another. */
+static void renew(lua_State *L)
+{
+    lua_pushnil(L); /* should there be no memory for it */
+    lua_setiuservalue(L, WS_IX_LOOP, WS_UV_THREAD);
+    ws_push_handler_thread(L);
+    lua_replace(L, WS_IX_THREAD);
+}
+
+static int stopped(lua_State *L, int status, int nresults, int about)
+{
+    if (nresults > 0)
+        return not_answered(L, status, about);
+    if (ws_handler_stopped(L, WS_IX_THREAD, status, about) != WS_OK)
+        return 1;
+    renew(L);
+    return WS_OK;
 }
 
 int ws_handler_call(lua_State *L, int nargs, int nresults, int about)

@@ -18,6 +18,11 @@
 ** about is the index of the socket it is about, or 0. */
 int ws_handler_call(lua_State *L, int nargs, int nresults, int about);
 
+/* In a turn: the handler that was called for the socket at `about` (0: none)
+** on the coroutine at co raised or yielded, says its status.  WS_OK: it waits
+** and is a task now; 1: reported. */
+int ws_handler_stopped(lua_State *L, int co, int status, int about);
+
 /* Reports the error at the top of co (popped; traceback and all) to onerror
 ** of the loop at that index, or to standard error. */
 void ws_handler_report(lua_State *L, int loop, lua_State *co, int about);

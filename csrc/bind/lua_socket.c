@@ -282,7 +282,6 @@ static int socket_remove(lua_State *L)
 
 /* -- registration -- */
 
-
 static const luaL_Reg methods[] = {
     {"send", socket_send},
     {"close", socket_close},

@@ -31,14 +31,19 @@ static void set_task(lua_State *L, int loop, int co)
     lua_pop(L, 1);
 }
 
+lua_State *ws_push_thread(lua_State *L, int loop)
+{
+    lua_State *co = lua_newthread(L);
+
+    lua_pushboolean(L, 1);
+    set_task(L, loop, lua_gettop(L) - 1);
+    return co;
+}
+
 void ws_push_handler_thread(lua_State *L)
 {
-    int co = lua_gettop(L) + 1;
-
-    lua_newthread(L);
-    lua_pushboolean(L, 1);
-    set_task(L, WS_IX_LOOP, co);
-    lua_pushvalue(L, co);
+    ws_push_thread(L, WS_IX_LOOP);
+    lua_pushvalue(L, -1);
     lua_setiuservalue(L, WS_IX_LOOP, WS_UV_THREAD);
 }
 
@@ -111,19 +116,19 @@ static void unanchor(lua_State *L, struct ws_ltask *t, int loop)
     ws_unanchor(L, loop, t);
 }
 
-/* Pushes the task of the idle coroutine, or what there is instead of one. */
-static struct ws_ltask *push_idle(lua_State *L)
+/* Pushes the task of the coroutine at co, or what there is instead of one. */
+static struct ws_ltask *push_task_of(lua_State *L, int co)
 {
     lua_getiuservalue(L, WS_IX_LOOP, WS_UV_TASKS);
-    lua_pushvalue(L, WS_IX_THREAD);
+    lua_pushvalue(L, co);
     lua_rawget(L, -2);
     lua_remove(L, -2);
     return lua_touserdata(L, -1);
 }
 
-int ws_task_refuse(lua_State *L)
+int ws_task_refuse(lua_State *L, int co)
 {
-    struct ws_ltask *t = push_idle(L);
+    struct ws_ltask *t = push_task_of(L, co);
 
     lua_pop(L, 1); /* `tasks` has it as long as there is its coroutine */
     if (t == NULL || t->waits == WS_FOR_NOTHING)
@@ -134,10 +139,10 @@ int ws_task_refuse(lua_State *L)
     return 1;
 }
 
-int ws_task_adopt(lua_State *L, int about)
+int ws_task_adopt(lua_State *L, int co, int about)
 {
     int top = lua_gettop(L);
-    struct ws_ltask *t = push_idle(L);
+    struct ws_ltask *t = push_task_of(L, co);
 
     if (t == NULL || t->waits == WS_FOR_NOTHING) {
         lua_settop(L, top);
@@ -150,10 +155,6 @@ int ws_task_adopt(lua_State *L, int about)
         t->about = lua_touserdata(L, about);
         ws_pull_handler(t->about, 1);
     }
-    lua_pushnil(L); /* should there be no memory for another */
-    lua_setiuservalue(L, WS_IX_LOOP, WS_UV_THREAD);
-    ws_push_handler_thread(L);
-    lua_replace(L, WS_IX_THREAD);
     lua_settop(L, top);
     return 1;
 }

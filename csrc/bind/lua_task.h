@@ -92,20 +92,23 @@ void ws_wait_forget(struct ws_ltask *t);
 /* Pushes the table that tells a loop's coroutines from others. */
 void ws_new_task_table(lua_State *L);
 
-/* In a turn: pushes a new coroutine for handlers, which is the idle one from
-** here on. */
+/* Pushes a new coroutine in which handlers of the loop at that index are to
+** run, and may wait. */
+lua_State *ws_push_thread(lua_State *L, int loop);
+
+/* In a turn: pushes another of them, which is the idle one from here on. */
 void ws_push_handler_thread(lua_State *L);
 
 /* The task of the running coroutine, pushed, if the loop at index started it;
 ** else NULL, and nothing is pushed.  Most often it is loop->task. */
 struct ws_ltask *ws_task_here(lua_State *L, int loop);
 
-/* In a turn: the handler on the idle coroutine yielded.  1: it waits, and is
+/* In a turn: the handler on the coroutine at co yielded.  1: it waits, and is
 ** a task from here on, about the socket at that index (0: none). */
-int ws_task_adopt(lua_State *L, int about);
+int ws_task_adopt(lua_State *L, int co, int about);
 
 /* In a turn: as above, but it may not.  1: it waits no more. */
-int ws_task_refuse(lua_State *L);
+int ws_task_refuse(lua_State *L, int co);
 
 /* Pushes a task for the thread at co, of the loop at that index, which is in
 ** `tasks` but not in `live`. */

@@ -4,6 +4,7 @@
 ** each to the file that knows its kind.  No C frame but ours lies between the
 ** user's code and the caller of run, so an error, or Ctrl-C, may unwind it.
 */
+#include "bind/lua_handler.h"
 #include "bind/lua_task.h"
 #include "bind/lua_timer.h"
 
@@ -70,22 +71,24 @@ static void forget_text(lua_State *L, struct ws_lloop *ll)
     lua_replace(L, WS_IX_KNOWN);
 }
 
-static void turn(lua_State *L, struct ws_lloop *ll, int64_t timeout_ms)
+/* Waits for what the turn is to bring.  That a signal cut it short is said by
+** the hook that its handler may have set, see turns. */
+static void wait_turn(lua_State *L, struct ws_lloop *ll, int64_t timeout_ms)
+{
+    ll->ending = 0;
+    ws_peers_recover(&ll->peers);
+    if (ws_peers_busy(&ll->peers))
+        timeout_ms = 0;
+    if (ws_loop_turn(&ll->loop, timeout_ms) != WS_OK && errno != EINTR)
+        luaL_error(L, "%s: %s", ll->loop.backend->name, ws_errno_text(errno));
+}
+
+/* Serves it, or what is left of it. */
+static void serve(lua_State *L, struct ws_lloop *ll)
 {
     struct ws_source *src;
     struct ws_session *s;
 
-    ws_peers_recover(&ll->peers);
-    if (ws_peers_busy(&ll->peers))
-        timeout_ms = 0;
-    if (lua_gethook(L) != NULL)
-        run_hook(L); /* set while a handler ran: it is not that thread's */
-    if (ws_loop_turn(&ll->loop, timeout_ms) != WS_OK) {
-        if (errno != EINTR)
-            luaL_error(L, "%s: %s", ll->loop.backend->name,
-                       ws_errno_text(errno));
-        run_hook(L);
-    }
     for (;;) {
         src = ws_loop_next(&ll->loop);
         if (src == NULL)
@@ -93,7 +96,9 @@ static void turn(lua_State *L, struct ws_lloop *ll, int64_t timeout_ms)
         dispatch(L, ll, src);
         lua_settop(L, WS_IX_TOP);
     }
-    ws_peers_end_turn(&ll->peers);
+    if (!ll->ending)
+        ws_peers_end_turn(&ll->peers);
+    ll->ending = 1;
     for (;;) {
         s = ws_peers_work(&ll->peers);
         if (s == NULL)
@@ -103,18 +108,33 @@ static void turn(lua_State *L, struct ws_lloop *ll, int64_t timeout_ms)
     forget_text(L, ll);
 }
 
+/* The turn was left while a function was told a message.  It raised or waits,
+** on the coroutine the turn ran on, and that is seen to here; or it is done,
+** but caught an error on its way, which in a coroutine takes the C stack back
+** to the resume.  Gives the socket. */
+static struct ws_lsocket *take_over(lua_State *L, struct ws_lloop *ll)
+{
+    struct ws_lsocket *k = ll->telling;
+    int co = WS_IX_TOP + 1, about = co + 1, status;
+
+    ll->telling = NULL;
+    lua_getiuservalue(L, WS_IX_LOOP, WS_UV_TURNS);
+    lua_rawgeti(L, WS_IX_LIVE, k->slot);
+    status = lua_status(lua_tothread(L, co));
+    if (status != LUA_OK && ws_handler_stopped(L, co, status, about) != WS_OK)
+        ws_conn_end(&k->s.conn, WS_STATUS_INTERNAL_ERROR, "internal error");
+    lua_settop(L, WS_IX_TOP);
+    return k;
+}
+
 int ws_goes_on(const struct ws_lloop *ll)
 {
     return ll->active > 0 || ws_peers_busy(&ll->peers);
 }
 
-/* Runs protected.  Stack: loop, milliseconds or nil: until the end. */
-static int turns(lua_State *L)
+/* Puts in its place what WS_IX_* say; the loop is at 1. */
+static void lay_out(lua_State *L, struct ws_lloop *ll)
 {
-    struct ws_lloop *ll = lua_touserdata(L, WS_IX_LOOP);
-    int once = !lua_isnil(L, 2);
-    int64_t timeout = (int64_t)lua_tointeger(L, 2);
-
     lua_settop(L, WS_IX_LOOP);
     lua_getiuservalue(L, WS_IX_LOOP, WS_UV_LIVE);
     /* dead: a handler raised, and there was no memory to say so */
@@ -129,32 +149,95 @@ static int turns(lua_State *L)
     ll->own_of = NULL;
     memset(&ll->ahead, 0, sizeof ll->ahead); /* an error cut the last short? */
     luaL_checkstack(L, 24, NULL);            /* for ws_pump, and all it calls */
-    if (once) {
-        turn(L, ll, timeout);
-        return 0;
+}
+
+/* A coroutine of its own: turns call the functions that messages are for right
+** here, without one more coroutine for each.  Stack: loop, milliseconds or nil
+** (until the end), the thread that waits for us.  Returns true when that
+** thread has a hook to run, as Ctrl-C sets one, before the next turn. */
+static int turns(lua_State *L)
+{
+    struct ws_lloop *ll = lua_touserdata(L, WS_IX_LOOP);
+    int once = !lua_isnil(L, 2), hooked = 0;
+    int64_t timeout = once ? (int64_t)lua_tointeger(L, 2) : -1;
+    lua_State *caller = lua_tothread(L, 3);
+    struct ws_lsocket *left = NULL; /* in the midst of its messages */
+
+    lay_out(L, ll);
+    if (ll->telling != NULL)
+        left = take_over(L, ll);
+    lua_pushthread(L);
+    lua_setiuservalue(L, WS_IX_LOOP, WS_UV_TURNS);
+    if (left != NULL) {
+        ws_pump(L, &left->s);
+        serve(L, ll);
+    } else if (once) {
+        wait_turn(L, ll, timeout);
+        serve(L, ll);
     }
-    while (!ll->stopping && ws_goes_on(ll))
-        turn(L, ll, -1);
-    return 0;
+    while (!once && !hooked && !ll->stopping && ws_goes_on(ll)) {
+        wait_turn(L, ll, timeout);
+        serve(L, ll);
+        hooked = lua_gethook(caller) != NULL;
+    }
+    lua_pushboolean(L, hooked);
+    return 1;
+}
+
+/* Pushes the coroutine of the last turns, or, when that did not end well, a
+** new one. */
+static lua_State *push_turner(lua_State *L, int loop)
+{
+    if (lua_getiuservalue(L, loop, WS_UV_TURNS) == LUA_TTHREAD) {
+        lua_State *co = lua_tothread(L, -1);
+        if (lua_status(co) == LUA_OK && lua_gettop(co) == 0)
+            return co;
+    }
+    lua_pop(L, 1);
+    return ws_push_thread(L, loop);
+}
+
+/* Raises what the coroutine of the turns raised. */
+static void failed(lua_State *L, lua_State *co, int status)
+{
+    if (status == LUA_YIELD) /* in a hook: nobody else can */
+        ws_handler_yielded(co, L);
+    lua_xmove(co, L, 1);
+    ws_handler_reset(co, L);
+    lua_error(L);
 }
 
 /* The loop and the milliseconds or nil are at the top. */
 static void run_protected(lua_State *L, struct ws_lloop *ll)
 {
-    int status;
+    int ms = lua_gettop(L), status, again, n;
+    lua_State *co;
 
     if (ll->running)
         luaL_error(L, "run and step cannot be called in a handler: "
                       "the loop is running already");
-    ll->running = 1;
-    lua_pushcfunction(L, turns);
-    lua_insert(L, -3);
-    status = lua_pcall(L, 2, 0, 0);
-    ll->running = 0;
-    ll->known.n = 0; /* its string went with the stack */
+    luaL_checkstack(L, 8, NULL);
     ll->stopping = 0;
-    if (status != LUA_OK)
-        lua_error(L);
+    do {
+        if (lua_gethook(L) != NULL)
+            run_hook(L); /* set while a handler ran: it is not that thread's */
+        co = push_turner(L, ms - 1);
+        lua_pushcfunction(L, turns);
+        lua_pushvalue(L, ms - 1);
+        lua_pushvalue(L, ms);
+        lua_pushthread(L);
+        lua_xmove(L, co, 4);
+        ll->running = 1;
+        status = lua_resume(co, L, 3, &n);
+        ll->running = 0;
+        ll->known.n = 0; /* its string went with the stack */
+        if (status != LUA_OK && ll->telling == NULL)
+            failed(L, co, status);
+        again = ll->telling != NULL || lua_toboolean(co, -1);
+        if (status == LUA_OK)
+            lua_settop(co, 0);
+        lua_settop(L, ms);
+    } while (again);
 }
 
 void ws_turn(lua_State *L, int loop, int64_t ms)

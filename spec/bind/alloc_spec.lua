@@ -50,6 +50,8 @@ function T:bouncer(message, kind, server_options)
   end
 end
 
+local FEW = 64
+
 -- Nothing but strings, two for each round, is made in n rounds; a few blocks
 -- may be, whatever n is (a pool that grows to what was never needed before).
 function T:expect_strings_only(bounce, n, under_way)
@@ -58,9 +60,9 @@ function T:expect_strings_only(bounce, n, under_way)
   probe.count()
   bounce(n, under_way)
   local c = probe.counted()
-  lu.assertTrue(c.strings <= 2 * n + 16, ("%d strings in %d rounds"):format(c.strings, n))
+  lu.assertTrue(c.strings <= 2 * n + FEW, ("%d strings in %d rounds"):format(c.strings, n))
   for _, name in ipairs { "tables", "functions", "userdata", "threads", "other", "resized" } do
-    lu.assertTrue(c[name] <= 16, ("%d %s in %d rounds"):format(c[name], name, n))
+    lu.assertTrue(c[name] <= FEW, ("%d %s in %d rounds"):format(c[name], name, n))
   end
 end
 
