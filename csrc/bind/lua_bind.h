@@ -195,14 +195,4 @@ struct ws_lsocket *ws_check_socket(lua_State *L, int idx);
 ** as in a turn of the loop. */
 void ws_pump(lua_State *L, struct ws_session *s);
 
-/* -- lua_server.c -- */
-
-void ws_serve_ready(lua_State *L, struct ws_lserver *sv);
-void ws_server_timeout(lua_State *L, struct ws_lserver *sv);
-
-/* The socket at idx became open, or ended before it did, or ended. */
-void ws_server_opened(lua_State *L, struct ws_lsocket *k, int idx);
-void ws_server_refused(lua_State *L, struct ws_lsocket *k, int idx, int err);
-void ws_server_left(struct ws_lsocket *k);
-
 #endif

@@ -6,11 +6,9 @@
 ** a server's socket its connection (1011).
 */
 #include "bind/lua_client.h"
-#include "bind/lua_handler.h"
 #include "bind/lua_bytes.h"
-#include "bind/lua_emitter.h"
 #include "bind/lua_pull.h"
-#include "bind/lua_request.h"
+#include "bind/lua_server.h"
 #include "bind/lua_verbs.h"
 
 enum { KNOWN_MIN = 1024 }; /* less is looked at in no time */

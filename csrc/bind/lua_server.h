@@ -14,6 +14,15 @@ struct ws_lserver *ws_check_server(lua_State *L, int idx);
 int ws_server_fire(lua_State *L, struct ws_lsocket *k, int idx, int event,
                    int nargs);
 
+/* Sources of its own are ready: see lua_turn.c. */
+void ws_serve_ready(lua_State *L, struct ws_lserver *sv);
+void ws_server_timeout(lua_State *L, struct ws_lserver *sv);
+
+/* The socket at idx became open, or ended before it did, or ended. */
+void ws_server_opened(lua_State *L, struct ws_lsocket *k, int idx);
+void ws_server_refused(lua_State *L, struct ws_lsocket *k, int idx, int err);
+void ws_server_left(struct ws_lsocket *k);
+
 /* (server, "on...", fn): as server.on... = fn. */
 int ws_server_set_handler(lua_State *L);
 

@@ -4,7 +4,7 @@
 ** each to the file that knows its kind.  No C frame but ours lies between the
 ** user's code and the caller of run, so an error, or Ctrl-C, may unwind it.
 */
-#include "bind/lua_handler.h"
+#include "bind/lua_server.h"
 #include "bind/lua_task.h"
 #include "bind/lua_timer.h"
 
