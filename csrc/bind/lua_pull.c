@@ -210,10 +210,9 @@ void ws_pull_settle(lua_State *L, struct ws_lsocket *k)
 {
     if (k->queued == 0 || !ws_pull_pushes(k) || k->s.peers == NULL)
         return;
-    if (!k->anchored) { /* it has told its close: at work once more */
+    if (k->slot == 0) { /* it has told its close: at work once more */
         push_loop(L);
-        ws_anchor(L, -1, k, 1);
-        k->anchored = 1;
+        ws_anchor_socket(L, -1, k, 1);
         lua_pop(L, 1);
     }
     ws_session_touch(&k->s);

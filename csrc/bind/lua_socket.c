@@ -95,7 +95,7 @@ static int socket_send(lua_State *L)
     int err;
 
     ws_check_connected(L, &k->s.conn);
-    data = ws_check_bytes(L, 2);
+    data = ws_check_payload(L, 2);
     op = ws_check_kind(L, 3);
     flags = ws_check_flags(L, 4) | is_known(k->loop, data);
     ws_socket_clock(k);

@@ -28,7 +28,7 @@ static inline void ws_check_connected(lua_State *L, const struct ws_conn *c)
 }
 
 /* ws_check_data, inline for what is sent most. */
-static inline struct ws_slice ws_check_bytes(lua_State *L, int idx)
+static inline struct ws_slice ws_check_payload(lua_State *L, int idx)
 {
     return WS_LIKELY(lua_type(L, idx) == LUA_TSTRING) ? ws_slice_at(L, idx)
                                                       : ws_check_data(L, idx);

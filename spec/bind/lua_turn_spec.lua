@@ -110,6 +110,115 @@ function T:test_a_turn_that_raised_is_gone_on_with()
   lu.assertEquals(got, { "a", "b" })
 end
 
+-- ---- a message's function, which the turn itself calls -----------------------------------------
+
+-- `n` clients whose numbered messages, `each` of them, reach a server's onmessage in one burst.
+function T:burst(n, each, onmessage)
+  local _, url = self.rig:listen { onmessage = onmessage }
+  local clients = {}
+  for i = 1, n do clients[i] = self.rig:client(url) end
+  self.rig:wait(function()
+    for i = 1, n do
+      if clients[i].readyState ~= 1 then return false end
+    end
+    return true
+  end)
+  for i = 1, n do
+    for m = 1, each do clients[i]:send(("%d.%d"):format(i, m)) end
+  end
+  return clients
+end
+
+local function noting(list)
+  return function(socket, data)
+    list[socket] = list[socket] or {}
+    table.insert(list[socket], data)
+  end
+end
+
+-- Each socket's own, in the order they came.
+local function told(list)
+  local all = {}
+  for _, own in pairs(list) do all[#all + 1] = table.concat(own, " ") end
+  table.sort(all)
+  return all
+end
+
+local function count(list)
+  local n = 0
+  for _, own in pairs(list) do n = n + #own end
+  return n
+end
+
+function T:test_one_that_raises_ends_its_own_socket_only()
+  local list, errors = {}, {}
+  local note = noting(list)
+  self.loop.onerror = function(message) errors[#errors + 1] = message end
+  local clients = self:burst(3, 3, function(socket, data)
+    note(socket, data)
+    if data == "2.2" then error "at 2.2" end
+  end)
+  local closed
+  clients[2]:on("close", function(code) closed = code end)
+  self.rig:wait(function() return closed and count(list) == 8 end)
+  lu.assertEquals(told(list), { "1.1 1.2 1.3", "2.1 2.2", "3.1 3.2 3.3" })
+  lu.assertEquals({ closed, #errors }, { 1011, 1 })
+  lu.assertStrContains(errors[1], "at 2.2")
+end
+
+function T:test_one_that_catches_an_error()
+  local list = {}
+  local note = noting(list)
+  local clients, caught = self:burst(2, 5, function(socket, data)
+    lu.assertFalse(pcall(error, "caught"))
+    note(socket, data)
+    socket:send(data)
+  end), {}
+  for i = 1, 2 do clients[i]:on("message", function(data) noting(caught)(clients[i], data) end) end
+  self.rig:wait(function() return count(caught) == 10 end)
+  lu.assertEquals(told(list), { "1.1 1.2 1.3 1.4 1.5", "2.1 2.2 2.3 2.4 2.5" })
+  lu.assertEquals(told(caught), told(list))
+end
+
+-- The others of a burst do not wait for one that does; each waits, or raises, for itself.
+function T:test_one_that_waits()
+  local list, ended, errors = {}, {}, {}
+  local note, done = noting(list), noting(ended)
+  self.loop.onerror = function(message) errors[#errors + 1] = message end
+  self:burst(2, 3, function(socket, data)
+    note(socket, data)
+    pcall(error, "and catches one before")
+    self.loop:sleep(0.01)
+    if data == "2.3" then error "in the end" end
+    done(socket, data)
+  end)
+  self.rig:wait(function() return #errors == 1 and count(ended) == 5 end)
+  lu.assertEquals(told(list), { "1.1 1.2 1.3", "2.1 2.2 2.3" })
+  lu.assertEquals(told(ended), { "1.1 1.2 1.3", "2.1 2.2" })
+end
+
+function T:test_one_that_yields_to_nobody()
+  local errors = {}
+  self.loop.onerror = function(message) errors[#errors + 1] = message end
+  local clients, closed = self:burst(1, 2, function() coroutine.yield() end)
+  clients[1]:on("close", function(code) closed = code end)
+  self.rig:wait(function() return closed end)
+  lu.assertEquals({ closed, #errors }, { 1011, 1 })
+  lu.assertStrContains(errors[1], "yielded to the loop")
+end
+
+-- What was left of its turn belongs to the step that began it.
+function T:test_a_step_ends_its_turn()
+  local list = {}
+  local note = noting(list)
+  self:burst(2, 4, function(socket, data)
+    note(socket, data)
+    self.loop:sleep(60)
+  end)
+  repeat self.loop:step(5) until count(list) > 0
+  for _, own in pairs(list) do lu.assertEquals(#own, 4) end
+end
+
 -- Who raises where there is no memory to report it takes nothing with him: the next handler is called.
 function T:test_a_handler_after_one_that_nobody_could_report()
   local text = [[
