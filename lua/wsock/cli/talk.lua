@@ -43,6 +43,7 @@ local QUIET = 1 -- seconds
 local BUSY = 0.02 -- seconds until it is looked again whether all is sent
 local REDIRECTS = 10
 local ENOUGH = 1 << 40
+local BODY = 1000 -- bytes shown of what a refusal says
 local LAST = "end of input" -- what the ping behind the last message carries
 local PATIENCE = 20 -- seconds for a pong; servers must send it (RFC 6455 5.5.2), and some do not
 
@@ -81,7 +82,7 @@ function Talk:send(text)
   local data, kind = self:encode(text)
   if data then
     local ok, message = self.socket:send(data, kind)
-    if not ok and self.interactive then self.screen:note("wsock: %s", message) end
+    if self.interactive then self:failed(ok, message) end
     return
   end
   local message = ("line %d %s"):format(self.lines, kind)
@@ -153,12 +154,17 @@ end
 
 local commands = {}
 
-function commands.ping(self, data)
-  self.socket:ping(data)
-  self.asked = data
+-- What could not be sent, and why.
+function Talk:failed(sent, message)
+  if not sent then self.screen:note("wsock: %s", message) end
 end
 
-function commands.pong(self, data) self:connection():pong(data) end
+function commands.ping(self, data)
+  self.asked = data
+  self:failed(self.socket:ping(data))
+end
+
+function commands.pong(self, data) self:failed(self:connection():pong(data)) end
 
 function commands.close(self, words)
   local code, reason = words:match "^(%d*)%s*(.*)$"
@@ -229,6 +235,13 @@ function Talk:show_response()
   self.shown = true
   d:detail("< HTTP/1.1 %d %s", r.status, r.reason)
   for i = 1, #r.headers do d:detail("< %s: %s", r.headers[i][1], r.headers[i][2]) end
+  if r.body and r.body ~= "" then d:detail("%s", (r.body:sub(1, BODY):gsub("\n$", ""))) end
+end
+
+-- What a ping or a pong carried; those sent by themselves carry a number.
+local function carried(data)
+  if data == "" then return "" end
+  return " " .. ((data:find "%c" or not utf8.len(data)) and terminal.hex(data) or data)
 end
 
 local function named(code)
@@ -253,6 +266,7 @@ function Talk:opened()
     local c = s.tls.peerCertificate or {}
     self.screen:detail("* %s, %s: %s, by %s, until %s", s.tls.version, s.tls.cipher, c.subject, c.issuer, c.validTo)
   end
+  self.there = true
   if self.open then return self:back() end
   self.open = true
   if self.interactive then self.screen:note("connected to %s; Ctrl-C or /close ends", s.url) end
@@ -262,7 +276,8 @@ end
 -- The connection is lost, and will be tried again: what is typed waits, a pipe is not read.
 function Talk:away(delay, _, code)
   self.shown, self.pinged, self.ponged = false, nil, nil
-  self.screen:note("wsock: %s %s; again in %.1f s", self.open and "lost:" or "not connected:", named(code), delay)
+  self.screen:note("wsock: %s %s; again in %.1f s", self.there and "lost:" or "not connected:", named(code), delay)
+  self.there = false
   if self.input and not self.interactive then self.input:pause() end
 end
 
@@ -294,11 +309,11 @@ function Talk:listen()
   s:on("open", function() self:opened() end)
   s:on("message", function(data, kind) self:got(data, kind) end)
   s:on("drain", function() if self.input then self.input:resume() end end)
-  s:on("ping", function(data) self.screen:detail("* ping %s", data) end)
+  s:on("ping", function(data) self.screen:detail("* ping%s", carried(data)) end)
   s:on("pong", function(data)
     if data == LAST then self.ponged, self.last = true, wsock.now() end
     local tell = data == self.asked and self.screen.note or self.screen.detail
-    tell(self.screen, "* pong %s, after %.3f s", data, self:connection().latency or 0)
+    tell(self.screen, "* pong%s, after %.3f s", carried(data), self:connection().latency or 0)
   end)
   s:on("error", function(message)
     self:show_response()

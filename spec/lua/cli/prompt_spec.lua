@@ -20,6 +20,8 @@ function T:test_ping_pong_close()
   local t = self:open()
   t:type "/ping abc\n"
   t:expect "%* pong abc, after %d+%.%d+ s"
+  t:type "/ping\n"
+  t:expect "%* pong, after %d+%.%d+ s"
   t:type "/pong x\n"
   self.record:wait "^pong x"
   t:type "/close 4000 good bye\n"
@@ -129,6 +131,8 @@ function T:test_typed_while_away()
   self.record.socket:terminate()
   self.server:close(1001, "", 0)
   t:expect "lost: 1006.*> $"
+  t:type "/ping\n"
+  t:expect "wsock: ping: there is no connection\n"
   t:type "two\n"
   t:type "half"
   peer.wait(function() return not self.server:address() end)

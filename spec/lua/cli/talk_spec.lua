@@ -262,6 +262,24 @@ function T:test_verbose()
   end
 end
 
+function T:test_verbose_tells_what_a_refusal_says()
+  local _, port = peer.listen { verify = function() return false, 403, {}, "ask Ann\n" end }
+  local output, code = command.run { "127.0.0.1:" .. port, "-v" }
+  lu.assertEquals(code, 1)
+  lu.assertStrContains(output, "< HTTP/1.1 403 Forbidden\n")
+  lu.assertStrContains(output, "\nask Ann\nwsock: server did not answer 101: 403\n")
+end
+
+function T:test_verbose_pings()
+  local url, record = echo { pingInterval = 0 }
+  local child = command.start { url, "-v", "-w-1", "--ping", "0.05", "-x", "a" }
+  child:expect("%* pong 00000001, after %d+%.%d+ s\n", 10, peer.pump)
+  record.socket:ping "hello"
+  child:expect("%* ping hello\n", 10, peer.pump)
+  record.socket:close(1000)
+  lu.assertEquals(child:wait(10, peer.pump), 0)
+end
+
 -- ---- coming back ------------------------------------------------------------------------
 
 function T:test_reconnecting()
