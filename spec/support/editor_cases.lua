@@ -84,6 +84,19 @@ local function cases(T)
     t:expect "> half line\n< half line\n> $"
   end
 
+  function T:test_typing_while_messages_come()
+    local t = self:open()
+    t:type "x\n"
+    t:expect "< x\n> $"
+    for letter in ("abcdefghij"):gmatch "." do
+      self:send("got " .. letter)
+      t:type(letter)
+    end
+    t:expect "\n< got i\n< got j\n> abcdefghij$"
+    t:key "Enter"
+    t:expect "\n> abcdefghij\n< abcdefghij\n> $"
+  end
+
   -- Rows of a terminal that are exactly full, that a wide character does not fit in, that are many.
   function T:test_a_half_typed_line_of_many_rows_stays()
     local t = self:open()

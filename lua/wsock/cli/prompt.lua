@@ -24,7 +24,6 @@ end
 function Prompt:draw()
   if self.drawn or self.screen.prompt ~= self then return end
   self.drawn = true
-  io.stdout:flush() -- an editor sees what is written, not what is to be
   self.editor:show()
 end
 
@@ -64,6 +63,7 @@ end
 
 -- One key. Lines come one by one, also those that were pasted together.
 function Prompt:key()
+  self:draw() -- a message of this turn may have taken it off
   local lines = self.editor:read()
   if lines == false then return self.done() end
   if not lines then return end
@@ -91,7 +91,8 @@ function Prompt:follow()
     self:draw()
   end)
   on("WINCH", function()
-    if self.drawn then self.editor:resize() end
+    self:draw()
+    self.editor:resize()
   end)
 end
 

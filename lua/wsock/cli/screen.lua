@@ -21,20 +21,16 @@ end
 
 function Screen:flush()
   self.due = false
+  if self.prompt then self.prompt:draw() end
   if self.broken or io.stdout:flush() then return end
   self.broken = true
   self.onbroken()
 end
 
--- The prompt is taken off the screen and put back below what is printed.
+-- The prompt is taken off the screen; who flushes puts it back below what was printed.
 function Screen:line(text)
-  if self.prompt then
-    self.prompt:erase()
-    io.stdout:write(text, "\n")
-    self.prompt:draw()
-  else
-    io.stdout:write(text, "\n")
-  end
+  if self.prompt then self.prompt:erase() end
+  io.stdout:write(text, "\n")
 end
 
 --- Prints a message.
@@ -60,7 +56,7 @@ function Screen:note(format, ...)
   local text = terminal.clean(format:format(...))
   if self.prompt then
     self:line(text)
-    io.stdout:flush()
+    self:flush()
   else
     io.stdout:flush() -- in the order it happened
     io.stderr:write(text, "\n")
