@@ -132,6 +132,11 @@ local function call(entry, event, ...)
   return xpcall(fn, describe, event)
 end
 
+--- Whether anybody listens to an event.
+-- @tparam string name
+-- @treturn boolean
+function Events:listens(name) return self.lists[name][1] ~= nil end
+
 --- Calls the listeners of an event, in the order they were added.
 -- @tparam string name
 -- @param ... its plain arguments

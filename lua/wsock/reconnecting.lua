@@ -81,8 +81,17 @@ end
 
 -- While it is asked for them, messages wait in the socket; those of a connection that is over lie in a list, the rest.
 
+-- From here on the socket's messages go to our listeners. Without any it has none itself, so that it keeps what comes
+-- while one of its handlers waits.
+local function hear(s, socket)
+  if s.heard == socket then return end
+  socket:on(s.said, s.pass)
+  s.heard = socket
+end
+
 -- From here on the socket keeps its messages.
 local function hold(s, socket)
+  s.heard = nil
   socket:off(s.said, s.pass)
   socket:messages()
 end
@@ -110,7 +119,7 @@ local function push(s)
   if not s.turning then return end
   s.turning, s.pulls = nil, false
   while not s.pulls and s.rest[1] do s.pass(take(s)) end
-  if not s.pulls and not s.lost then s.socket:on(s.said, s.pass) end
+  if not s.pulls and not s.lost then hear(s, s.socket) end
 end
 
 -- What a connection that is over has left.
@@ -121,7 +130,11 @@ end
 
 -- A listener for messages is there, or one more: what waited for receive is for it, in a turn of its own.
 local function listened(s, name)
-  if name ~= s.said or not s.pulls or s.turning then return end
+  if name ~= s.said or s.turning then return end
+  if not s.pulls then
+    if not s.lost then hear(s, s.socket) end
+    return
+  end
   s.turning = true
   s.loop:after(0, function() push(s) end)
 end
@@ -204,7 +217,11 @@ local function listen(s, socket)
   local fire = s.events
   socket.binaryType = s.binary_type
   socket:on("open", function() opened(s) end)
-  if s.pulls then hold(s, socket) else socket:on(s.said, s.pass) end
+  if s.pulls then
+    hold(s, socket)
+  elseif s.events:listens(s.said) then
+    hear(s, socket)
+  end
   socket:on("error", function(message, code, status)
     s.status, s.why = status, message
     if s.state == OPEN then s.state = CONNECTING end

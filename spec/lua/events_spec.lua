@@ -36,8 +36,10 @@ function T:test_plain_arguments_in_order()
   e:off("close", a)
   lu.assertEquals(self:fired("close", 2), "b(2)")
   e:on("close", a)
+  lu.assertTrue(e:listens "close")
   e:off "close"
   lu.assertEquals(self:fired("close", 3), "")
+  lu.assertFalse(e:listens "close")
 end
 
 function T:test_events()

@@ -306,4 +306,32 @@ function T:test_misuse_names_the_callers_line()
   end
 end
 
+-- ---- an open handler that waits --------------------------------------------------------------
+
+function T:test_what_comes_while_an_open_handler_waits()
+  for _, way in ipairs { "receive", "on", "onmessage" } do
+    local go, got = false, {}
+    local socket = self:begin()
+    local function take(data) got[#got + 1] = data end
+    socket:on("open", function()
+      while not go do self.loop:sleep(0.001) end
+      if way == "on" then socket:on("message", take) end
+      if way == "onmessage" then socket.onmessage = function(event) take(event.data) end end
+      if way == "receive" then
+        for data in socket:messages() do take(data) end
+      end
+    end)
+    local peer = self.server:welcome()
+    peer:frame { "a" }
+    peer:frame { "b" }
+    self.rig:idle(10)
+    go = true
+    self.rig:wait(function() return #got == 2 end)
+    peer:frame { "c" }
+    self.rig:wait(function() return #got == 3 end)
+    lu.assertEquals(table.concat(got), "abc")
+    socket:terminate()
+  end
+end
+
 return T
