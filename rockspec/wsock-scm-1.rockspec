@@ -51,6 +51,7 @@ build = {
     ["wsock.meta_resty"] = "lua/wsock/meta_resty.lua",
     ["wsock.meta_straight"] = "lua/wsock/meta_straight.lua",
     ["wsock.meta_tls"] = "lua/wsock/meta_tls.lua",
+    ["wsock.outbox"] = "lua/wsock/outbox.lua",
     ["wsock.path"] = "lua/wsock/path.lua",
     ["wsock.reconnecting"] = "lua/wsock/reconnecting.lua",
     ["wsock.resty.client"] = "lua/wsock/resty/client.lua",

@@ -9,6 +9,7 @@
 local check = require "wsock.check"
 local core = require "wsock.core"
 local events = require "wsock.events"
+local outbox = require "wsock.outbox"
 
 local M = {}
 
@@ -38,44 +39,6 @@ end
 local CONNECTING, OPEN, CLOSING, CLOSED = 0, 1, 2, 3
 
 local STATE = {} -- the key of what is nobody's business
-
--- ---- the queue --------------------------------------------------------------------------
-
--- What send is given, as it waits: raises now for what could not be sent then.
-local function message_of(data, kind)
-  local ok, blob = pcall(core.blob, data) -- a copy of an ArrayBuffer
-  if not ok then error(blob, 3) end
-  local binary = type(data) == "userdata"
-  if kind ~= nil and kind ~= "text" and kind ~= "binary" then
-    error(("kind must be \"text\" or \"binary\", got %s"):format(tostring(kind)), 3)
-  end
-  kind = kind or (binary and "binary" or "text")
-  local text = not binary and blob:text()
-  if kind == "text" and not utf8.len(text or blob:text()) then
-    error("data is not valid UTF-8; send it as \"binary\"", 3)
-  end
-  return { data = text or blob, kind = kind, size = blob.size }
-end
-
-local function enqueue(s, message)
-  if s.last - s.first + 1 >= s.max_queue then return nil, "send: maxQueue would be passed", "BUFFER" end
-  if s.queued + message.size > s.max_buffered then return nil, "send: maxBuffered would be passed", "BUFFER" end
-  s.last = s.last + 1
-  s.queue[s.last] = message
-  s.queued = s.queued + message.size
-  return true
-end
-
--- Sends what waits, as far as the socket takes it; the rest goes at its drain.
-local function flush(s)
-  while s.first <= s.last and s.socket.readyState == OPEN do
-    local message = s.queue[s.first]
-    if not s.socket:send(message.data, message.kind) then return end
-    s.queue[s.first] = nil
-    s.first = s.first + 1
-    s.queued = s.queued - message.size
-  end
-end
 
 -- ---- asking in place of listening ---------------------------------------------------------
 
@@ -159,7 +122,7 @@ local function finish(s, code, reason, clean)
   s.state, s.lost, s.code, s.reason = CLOSED, true, code, reason
   if s.timer then s.timer:cancel() end
   end_gap(s)
-  s.queue, s.first, s.last, s.queued = {}, 1, 0, 0
+  s.outbox:clear()
   s.events:fire("close", code, reason, clean)
 end
 
@@ -210,7 +173,7 @@ local function opened(s)
   s.events:fire "open"
   if s.been_open and s.state == OPEN then s.events:fire("reconnected", s.attempts) end
   s.been_open = true
-  flush(s)
+  s.outbox:flush(s.socket)
 end
 
 local function listen(s, socket)
@@ -230,8 +193,8 @@ local function listen(s, socket)
   socket:on("ping", function(data) fire:fire("ping", data) end)
   socket:on("pong", function(data) fire:fire("pong", data) end)
   socket:on("drain", function()
-    flush(s)
-    if s.first > s.last then fire:fire "drain" end
+    s.outbox:flush(s.socket)
+    if s.outbox:count() == 0 then fire:fire "drain" end
   end)
   socket:on("close", function(code, reason, clean) take_step(s, lost, code, reason, clean) end)
 end
@@ -281,13 +244,13 @@ local Reconnecting = {}
 -- @treturn ?boolean true; nil, message and "BUFFER" when the queue is full, "CLOSED" once it has ended
 function Reconnecting:send(data, kind)
   local s = self[STATE]
-  if s.first > s.last and s.socket.readyState == OPEN then
+  if s.outbox:count() == 0 and s.socket.readyState == OPEN then
     local sent, why, code = check.passed(pcall(s.socket.send, s.socket, data, kind))
     return sent, why, code
   end
-  local message = message_of(data, kind)
+  local message = outbox.message(data, kind)
   if s.state >= CLOSING then return nil, "send: it has ended", "CLOSED" end
-  return enqueue(s, message)
+  return s.outbox:add(message)
 end
 
 --- Waits for the next message, across as many connections as it takes.
@@ -408,8 +371,8 @@ end
 
 local attributes = {
   readyState = function(s) return s.state end,
-  bufferedAmount = function(s) return s.queued + (s.state == OPEN and s.socket.bufferedAmount or 0) end,
-  queueLength = function(s) return s.last - s.first + 1 end,
+  bufferedAmount = function(s) return s.outbox.bytes + (s.state == OPEN and s.socket.bufferedAmount or 0) end,
+  queueLength = function(s) return s.outbox:count() end,
   attempts = function(s) return s.attempts end,
   socket = function(s) return s.socket end,
   url = function(s) return s.socket.url end,
@@ -500,8 +463,7 @@ function M.new(url, options)
     url = url, options = rest, loop = loop, state = CONNECTING, attempts = 0, binary_type = "string",
     delay = own.delay or 1, max_delay = own.maxDelay or 30, max_attempts = own.maxAttempts or 0,
     give_up = set_of(own.giveUpCodes or GIVE_UP),
-    queue = {}, first = 1, last = 0, queued = 0, max_queue = own.maxQueue or 1000,
-    max_buffered = rest.maxBuffered == 0 and math.huge or rest.maxBuffered or 16 << 20,
+    outbox = outbox.new(own.maxQueue or 1000, rest.maxBuffered == 0 and math.huge or rest.maxBuffered or 16 << 20),
     said = rest.streaming and "chunk" or "message", rest = {}, rest_max = rest.receiveQueue or 16,
   }
   s.pass = function(...) s.events:fire(s.said, ...) end
