@@ -115,6 +115,23 @@ static void failed(struct ws_dial *d)
     end_dial(d);
 }
 
+void ws_dial_tick(struct ws_dial *d)
+{
+    struct ws_session *s = d->session;
+    char where[sizeof d->host], text[sizeof where + 64];
+
+    if (s->conn.deadline_ms < 0 || s->conn.now_ms < s->conn.deadline_ms)
+        return;
+    if (d->next > 0)
+        ws_addr_name(&d->addrs[d->next - 1], where, sizeof where);
+    else
+        snprintf(where, sizeof where, "%s", d->host);
+    snprintf(text, sizeof text, "%s %s%s: %s",
+             d->next > 0 ? "connect" : "resolve", where, whose(d),
+             ws_err_text(WS_ERR_HANDSHAKE_TIMEOUT));
+    ws_session_say(s, ws_err_word(WS_ERR_HANDSHAKE_TIMEOUT), text);
+}
+
 /* What the URL and its proxy ask for is put on the socket. */
 static void stack(struct ws_session *s, struct ws_dial *d)
 {

@@ -69,6 +69,10 @@ int ws_dial_open(struct ws_session *s, const struct ws_dial_conf *conf);
 /* Ends the race without a winner and frees the dial. */
 void ws_dial_cancel(struct ws_dial *d);
 
+/* The session's clock is about to be told: when the handshake's time is over,
+** what it was spent on is kept in words. */
+void ws_dial_tick(struct ws_dial *d);
+
 /* A source of a dial was ready: the session that may have events, or NULL. */
 struct ws_session *ws_dial_handle(struct ws_peers *p, struct ws_source *src);
 

@@ -94,8 +94,11 @@ struct ws_session *ws_peers_handle(struct ws_peers *p, struct ws_source *src)
     case WS_TAG_SESSION_TIMER:
         s = ws_container(src, struct ws_session, timer.source);
         ws_conn_clock(&s->conn, p->loop->now_ms);
-        if (!is_put_off(s))
-            ws_conn_tick(&s->conn);
+        if (is_put_off(s))
+            break;
+        if (s->dial != NULL)
+            ws_dial_tick(s->dial);
+        ws_conn_tick(&s->conn);
         break;
     case WS_TAG_DIAL:
     case WS_TAG_DIAL_TIMER:
@@ -273,8 +276,7 @@ void ws_session_restart(struct ws_session *s)
     s->was_shut = 0;
 }
 
-static void keep_words(struct ws_session *s, const char *word,
-                       const char *failure)
+void ws_session_say(struct ws_session *s, const char *word, const char *failure)
 {
     size_t w = strlen(word) + 1, n = strlen(failure) + 1;
 
@@ -290,7 +292,7 @@ static void keep_words(struct ws_session *s, const char *word,
 void ws_session_fail(struct ws_session *s, int err, const char *word,
                      const char *failure)
 {
-    keep_words(s, word, failure);
+    ws_session_say(s, word, failure);
     ws_conn_lost(&s->conn, err);
     ws_session_touch(s);
 }
@@ -310,7 +312,7 @@ void ws_session_note(struct ws_session *s, const char *call)
     char text[WS_FAILURE_MAX];
     const char *word = ws_stream_failure(s->top, call, text, sizeof text);
 
-    keep_words(s, word, text);
+    ws_session_say(s, word, text);
 }
 
 void ws_session_broke(struct ws_session *s, int err, const char *call)

@@ -174,12 +174,12 @@ void ws_session_count(struct ws_session *s, size_t n, int sent);
 uint64_t ws_session_buffered(struct ws_session *s);
 
 /* The transport could not be made, or broke: err, and in words what call on
-** what address failed; word is a static code. */
+** what address failed; word is a static code.  say only keeps the words. */
 void ws_session_fail(struct ws_session *s, int err, const char *word,
                      const char *failure);
+void ws_session_say(struct ws_session *s, const char *word, const char *words);
 
-/* The same for an error of the top stream, in its own words; note only keeps
-** them. */
+/* The same of an error of the top stream, in its words; note keeps these. */
 void ws_session_broke(struct ws_session *s, int err, const char *call);
 void ws_session_note(struct ws_session *s, const char *call);
 

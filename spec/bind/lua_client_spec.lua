@@ -220,6 +220,7 @@ function T:times_out(url)
   local took = wsock.now() - start
   lu.assertEquals(tostring(record), "error:TIMEOUT close:1006::false")
   lu.assertTrue(took >= 0.045, took)
+  return record.message
 end
 
 function T:test_nobody_answers_the_syn()
@@ -229,11 +230,11 @@ function T:test_nobody_answers_the_syn()
     guest:settimeout(0)
     guest:connect("127.0.0.1", server.port)
   end
-  self:times_out(server.url)
+  lu.assertEquals(self:times_out(server.url), ("connect 127.0.0.1:%d: handshakeTimeout has passed"):format(server.port))
 end
 
 function T:test_nobody_accepts()
-  self:times_out(self.rig:raw_server().url)
+  lu.assertEquals(self:times_out(self.rig:raw_server().url), "handshakeTimeout has passed")
 end
 
 -- A head that comes byte by byte does not move the clock (C4).

@@ -238,13 +238,17 @@ function T:test_the_clock_runs_at_every_stage()
   self.world = assert(probe.peer.world(self.mem, { handshake_ms = 50 }))
   local _, full = self:listener("127.0.0.1", 0, true)
   local _, mute = self:listener "127.0.0.2"
-  for _, conf in ipairs { { host = "slow,127.0.0.1.fake", port = 1 }, { host = "127.0.0.1", port = full },
-    { host = "127.0.0.2", port = mute } } do
+  for _, conf in ipairs {
+    { host = "slow,127.0.0.1.fake", port = 1, words = "resolve slow,127.0.0.1.fake: handshakeTimeout has passed" },
+    { host = "127.0.0.1", port = full, words = ("connect 127.0.0.1:%d: handshakeTimeout has passed"):format(full) },
+    { host = "127.0.0.2", port = mute }, -- there the connection speaks for itself
+  } do
     self.events = {}
     local s = self:dial(conf)
     s:ping "" -- touches it
     self:wait(function() return self.events[2] end)
     lu.assertEquals(self.events, { "fault:HANDSHAKE_TIMEOUT", "close:1006" }, conf.host)
+    lu.assertEquals(s:state().words, conf.words)
   end
 end
 
