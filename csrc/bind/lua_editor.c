@@ -1,8 +1,8 @@
 /* bind/lua_editor.c -- core.lineEditor: what is typed at a terminal, for the
 ** command; see bind/lua_editor.h.
 **
-** Not public.  No library is ever closed: a terminal's handlers and another
-** library may still know of it.
+** Not public.  A library that was used is never closed: others in the process
+** may have it too, and it keeps what it has read of ~/.inputrc.
 */
 #include "bind/lua_editor.h"
 

@@ -101,7 +101,8 @@ extern const struct ws_editor_kind ws_readline_kind, ws_editline_kind;
 /* The one that is open, or NULL. */
 struct ws_editor *ws_editor_now(void);
 
-/* A line is done; it leaves the screen with it. */
+/* A line is done, and is queued; it stays on the screen, and the next one is
+** not there yet. */
 void ws_editor_take(struct ws_editor *e, struct ws_slice line);
 
 void ws_open_editor(lua_State *L); /* a field of the table at the top */

@@ -41,11 +41,10 @@ static int push_closed(lua_State *L, const struct ws_lsocket *k)
 
     ws_conn_ending(&k->s.conn, &ev);
     lua_pushnil(L);
-    if (ev.clean) /* how the transport went is nobody's business then */
-        lua_pushfstring(L, "the connection was closed (%d)", ev.code);
-    else if (k->s.failure != NULL)
+    /* clean: how the transport went is nobody's business */
+    if (!ev.clean && k->s.failure != NULL)
         lua_pushstring(L, ws_session_words(&k->s));
-    else if (k->s.conn.fault != WS_OK)
+    else if (!ev.clean && k->s.conn.fault != WS_OK)
         lua_pushstring(L, ws_err_text(k->s.conn.fault));
     else
         lua_pushfstring(L, "the connection was closed (%d)", ev.code);
