@@ -191,8 +191,8 @@ struct ws_lsocket *ws_new_socket(lua_State *L, struct ws_lloop *loop,
 
 struct ws_lsocket *ws_check_socket(lua_State *L, int idx);
 
-/* Pulls a session's events and delivers them.  Stack: loop at 1, live at 2,
-** as in a turn of the loop. */
+/* Pulls a session's events and delivers them, in a turn of the loop.  What is
+** left on the stack is of no use. */
 void ws_pump(lua_State *L, struct ws_session *s);
 
 #endif

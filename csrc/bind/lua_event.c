@@ -311,5 +311,4 @@ void ws_pump(lua_State *L, struct ws_session *s)
     unpin(L, k);
     if (s->conn.told_close && k->slot != 0)
         ws_unanchor_socket(L, WS_IX_LOOP, k);
-    lua_settop(L, idx - 1);
 }

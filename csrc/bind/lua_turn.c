@@ -104,6 +104,7 @@ static void serve(lua_State *L, struct ws_lloop *ll)
         if (s == NULL)
             break;
         ws_pump(L, s);
+        lua_settop(L, WS_IX_TOP);
     }
     forget_text(L, ll);
 }
@@ -170,6 +171,7 @@ static int turns(lua_State *L)
     lua_setiuservalue(L, WS_IX_LOOP, WS_UV_TURNS);
     if (left != NULL) {
         ws_pump(L, &left->s);
+        lua_settop(L, WS_IX_TOP);
         serve(L, ll);
     } else if (once) {
         wait_turn(L, ll, timeout);

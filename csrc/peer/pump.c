@@ -149,15 +149,16 @@ static int step_input(struct ws_session *s)
     }
     if (s->rest != NULL && feed_rest(s))
         return 1;
-    if (p->reading == s) {
-        ws_conn_feed(&s->conn, &p->in);
-        if (p->in.n == 0)
-            p->reading = NULL;
-        return 1;
+    if (p->reading != s) {
+        if (!s->readable || s->reads == 0 || s->conn.ended || s->opening)
+            return 0;
+        read_more(s);
+        if (p->reading != s)
+            return 1; /* it went straight into the message, or none came */
     }
-    if (!s->readable || s->reads == 0 || s->conn.ended || s->opening)
-        return 0;
-    read_more(s);
+    ws_conn_feed(&s->conn, &p->in);
+    if (p->in.n == 0)
+        p->reading = NULL;
     return 1;
 }
 
@@ -229,30 +230,34 @@ static void watch(struct ws_session *s, unsigned want)
         ws_conn_lost(&s->conn, WS_ERR_NOMEM);
 }
 
-/* Does what the connection wants from its transport. */
-static void settle(struct ws_session *s)
+static void shut(struct ws_session *s)
+{
+    if (s->was_shut || s->blocked)
+        return;
+    s->blocked = ws_stream_shutdown(s->top) == WS_AGAIN;
+    s->was_shut = !s->blocked;
+}
+
+/* Does what the connection wants from its transport; what it wants then. */
+static unsigned settle(struct ws_session *s)
 {
     unsigned want;
 
-    if (!s->live)
-        return;
-    if (!s->opening)
+    if (s->live && !s->opening)
         flush(s);
     want = ws_conn_want(&s->conn);
-    if ((want & WS_WANT_CLOSE) != 0) {
-        ws_session_finish(s);
-        return;
-    }
-    if (s->dial == NULL) {
-        if ((want & WS_WANT_SHUT) != 0 && !s->was_shut && !s->blocked) {
-            s->blocked = ws_stream_shutdown(s->top) == WS_AGAIN;
-            s->was_shut = !s->blocked;
-        }
+    if (!s->live)
+        return want;
+    if (s->dial == NULL && !s->conn.drop) {
+        if ((want & WS_WANT_SHUT) != 0)
+            shut(s);
         watch(s, want);
     }
     arm_timer(s);
-    if (s->conn.drop)
-        ws_session_finish(s);
+    if (!s->conn.drop)
+        return want;
+    ws_session_finish(s);
+    return ws_conn_want(&s->conn);
 }
 
 /* -- streams that have to open first -- */
@@ -327,9 +332,7 @@ int ws_session_next(struct ws_session *s, struct ws_event *ev)
             continue;
         if (step_input(s))
             continue;
-        settle(s);
-        if ((ws_conn_want(&s->conn) & WS_WANT_EVENT) == 0 ||
-            (s->conn.more && is_held_up(s)))
+        if ((settle(s) & WS_WANT_EVENT) == 0 || (s->conn.more && is_held_up(s)))
             break;
     }
     leave(s);
