@@ -224,6 +224,8 @@ static void run_protected(lua_State *L, struct ws_lloop *ll)
         if (lua_gethook(L) != NULL)
             run_hook(L); /* set while a handler ran: it is not that thread's */
         co = push_turner(L, ms - 1);
+        if (!ll->open) /* a finalizer closed it just now */
+            luaL_error(L, "loop is closed");
         lua_pushcfunction(L, turns);
         lua_pushvalue(L, ms - 1);
         lua_pushvalue(L, ms);

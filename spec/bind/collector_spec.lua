@@ -7,6 +7,7 @@
 local lu = require "luaunit"
 local wsock = require "wsock"
 local bytes = require "support.bytes"
+local clock = require "support.clock"
 local collector = require "support.collector"
 local rigs = require "support.rig"
 local tls = require "support.tls"
@@ -158,6 +159,44 @@ function T:test_the_loop_goes_while_something_begins()
       if not ok then lu.assertStrContains(message, "closed") end
       loop:close()
     end, function(loop) loop:close() end)
+  end
+end
+
+-- Between a message's function that stops and the rest of the turn, which another coroutine does.
+function T:test_the_loop_goes_or_turns_while_a_turn_changes_hands()
+  local ways = {
+    raises = function() error "at once" end,
+    catches = function() pcall(error, "caught") end,
+    waits = function(s) s.loop:sleep(60) end,
+  }
+  for name, way in pairs(ways) do
+    for _, act in ipairs { "close", "step" } do
+      local told
+      collector.everywhere(function()
+        told = 0
+        local s = { loop = wsock.loop() }
+        s.loop.onerror = function() end
+        s.server = assert(wsock.listen { loop = s.loop, port = 0, onmessage = function()
+          told = told + 1
+          way(s)
+        end })
+        local _, port = s.server:address()
+        s.client = assert(wsock.connect("ws://127.0.0.1:" .. port, { loop = s.loop }))
+        for _ = 1, 3 do s.client:send "x" end
+        return s
+      end, function(s)
+        local ends = clock.now() + 10 * clock.slow
+        while told == 0 and clock.now() < ends do
+          local ok, message = pcall(s.loop.step, s.loop, 1)
+          if not ok then
+            lu.assertStrContains(message, "closed")
+            break
+          end
+        end
+        s.loop:close()
+      end, function(s) pcall(s.loop[act], s.loop) end, 120)
+      lu.assertTrue(told <= 3, name)
+    end
   end
 end
 
