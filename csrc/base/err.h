@@ -77,6 +77,8 @@ enum { WS_OK = 0, WS_MORE = 1 };
       "repeated or has a wrong value")                                         \
     X(DEFLATE_ANSWER, "HANDSHAKE", 0, 0,                                       \
       "server's parameters of permessage-deflate do not fit the offer")        \
+    X(EXTENSION_MISSING, "HANDSHAKE", 1010, 0,                                 \
+      "server did not accept permessage-deflate, which is required")           \
     X(REDIRECT, "HANDSHAKE", 0, 0, "redirect cannot be followed")              \
     X(REFUSED, "HANDSHAKE", 0, 0, "handshake was refused")                     \
     /* time and transport */                                                   \

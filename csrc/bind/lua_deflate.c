@@ -22,9 +22,11 @@ static uint8_t number(lua_State *L, int idx, const char *name,
 }
 
 /* The table at idx. */
-static void read_table(lua_State *L, int idx, struct ws_pmd_conf *c)
+static void read_table(lua_State *L, int idx, int server, struct ws_pmd_conf *c)
 {
-    static const char *const names[] = {"serverNoContextTakeover",
+    /* the first is a client's */
+    static const char *const names[] = {"required",
+                                        "serverNoContextTakeover",
                                         "clientNoContextTakeover",
                                         "serverMaxWindowBits",
                                         "clientMaxWindowBits",
@@ -34,7 +36,10 @@ static void read_table(lua_State *L, int idx, struct ws_pmd_conf *c)
                                         NULL};
     struct ws_offer *o = &c->offer;
 
-    ws_check_keys(L, idx, "option of perMessageDeflate", names);
+    ws_check_keys(L, idx, "option of perMessageDeflate",
+                  server ? names + 1 : names);
+    if (!server)
+        c->required = ws_get_boolean(L, idx, names[0], 0) != 0;
     o->server_alone = ws_get_boolean(L, idx, "serverNoContextTakeover", 0) != 0;
     o->client_alone = ws_get_boolean(L, idx, "clientNoContextTakeover", 0) != 0;
     if (ws_get_field(L, idx, "serverMaxWindowBits", LUA_TNUMBER))
@@ -62,7 +67,7 @@ static void read_value(lua_State *L, int idx, int server, struct ws_pmd_conf *c)
     if (lua_isboolean(L, idx))
         c->on = (uint8_t)lua_toboolean(L, idx);
     else if (lua_istable(L, idx))
-        read_table(L, idx, c);
+        read_table(L, idx, server, c);
     else
         luaL_error(L, "%s must be true, false or a table, got %s", option,
                    luaL_typename(L, idx));

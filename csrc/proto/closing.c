@@ -129,7 +129,9 @@ void ws_conn_fail(struct ws_conn *c, int err)
     c->fault = err;
     c->quiet = 0;
     ws_conn_begin_closing(c);
-    if (was == WS_CONNECTING || code == 0) {
+    /* a client that misses an extension tells a server that is open (7.4.1) */
+    if ((was == WS_CONNECTING && err != WS_ERR_EXTENSION_MISSING) ||
+        code == 0) {
         go_deaf(c, 0);
         c->drop = 1; /* nothing to tell the peer, or nobody to hear it */
         return;

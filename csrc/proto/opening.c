@@ -53,7 +53,7 @@ static void start_body(struct ws_conn *c, enum ws_body_kind kind,
 
 /* -- client -- */
 
-/* The server accepted what was offered, if it did. */
+/* The server accepted what was offered, if it did, or must have. */
 static int agree(struct ws_conn *c, struct ws_slice extensions)
 {
     const struct ws_pmd_conf *pmd = &c->conf->pmd;
@@ -61,7 +61,7 @@ static int agree(struct ws_conn *c, struct ws_slice extensions)
     int err;
 
     if (extensions.n == 0)
-        return WS_OK;
+        return pmd->required ? WS_ERR_EXTENSION_MISSING : WS_OK;
     err = ws_offer_check(&pmd->offer, extensions, &answer);
     if (err != WS_OK)
         return err;

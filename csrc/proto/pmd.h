@@ -27,6 +27,7 @@ struct ws_pmd_conf {
     uint8_t level;         /* as in ws_deflate_conf */
     uint8_t memory;        /* the same, or 0: as fits the window */
     uint8_t on;            /* 0: never offered, never accepted */
+    uint8_t required;      /* client: without it there is no connection */
 };
 
 /* Codecs that nobody uses at the moment, and room for what is compressed. */

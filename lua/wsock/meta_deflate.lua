@@ -12,3 +12,4 @@
 ---@field level integer? 1 (fast) to 9 (small)
 ---@field memLevel integer? 1 to 9
 ---@field threshold integer? bytes of the shortest message that is compressed
+---@field required boolean? of a client: without it there is no connection (close code 1010)

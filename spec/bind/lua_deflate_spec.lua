@@ -104,6 +104,32 @@ function T:test_answers_that_fail()
   end
 end
 
+-- EX-16, CC-12: a client that needs it says so in its Close, and the connection was never open
+function T:test_one_that_is_required()
+  local options = { perMessageDeflate = { required = true, level = 1 } }
+  local near = self.rig:pair(options, { perMessageDeflate = true })
+  lu.assertEquals(near.extensions, PMD)
+
+  local server = self.rig:raw_server()
+  local record = rigs.record(self.rig:client(server.url, nil, options))
+  local peer = server:welcome()
+  local code, reason = peer:take_close()
+  lu.assertEquals(code, 1010)
+  lu.assertStrContains(reason, PMD)
+  peer:close()
+  self.rig:closed(record)
+  lu.assertEquals(tostring(record), "error:HANDSHAKE close:1006::false")
+  lu.assertEquals(record.message, "server did not accept permessage-deflate, which is required")
+
+  local _, url = self.rig:listen()
+  options.loop = self.loop
+  lu.assertEquals({ wsock.connect(url, options) }, { nil, record.message, "HANDSHAKE" })
+  for _, make in ipairs { wsock.listen, wsock.protocol.server } do
+    lu.assertErrorMsgContains("unknown option of perMessageDeflate 'required'", make,
+      { perMessageDeflate = { required = true } })
+  end
+end
+
 -- N6: who may have it is the server's to say, request by request
 function T:test_a_function()
   local answer, asked
@@ -185,6 +211,8 @@ function T:test_wrong_options()
     end
   end
   lu.assertErrorMsgContains("got function", wsock.WebSocket, "ws://127.0.0.1:1/", nil, { perMessageDeflate = print })
+  lu.assertErrorMsgContains("'required' must be a boolean", wsock.WebSocket, "ws://127.0.0.1:1/", nil,
+    { perMessageDeflate = { required = "yes" } })
 end
 
 -- ---- sending ---------------------------------------------------------------------------
