@@ -205,3 +205,10 @@ const char *ws_prelude_failure(struct ws_stream *s, const char *call,
         snprintf(text, size, "%s: %s", p->label, p->why);
     return ws_err_word(WS_ERR_PROXY);
 }
+
+const char *ws_prelude_busy(struct ws_stream *s)
+{
+    struct ws_prelude *p = prelude_of(s);
+
+    return ws_stream_is_opening(p->below) ? ws_stream_busy(p->below) : p->label;
+}

@@ -78,5 +78,6 @@ int ws_prelude_shutdown(struct ws_stream *s);
 void ws_prelude_close(struct ws_stream *s);
 const char *ws_prelude_failure(struct ws_stream *s, const char *call,
                                char *text, size_t size);
+const char *ws_prelude_busy(struct ws_stream *s);
 
 #endif

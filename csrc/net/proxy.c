@@ -120,8 +120,8 @@ static int proxy_open(struct ws_stream *s)
 /* -- making -- */
 
 static const struct ws_stream_ops ops = {
-    proxy_open,          ws_prelude_read,  ws_prelude_write,
-    ws_prelude_shutdown, ws_prelude_close, ws_prelude_failure,
+    proxy_open,       ws_prelude_read,    ws_prelude_write, ws_prelude_shutdown,
+    ws_prelude_close, ws_prelude_failure, ws_prelude_busy,
 };
 
 int ws_proxy_new(struct ws_stream **top, struct ws_stream *below,

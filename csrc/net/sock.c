@@ -116,7 +116,7 @@ static const char *sock_failure(struct ws_stream *s, const char *call,
 }
 
 static const struct ws_stream_ops ops = {
-    NULL, sock_read, sock_write, sock_shutdown, sock_close, sock_failure,
+    NULL, sock_read, sock_write, sock_shutdown, sock_close, sock_failure, NULL,
 };
 
 /* -- sockets -- */

@@ -243,8 +243,8 @@ static void socks_close(struct ws_stream *s)
 }
 
 static const struct ws_stream_ops ops = {
-    socks_open,          ws_prelude_read, ws_prelude_write,
-    ws_prelude_shutdown, socks_close,     ws_prelude_failure,
+    socks_open,  ws_prelude_read,    ws_prelude_write, ws_prelude_shutdown,
+    socks_close, ws_prelude_failure, ws_prelude_busy,
 };
 
 static int fits(const char *part)

@@ -65,6 +65,9 @@ struct ws_stream_ops {
        Lua API reports, which is static.  call: "recv" or "send". */
     const char *(*failure)(struct ws_stream *s, const char *call, char *text,
                            size_t size);
+    /* What its opening is busy with, in words that live as long as it does.
+       NULL: never OPENING. */
+    const char *(*busy)(struct ws_stream *s);
 };
 
 struct ws_stream {
@@ -115,6 +118,16 @@ static inline const char *ws_stream_failure(struct ws_stream *s,
                                             size_t size)
 {
     return s->ops->failure(s, call, text, size);
+}
+
+static inline const char *ws_stream_busy(struct ws_stream *s)
+{
+    return s->ops->busy(s);
+}
+
+static inline int ws_stream_is_opening(const struct ws_stream *s)
+{
+    return (s->want & WS_STREAM_OPENING) != 0;
 }
 
 #endif

@@ -36,7 +36,7 @@ static void want(struct ws_tls *t, unsigned bit, int on)
 
 static int is_opening(const struct ws_tls *t)
 {
-    return (t->stream.want & WS_STREAM_OPENING) != 0;
+    return ws_stream_is_opening(&t->stream);
 }
 
 static int below_pending(const struct ws_tls *t)
@@ -299,8 +299,17 @@ static const char *tls_failure(struct ws_stream *s, const char *call,
     return ws_err_word(t->fault);
 }
 
+static const char *tls_busy(struct ws_stream *s)
+{
+    struct ws_tls *t = tls_of(s);
+
+    return ws_stream_is_opening(t->below) ? ws_stream_busy(t->below)
+                                          : "TLS handshake";
+}
+
 static const struct ws_stream_ops ops = {
-    tls_open, tls_read, ws_tls_write, tls_shutdown, tls_close, tls_failure,
+    tls_open,  tls_read,    ws_tls_write, tls_shutdown,
+    tls_close, tls_failure, tls_busy,
 };
 
 /* -- making -- */

@@ -4,6 +4,8 @@
 
 #include "peer/dial.h"
 
+#include <stdio.h>
+
 /* -- what they share -- */
 
 void ws_peers_init(struct ws_peers *p, struct ws_loop *loop, struct ws_mem *mem)
@@ -74,6 +76,29 @@ static int is_put_off(struct ws_session *s)
     return again; /* pulled like any other, it is armed anew */
 }
 
+/* A client's time for the handshake is over: with what, in words. */
+static void say_handshake(struct ws_session *s)
+{
+    char text[WS_FAILURE_MAX];
+
+    snprintf(text, sizeof text, "%s: %s",
+             s->opening ? ws_stream_busy(s->top) : "waiting for the response",
+             ws_err_text(WS_ERR_HANDSHAKE_TIMEOUT));
+    ws_session_say(s, ws_err_word(WS_ERR_HANDSHAKE_TIMEOUT), text);
+}
+
+static void tick(struct ws_session *s)
+{
+    const struct ws_conn *c = &s->conn;
+
+    if (s->dial != NULL)
+        ws_dial_tick(s->dial);
+    else if (c->conf->role == WS_CLIENT && c->state == WS_CONNECTING &&
+             ws_conn_overdue(c))
+        say_handshake(s);
+    ws_conn_tick(&s->conn);
+}
+
 static void begin_pull(struct ws_peers *p, struct ws_session *s)
 {
     const struct ws_pmd *pmd = s->conn.pmd;
@@ -96,9 +121,7 @@ struct ws_session *ws_peers_handle(struct ws_peers *p, struct ws_source *src)
         ws_conn_clock(&s->conn, p->loop->now_ms);
         if (is_put_off(s))
             break;
-        if (s->dial != NULL)
-            ws_dial_tick(s->dial);
-        ws_conn_tick(&s->conn);
+        tick(s);
         break;
     case WS_TAG_DIAL:
     case WS_TAG_DIAL_TIMER:

@@ -184,10 +184,19 @@ end
 -- Nobody at the other end says a word: one clock over TCP, TLS and the head.
 function T:test_handshake_timeouts()
   local mute = self.rig:raw_server()
-  local client = self.rig:client(mute.url:gsub("^ws:", "wss:"), nil, { handshakeTimeout = 0.05 })
-  local record = rigs.record(client)
-  self.rig:closed(record)
-  lu.assertEquals(tostring(record), "error:TIMEOUT close:1006::false")
+  local url, proxy = mute.url:gsub("^ws:", "wss:"), mute.url:gsub("^ws:", "http:")
+  for _, row in ipairs {
+    { "TLS handshake: ", {} },
+    { ("CONNECT h:443 by 127.0.0.1:%d: "):format(mute.port), { proxy = proxy }, "wss://h/" },
+    { "TLS handshake: ", { proxy = proxy:gsub("^http", "https") }, "wss://h/" },
+    { ("SOCKS5 h:443 by 127.0.0.1:%d: "):format(mute.port), { proxy = proxy:gsub("^http", "socks5h") }, "wss://h/" },
+  } do
+    row[2].handshakeTimeout = 0.05
+    local record = rigs.record(self.rig:client(row[3] or url, nil, row[2]))
+    self.rig:closed(record)
+    lu.assertEquals(tostring(record), "error:TIMEOUT close:1006::false")
+    lu.assertEquals(record.message, row[1] .. "handshakeTimeout has passed")
+  end
   local refused
   local _, _, port = self:server(nil, { handshakeTimeout = 0.05, onrefused = function(_, code) refused = code end })
   local peer = self.rig:raw_client(port, true)

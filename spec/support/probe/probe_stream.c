@@ -213,7 +213,8 @@ static const char *door_failure(struct ws_stream *s, const char *call,
 }
 
 static const struct ws_stream_ops ops = {
-    door_open, door_read, door_write, door_shutdown, door_close, door_failure,
+    door_open,  door_read,    door_write, door_shutdown,
+    door_close, door_failure, NULL,
 };
 
 static int number(lua_State *L, int idx, const char *name)

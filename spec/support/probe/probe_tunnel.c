@@ -98,7 +98,7 @@ static const char *script_failure(struct ws_stream *s, const char *call,
 
 static const struct ws_stream_ops ops = {
     NULL,         script_read,    script_write, script_shutdown,
-    script_close, script_failure,
+    script_close, script_failure, NULL,
 };
 
 /* -- a tunnel on it -- */
