@@ -49,6 +49,72 @@ int ws_digest_accept(char out[WS_ACCEPT_SIZE], struct ws_slice key)
     return WS_OK;
 }
 
+/* -- hashes -- */
+
+/* MD5 may be missing: a build without it, or one that is told to be FIPS. */
+static const EVP_MD *hash_of(enum ws_hash kind)
+{
+    static const char *const names[] = {"MD5", "SHA256", "SHA512-256"};
+
+    return EVP_get_digestbyname(names[kind]);
+}
+
+void ws_hash_begin(struct ws_hasher *h, enum ws_hash kind)
+{
+    h->ctx = EVP_MD_CTX_new();
+    h->ok =
+        h->ctx != NULL && EVP_DigestInit_ex(h->ctx, hash_of(kind), NULL) == 1;
+}
+
+void ws_hash_add(struct ws_hasher *h, struct ws_slice s)
+{
+    if (h->ok && s.n > 0)
+        h->ok = EVP_DigestUpdate(h->ctx, s.p, s.n) == 1;
+}
+
+int ws_hash_end(struct ws_hasher *h, enum ws_hash kind, char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    uint8_t sum[EVP_MAX_MD_SIZE];
+    size_t i, n = ws_hash_size(kind) / 2;
+
+    if (h->ok)
+        h->ok = EVP_DigestFinal_ex(h->ctx, sum, NULL) == 1;
+    EVP_MD_CTX_free(h->ctx);
+    h->ctx = NULL;
+    if (!h->ok) {
+        memset(out, 0, 2 * n);
+        return WS_ERR_SYSTEM;
+    }
+    for (i = 0; i < n; i++) {
+        *out++ = digits[sum[i] >> 4];
+        *out++ = digits[sum[i] & 15];
+    }
+    OPENSSL_cleanse(sum, sizeof sum);
+    return WS_OK;
+}
+
+size_t ws_hash_size(enum ws_hash kind)
+{
+    return kind == WS_HASH_MD5 ? 32 : 64;
+}
+
+int ws_hash_there(enum ws_hash kind)
+{
+    char out[WS_HASH_HEX_MAX];
+    struct ws_hasher h;
+
+    ws_hash_begin(&h, kind);
+    return ws_hash_end(&h, kind, out) == WS_OK;
+}
+
+void ws_wipe(void *p, size_t n)
+{
+    OPENSSL_cleanse(p, n);
+}
+
+/* -- chance -- */
+
 int ws_random(void *ud, uint8_t *p, size_t n)
 {
     size_t done = 0;

@@ -1,8 +1,10 @@
-/* base/digest.h -- what needs a cryptographer: SHA-1, chance, comparing.
+/* base/digest.h -- what needs a cryptographer: hashes, chance, comparing.
 **
 ** SHA-1 serves the accept token only (RFC 6455 4.2.2; nothing is kept secret
-** by it).  All chance comes from OpenSSL's generator, which notices a fork;
-** there is no weaker one to fall back to: no random bytes is an error.
+** by it); the hashes of wider use are those of Digest authentication (RFC 7616
+** 3.3), MD5 for servers that know no better.  All chance comes from OpenSSL's
+** generator, which notices a fork; there is no weaker one to fall back to: no
+** random bytes is an error.
 **
 ** Mask keys must be fresh for every frame and not to be guessed from earlier
 ** ones (RFC 6455 5.3, 10.3).  Asking the generator for four bytes at a time
@@ -33,6 +35,39 @@ struct ws_keys {
 ** WS_OK; WS_ERR_ARGUMENT when the key is longer than WS_ACCEPT_KEY_MAX;
 ** WS_ERR_SYSTEM when OpenSSL refuses.  The key's form is not checked. */
 int ws_digest_accept(char out[WS_ACCEPT_SIZE], struct ws_slice key);
+
+/* -- hashes, in hexadecimal -- */
+
+enum ws_hash { WS_HASH_MD5, WS_HASH_SHA256, WS_HASH_SHA512_256 };
+
+enum { WS_HASH_HEX_MAX = 64 };
+
+/* A hash being made of what is added; errors show at its end. */
+struct ws_hasher {
+    /* private */
+    void *ctx;
+    int ok;
+};
+
+/* Every begin needs its end, which gives the memory back. */
+void ws_hash_begin(struct ws_hasher *h, enum ws_hash kind);
+void ws_hash_add(struct ws_hasher *h, struct ws_slice s);
+
+/* Writes ws_hash_size digits, lower case, no NUL.  WS_OK, or WS_ERR_SYSTEM:
+** OpenSSL has no memory, or does not have or allow that hash; out is zeros
+** then. */
+int ws_hash_end(struct ws_hasher *h, enum ws_hash kind, char *out);
+
+/* Digits of that hash. */
+size_t ws_hash_size(enum ws_hash kind);
+
+/* 1 when OpenSSL has it. */
+int ws_hash_there(enum ws_hash kind);
+
+/* Overwrites a secret, also where the compiler sees no reader. */
+void ws_wipe(void *p, size_t n);
+
+/* -- chance -- */
 
 /* n unpredictable bytes: WS_OK, or WS_ERR_RANDOM and p is zeroed.  ud is not
 ** used: it is there so that a spec can put its own source in this place. */

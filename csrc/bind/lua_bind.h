@@ -121,6 +121,7 @@ struct ws_lsocket {
     uint8_t exposed;        /* the application has seen it as a socket */
     uint8_t place;          /* enum ws_place */
     uint8_t shy;            /* connect() has not handed it out yet */
+    uint8_t planned;        /* its own table has its plan: see lua_client.h */
     int slot;               /* in `live`, 0: it is not there */
     struct ws_link waiters; /* tasks that wait for something of it */
     size_t queued_bytes;    /* of the messages that wait */

@@ -69,8 +69,10 @@ static struct ws_lsocket *prepare(lua_State *L, struct ws_plan **p)
     read_conf(L, ll, WS_A_OPTIONS, conf);
     *p = ws_push_plan(L, uri);
     conf->follow = (*p)->redirects > 0;
-    if (conf->follow)
+    if (conf->follow || (*p)->asking.challenges != WS_CHALLENGES_NONE) {
         ws_plan_keep(L);
+        k->planned = 1;
+    }
     ws_anchor_socket(L, WS_A_LOOP, k, WS_A_SOCKET);
     k->exposed = 1;
     return k;

@@ -1,9 +1,9 @@
 /* bind/lua_client.h -- a client's way to its server: begun, and begun again.
 **
 ** What a client asks for is its plan.  It lies with the socket until the
-** socket is open or closed, for a redirect starts from it anew.  lua_client.c
-** makes the socket, lua_plan.c reads the plan and starts from it,
-** lua_redirect.c changes it.
+** socket is open or closed, for a redirect, or a challenge, starts from it
+** anew.  lua_client.c makes the socket, lua_plan.c reads the plan and starts
+** from it, lua_redirect.c and lua_challenge.c change it.
 */
 #ifndef WS_BIND_LUA_CLIENT_H
 #define WS_BIND_LUA_CLIENT_H
@@ -62,8 +62,18 @@ void ws_plan_route(lua_State *L, int loop, struct ws_plan *p);
 ** told by the session's events. */
 int ws_plan_begin(struct ws_lsocket *k, const struct ws_plan *p);
 
+/* The same once more, in a turn of the loop, with a key of its own and whatever
+** else was changed in the plan; the handshake's clock runs on. */
+int ws_plan_again(lua_State *L, struct ws_lsocket *k, struct ws_plan *p);
+
 /* Shows the URL in the own table at idx. */
 void ws_plan_show(lua_State *L, int own, const struct ws_uri *uri);
+
+/* Pushes the own table of the socket at idx, and its plan or nil: NULL. */
+struct ws_plan *ws_plan_of(lua_State *L, int idx);
+
+/* The socket at idx is open or closed: its plan is let go. */
+void ws_plan_settled(lua_State *L, const struct ws_lsocket *k, int idx);
 
 /* -- lua_redirect.c -- */
 
@@ -71,7 +81,9 @@ void ws_plan_show(lua_State *L, int own, const struct ws_uri *uri);
 void ws_client_redirected(lua_State *L, struct ws_lsocket *k, int idx,
                           const struct ws_event *ev);
 
-/* The socket at idx is open or closed: its plan is let go. */
-void ws_client_settled(lua_State *L, const struct ws_lsocket *k, int idx);
+/* -- lua_challenge.c -- */
+
+/* A challenge came: the socket at idx answers it, or fails. */
+void ws_client_challenged(lua_State *L, struct ws_lsocket *k, int idx);
 
 #endif

@@ -202,7 +202,7 @@ static void on_close(lua_State *L, struct ws_lsocket *k, int idx,
     if (k->server != NULL)
         ws_server_left(k);
     else
-        ws_client_settled(L, k, idx);
+        ws_plan_settled(L, k, idx);
     ws_pull_ended(k);
 }
 
@@ -211,7 +211,7 @@ static void on_open(lua_State *L, struct ws_lsocket *k, int idx)
     if (k->server != NULL) {
         ws_server_opened(L, k, idx);
     } else {
-        ws_client_settled(L, k, idx);
+        ws_plan_settled(L, k, idx);
         deliver(L, k, idx, WS_ON_OPEN, 0);
     }
     ws_pull_opened(k);
@@ -239,6 +239,9 @@ static void on_event(lua_State *L, struct ws_lsocket *k, int idx,
         break;
     case WS_EV_REDIRECT:
         ws_client_redirected(L, k, idx, ev);
+        break;
+    case WS_EV_CHALLENGE:
+        ws_client_challenged(L, k, idx);
         break;
     case WS_EV_PING:
     case WS_EV_PONG:

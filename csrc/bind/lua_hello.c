@@ -64,9 +64,42 @@ const struct ws_uri *ws_check_url(lua_State *L, int idx)
 
 /* -- credentials -- */
 
+/* "scheme" of the option auth at t: whether Basic is sent, and challenges of
+** Digest are answered. */
+static void read_scheme(lua_State *L, int t, struct ws_asking *a, int *basic)
+{
+    struct ws_slice s;
+
+    *basic = 1;
+    a->challenges = WS_CHALLENGES_ANY;
+    if (lua_getfield(L, t, "scheme") == LUA_TNIL)
+        return;
+    s = ws_slice_at(L, -1);
+    if (ws_slice_is(s, "digest"))
+        *basic = 0;
+    else if (ws_slice_is(s, "basic"))
+        a->challenges = WS_CHALLENGES_NONE;
+    else
+        luaL_error(L, "option 'auth': scheme must be 'basic' or 'digest'");
+}
+
+/* A misspelt name must not make a password go out by Basic. */
+static void check_names(lua_State *L, int t)
+{
+    static const char *const names[] = {"scheme", NULL};
+
+    lua_pushnil(L);
+    while (lua_next(L, t) != 0) {
+        lua_pop(L, 1);
+        if (lua_type(L, -1) == LUA_TSTRING &&
+            !ws_is_one_of(lua_tostring(L, -1), names))
+            ws_unknown_key(L, "field of option 'auth'", lua_tostring(L, -1),
+                           names);
+    }
+}
+
 /* "auth" of the options at idx: 1, and the strings, which stay pushed. */
-static int read_auth(lua_State *L, int options, struct ws_slice *user,
-                     struct ws_slice *password)
+static int read_auth(lua_State *L, int options, struct ws_asking *a, int *basic)
 {
     int t;
 
@@ -78,49 +111,78 @@ static int read_auth(lua_State *L, int options, struct ws_slice *user,
     if (lua_type(L, t + 1) != LUA_TSTRING ||
         (lua_type(L, t + 2) != LUA_TSTRING && !lua_isnil(L, t + 2)))
         luaL_error(L, "option 'auth' must be {user, password}, two strings");
-    *user = ws_slice_at(L, t + 1);
-    *password = ws_slice_at(L, t + 2);
-    if (ws_basic_check(*user, *password) != WS_OK)
+    a->user = ws_slice_at(L, t + 1);
+    a->password = ws_slice_at(L, t + 2);
+    if (ws_basic_check(a->user, a->password) != WS_OK)
         luaL_error(L, "option 'auth' has a control character, or a colon in "
                       "the user");
+    check_names(L, t);
+    read_scheme(L, t, a, basic);
     return 1;
 }
 
-/* The user and the password to send, from the option or the URL; 0: none. */
-static int credentials(lua_State *L, int options, const struct ws_uri *uri,
-                       struct ws_slice who[2])
+/* The user and the password of the URL, or of nobody: 0.  As strings. */
+static int url_auth(lua_State *L, const struct ws_uri *uri, struct ws_asking *a)
 {
-    if (read_auth(L, options, &who[0], &who[1]))
-        return 1;
     if (uri->user == NULL && uri->password == NULL)
         return 0;
-    who[0] = ws_slice_str(uri->user);
-    who[1] = ws_slice_str(uri->password);
-    if (ws_basic_check(who[0], who[1]) != WS_OK)
+    lua_pushstring(L, uri->user != NULL ? uri->user : "");
+    a->user = ws_slice_at(L, -1);
+    lua_pushstring(L, uri->password != NULL ? uri->password : "");
+    a->password = ws_slice_at(L, -1);
+    if (ws_basic_check(a->user, a->password) != WS_OK)
         luaL_error(L,
                    "SyntaxError: the URL '%s' is invalid: the user has a "
                    "colon",
                    uri->text);
+    a->challenges = WS_CHALLENGES_ANY;
     return 1;
 }
 
-/* Puts Authorization behind the caller's fields. */
-static void add_auth(lua_State *L, struct ws_hello_conf *h,
-                     struct ws_field *fields, const struct ws_slice who[2])
+static const char authorization[] = "Authorization";
+
+/* What is sent first, and what may be answered, of the option or the URL. */
+static void read_login(lua_State *L, int options, const struct ws_uri *uri,
+                       struct ws_asking *a)
 {
-    struct ws_slice name = ws_slice_str("Authorization");
+    int basic = 1;
     luaL_Buffer b;
     char *p;
     unsigned i;
 
-    for (i = 0; i < h->nfields; i++) {
-        if (ws_slice_same(fields[i].name, name))
+    a->basic = ws_slice_of(NULL, 0);
+    a->user = ws_slice_of(NULL, 0);
+    a->challenges = WS_CHALLENGES_NONE;
+    if (!read_auth(L, options, a, &basic) && !url_auth(L, uri, a))
+        return;
+    for (i = 0; i < a->given; i++) {
+        if (ws_slice_same(a->fields[i].name, ws_slice_str(authorization)))
             luaL_error(L, "header 'Authorization' is given, and a user too");
     }
-    p = luaL_buffinitsize(L, &b, WS_BASIC_SIZE(who[0].n + who[1].n));
-    luaL_pushresultsize(&b, ws_basic_write(p, who[0], who[1]));
-    fields[h->nfields].name = name;
-    fields[h->nfields++].value = ws_slice_at(L, -1);
+    if (!basic)
+        return;
+    p = luaL_buffinitsize(L, &b, WS_BASIC_SIZE(a->user.n + a->password.n));
+    luaL_pushresultsize(&b, ws_basic_write(p, a->user, a->password));
+    a->basic = ws_slice_at(L, -1);
+}
+
+/* Behind the caller's fields. */
+void ws_authorize_asking(struct ws_asking *a, struct ws_slice value)
+{
+    struct ws_field *f = &a->fields[a->given];
+
+    a->hello.nfields = a->given;
+    if (value.n == 0)
+        return;
+    f->name = ws_slice_str(authorization);
+    f->value = value;
+    a->hello.nfields++;
+}
+
+void ws_renew_asking(struct ws_asking *a)
+{
+    ws_authorize_asking(a, a->basic);
+    a->hello.challenges = a->challenges;
 }
 
 /* -- the request -- */
@@ -178,7 +240,6 @@ void ws_read_asking(lua_State *L, int idx, const struct ws_uri *uri,
 {
     int options = lua_istable(L, idx + 1) ? idx + 1 : 0;
     struct ws_hello_conf *h = &a->hello;
-    struct ws_slice who[2];
 
     memset(h, 0, sizeof *h);
     a->alias = read_host(L, options);
@@ -187,11 +248,10 @@ void ws_read_asking(lua_State *L, int idx, const struct ws_uri *uri,
     h->protocols = ws_read_protocols(L, idx);
     h->origin = read_origin(L, options);
     ws_get_field(L, options, "headers", LUA_TTABLE);
-    a->fields =
-        ws_read_fields(L, lua_gettop(L), &h->nfields, ws_hello_reserved);
+    a->fields = ws_read_fields(L, lua_gettop(L), &a->given, ws_hello_reserved);
     if (a->fields == NULL)
         a->fields = &a->own;
-    if (credentials(L, options, uri, who))
-        add_auth(L, h, a->fields, who);
     h->fields = a->fields;
+    read_login(L, options, uri, a);
+    ws_renew_asking(a);
 }

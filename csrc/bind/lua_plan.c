@@ -6,6 +6,7 @@
 ** without it, and under their own names.
 */
 #include "bind/lua_client.h"
+#include "bind/lua_emitter.h"
 #include "bind/lua_tls.h"
 
 #include "wire/proxy.h"
@@ -119,6 +120,23 @@ void ws_plan_keep(lua_State *L)
     lua_setfield(L, WS_A_OWN, "plan");
 }
 
+struct ws_plan *ws_plan_of(lua_State *L, int idx)
+{
+    ws_push_own(L, idx);
+    lua_getfield(L, -1, "plan");
+    return lua_touserdata(L, -1);
+}
+
+void ws_plan_settled(lua_State *L, const struct ws_lsocket *k, int idx)
+{
+    if (!k->planned)
+        return;
+    ws_push_own(L, idx);
+    lua_pushnil(L);
+    lua_setfield(L, -2, "plan");
+    lua_pop(L, 1);
+}
+
 /* -- the way -- */
 
 void ws_plan_aim(struct ws_plan *p, const struct ws_uri *uri)
@@ -203,4 +221,12 @@ int ws_plan_begin(struct ws_lsocket *k, const struct ws_plan *p)
     if (err == WS_OK)
         ws_session_touch(&k->s); /* the handshake's clock runs */
     return err;
+}
+
+int ws_plan_again(lua_State *L, struct ws_lsocket *k, struct ws_plan *p)
+{
+    p->asking.hello.nonce.n = 0; /* handshakeKey was for the first */
+    ws_plan_route(L, WS_IX_LOOP, p);
+    ws_session_restart(&k->s);
+    return ws_plan_begin(k, p);
 }

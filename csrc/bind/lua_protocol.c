@@ -140,6 +140,10 @@ static int new_client(lua_State *L)
     ws_get_field(L, lua_istable(L, 2) ? 2 : 0, "protocols", LUA_TNONE); /* 5 */
     lua_pushvalue(L, 2);                                                /* 6 */
     ws_read_asking(L, 5, uri, &asking);
+    if (asking.user.p != NULL && asking.basic.n == 0)
+        return luaL_error(L, "option 'auth': a protocol object makes one "
+                             "request, so its scheme must be 'basic'");
+    asking.hello.challenges = WS_CHALLENGES_NONE;
     err = ws_conn_start(&p->conn, &asking.hello);
     if (err != WS_OK)
         return luaL_error(L, "client: %s", ws_err_text(err));

@@ -33,21 +33,16 @@ static void leave_behind(struct ws_plan *p)
     struct ws_asking *a = &p->asking;
     unsigned i, n = 0;
 
-    for (i = 0; i < a->hello.nfields; i++) {
+    for (i = 0; i < a->given; i++) {
         if (ws_hello_travels(a->fields[i].name))
             a->fields[n++] = a->fields[i];
     }
-    a->hello.nfields = n;
+    a->given = n;
+    a->basic.n = 0;
+    a->challenges = WS_CHALLENGES_NONE;
     a->alias.n = 0;
     p->tls = p->tls_bare;
     p->tls_name = NULL;
-}
-
-/* Pushes the plan of the socket whose own table is at own, or nil. */
-static struct ws_plan *push_plan(lua_State *L, int own)
-{
-    lua_getfield(L, own, "plan");
-    return lua_touserdata(L, -1);
 }
 
 /* The plan at plan_idx starts anew with the URL at the top. */
@@ -59,15 +54,13 @@ static int follow(lua_State *L, struct ws_lsocket *k, int plan_idx,
 
     if (!ws_location_same(from, to))
         leave_behind(p);
-    p->asking.hello.nonce.n = 0;
+    ws_renew_asking(&p->asking); /* what was answered was another request */
     p->redirects--;
     ws_plan_aim(p, to);
     lua_getiuservalue(L, plan_idx, 1);
     lua_insert(L, -2);
     lua_rawseti(L, -2, WS_PLAN_URI);
-    ws_plan_route(L, WS_IX_LOOP, p);
-    ws_session_restart(&k->s);
-    return ws_plan_begin(k, p);
+    return ws_plan_again(L, k, p);
 }
 
 void ws_client_redirected(lua_State *L, struct ws_lsocket *k, int idx,
@@ -79,9 +72,8 @@ void ws_client_redirected(lua_State *L, struct ws_lsocket *k, int idx,
     struct ws_uri *to;
     int own, err;
 
-    ws_push_own(L, idx);
-    own = lua_gettop(L);
-    p = push_plan(L, own);
+    p = ws_plan_of(L, idx);
+    own = lua_gettop(L) - 1;
     if (p == NULL)
         return; /* the connection waits for nobody: its clock ends it */
     if (p->redirects == 0) {
@@ -102,14 +94,4 @@ void ws_client_redirected(lua_State *L, struct ws_lsocket *k, int idx,
     }
     if (err != WS_OK)
         ws_session_fail(&k->s, err, ws_err_word(err), ws_err_text(err));
-}
-
-void ws_client_settled(lua_State *L, const struct ws_lsocket *k, int idx)
-{
-    if (!k->s.conn.conf->follow)
-        return;
-    ws_push_own(L, idx);
-    lua_pushnil(L);
-    lua_setfield(L, -2, "plan");
-    lua_pop(L, 1);
 }

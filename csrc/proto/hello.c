@@ -3,6 +3,7 @@
 
 #include "base/base64.h"
 #include "base/digest.h"
+#include "wire/challenge.h"
 #include "wire/field.h"
 
 /* -- what the caller adds -- */
@@ -123,6 +124,7 @@ int ws_hello_write(struct ws_hello *h, struct ws_buf *out, struct ws_mem *mem,
     ws_base64_encode(h->key, conf->nonce);
     h->protocols = conf->protocols;
     h->extensions = conf->extensions.n > 0;
+    h->challenges = conf->challenges;
 
     w.err = ws_head_put_request(out, mem, ws_slice_str("GET"), conf->target);
     ws_head_put_named(&w, "Host", conf->host); /* first: RFC 9110 7.2 */
@@ -209,6 +211,15 @@ int ws_hello_check(const struct ws_hello *h, const struct ws_head *head,
     if (err == WS_OK)
         err = check_extensions(h, head, &answer->extensions);
     return err;
+}
+
+int ws_hello_challenged(const struct ws_hello *h, const struct ws_head *head)
+{
+    struct ws_digest d;
+
+    return h->challenges != WS_CHALLENGES_NONE && head->status == 401 &&
+           ws_digest_choose(head, "WWW-Authenticate", &d) == WS_OK &&
+           (h->challenges == WS_CHALLENGES_ANY || d.stale);
 }
 
 int ws_hello_interim(const struct ws_head *head)

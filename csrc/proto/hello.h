@@ -13,6 +13,14 @@
 
 enum { WS_KEY_SIZE = 24, WS_NONCE_SIZE = 16 };
 
+/* Which challenges of Digest in a 401 are the owner's to answer; else the 401
+** is a refusal like any other. */
+enum ws_challenges {
+    WS_CHALLENGES_NONE,
+    WS_CHALLENGES_STALE, /* one that says the nonce was too old */
+    WS_CHALLENGES_ANY
+};
+
 /* What the request says; slices are needed only during ws_hello_write. */
 struct ws_hello_conf {
     struct ws_slice nonce;         /* WS_NONCE_SIZE bytes: the key, bare */
@@ -23,6 +31,7 @@ struct ws_hello_conf {
     struct ws_slice extensions;    /* offer; n 0: none */
     const struct ws_field *fields; /* further headers, in order */
     unsigned nfields;
+    enum ws_challenges challenges;
 };
 
 /* What has to be remembered until the answer came. */
@@ -30,6 +39,7 @@ struct ws_hello {
     char key[WS_KEY_SIZE];     /* Sec-WebSocket-Key */
     struct ws_slice protocols; /* the offer; n 0: none */
     int extensions;            /* 1: extensions were offered */
+    enum ws_challenges challenges;
 };
 
 /* What the answer agreed to; slices into the answer's head. */
@@ -62,6 +72,10 @@ int ws_hello_write(struct ws_hello *h, struct ws_buf *out, struct ws_mem *mem,
 ** WS_ERR_PROTOCOL_ANSWER, WS_ERR_EXTENSION_ANSWER. */
 int ws_hello_check(const struct ws_hello *h, const struct ws_head *head,
                    struct ws_hello_answer *answer);
+
+/* 1 when the head is that of a 401 with a challenge of Digest that is the
+** owner's to answer: ws_digest_choose finds it among WWW-Authenticate. */
+int ws_hello_challenged(const struct ws_hello *h, const struct ws_head *head);
 
 /* 1 when the answer is an interim one (1xx but 101) that is skipped. */
 int ws_hello_interim(const struct ws_head *head);

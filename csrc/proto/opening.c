@@ -69,15 +69,18 @@ static int agree(struct ws_conn *c, struct ws_slice extensions)
     return c->pmd == NULL ? WS_ERR_NOMEM : WS_OK;
 }
 
-/* 1: the answer leads elsewhere, and the owner is asked. */
-static int on_redirect(struct ws_conn *c, const struct ws_head *head)
+/* 1: the answer leads elsewhere, or asks who we are, and the owner is told. */
+static int on_detour(struct ws_conn *c, const struct ws_head *head)
 {
     const struct ws_field *f = ws_head_only(head, "Location");
 
-    if (!c->conf->follow || !ws_location_status(head->status) || f == NULL)
+    if (c->conf->follow && ws_location_status(head->status) && f != NULL)
+        ws_conn_emit(c, WS_EV_REDIRECT, f->value);
+    else if (ws_hello_challenged(c->side.hello, head))
+        ws_conn_emit(c, WS_EV_CHALLENGE, ws_slice_of(NULL, 0));
+    else
         return 0;
     c->stage = WS_IN_ANSWER;
-    ws_conn_emit(c, WS_EV_REDIRECT, f->value);
     c->event.code = head->status;
     return 1;
 }
@@ -105,7 +108,7 @@ static void on_response(struct ws_conn *c, struct ws_head *head)
         return;
     }
     err = ws_hello_check(c->side.hello, head, &answer);
-    if (err == WS_ERR_STATUS && on_redirect(c, head))
+    if (err == WS_ERR_STATUS && on_detour(c, head))
         return;
     if (err == WS_ERR_STATUS) {
         on_refusal(c, head);

@@ -63,8 +63,11 @@ enum ws_event_type {
     WS_EV_CLOSE, /* code, data = reason, clean; the last event */
     WS_EV_FRAME, /* frame mode: op, fin, data = payload; of a Close its reason,
                     and code */
-    WS_EV_REDIRECT /* client that asked for it by `follow`: data = Location,
-                      code = status; the owner goes there, or fails it */
+    WS_EV_REDIRECT, /* client that asked for it by `follow`: data = Location,
+                       code = status; the owner goes there, or fails it */
+    WS_EV_CHALLENGE /* client that asked for it by ws_hello_conf.challenges: the
+                       head of a 401 has a challenge of Digest; the owner asks
+                       again and answers it, or fails it */
 };
 
 struct ws_event {
@@ -89,7 +92,8 @@ enum {
 enum ws_stage {
     WS_IN_HEAD,    /* the rest of an HTTP head */
     WS_IN_BODY,    /* the content behind a plain request or a refusal */
-    WS_IN_ANSWER,  /* the application: accept or respond, or a redirect */
+    WS_IN_ANSWER,  /* the application: accept or respond; the owner: a redirect
+                      or a challenge */
     WS_IN_FRAME,   /* the head of the next frame */
     WS_IN_PAYLOAD, /* the rest of a frame's payload */
     WS_IN_DISCARD  /* the end of the transport; bytes are thrown away */
@@ -97,7 +101,7 @@ enum ws_stage {
 /*  HEAD -> ANSWER -> FRAME <-> PAYLOAD      accepted, or client's 101
 **  HEAD -> BODY -> ANSWER -> DISCARD        plain request
 **  HEAD -> BODY -> DISCARD                  client: refused
-**  HEAD -> ANSWER -> DISCARD                client: redirected
+**  HEAD -> ANSWER -> DISCARD                client: redirected, challenged
 **  any  -> DISCARD                          closing or failed
 */
 

@@ -176,7 +176,7 @@ function Socket:stats() end
 ---@class wsock.ClientOptions: wsock.Options
 ---@field protocols string|string[]|nil when the second argument has none
 ---@field origin string? the Origin header
----@field auth {[1]: string, [2]: string?}? user and password, sent as Basic credentials
+---@field auth {[1]: string, [2]: string?, scheme?: "basic"|"digest"}? user and password, sent as Basic credentials; as Digest to who asks
 ---@field host string? the Host header, in place of the URL's
 ---@field handshakeKey string? 16 bytes in base64, sent as Sec-WebSocket-Key
 ---@field localAddress string? the address to connect from

@@ -34,6 +34,31 @@ function T:test_accept_without_sha1()
   lu.assertEquals(#base.accept "x", 28)
 end
 
+-- ---- hashes ----------------------------------------------------------------
+
+-- RFC 1321 A.5, FIPS 180-4's "abc"; the last computed by another implementation
+function T:test_hashes()
+  lu.assertEquals(base.hash(0), "d41d8cd98f00b204e9800998ecf8427e")
+  lu.assertEquals(base.hash(0, "abc"), "900150983cd24fb0d6963f7d28e17f72")
+  lu.assertEquals(base.hash(0, "message", "", " digest"), "f96b697d7cb7938d525a2f31aaf161d0")
+  lu.assertEquals(base.hash(1, "a", "bc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+  lu.assertEquals(base.hash(2, "abc"), "53048e2681941ef99b2e29b76b4c7dabe4c2d0c634fc6d46e0e2f13107e7af23")
+  for kind = 0, 2 do lu.assertTrue(base.hash_there(kind)) end
+end
+
+function T:test_no_hashes()
+  base.break_digest(true)
+  for kind = 0, 2 do
+    lu.assertEquals({ base.hash(kind, "abc") }, { nil, "SYSTEM" })
+    lu.assertFalse(base.hash_there(kind))
+  end
+end
+
+function T:test_wiping()
+  lu.assertEquals(base.wiped "secret", ("\0"):rep(6))
+  lu.assertEquals(base.wiped "", "")
+end
+
 -- ---- chance ----------------------------------------------------------------
 
 function T:test_random_bytes()

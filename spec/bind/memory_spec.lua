@@ -146,6 +146,16 @@ local lives = {
     for _ = 1, 10 do step() end
     server:off("upgrade")
   ]],
+  challenges = [[
+    collectgarbage "stop" -- as in redirects
+    server.onupgrade = function(request)
+      if (request.headers.authorization or ""):find "^Digest" then return request:accept() end
+      request:reject(401, { ["WWW-Authenticate"] = 'Basic realm="r", Digest realm="r", nonce="n", qop="auth"' })
+    end
+    clients[1] = wsock.WebSocket(url, nil, { loop = loop, auth = { "u", "p", scheme = "digest" } })
+    for _ = 1, 10 do step() end
+    server:off("upgrade")
+  ]],
   proxies = [[
     collectgarbage "stop" -- as in redirects
     local where = ("u:p@127.0.0.1:%d"):format(select(2, server:address()))

@@ -1,10 +1,11 @@
-/* spec/fuzz/field.c -- header grammar: iterators end, stay inside their bytes,
-** and agree with one another.
+/* spec/fuzz/field.c -- header grammar and challenges: iterators end, stay
+** inside their bytes, and agree with one another; answers fit.
 **
 ** Input: a header value.
 */
 #include "fuzz.h"
 
+#include "wire/auth.h"
 #include "wire/field.h"
 #include "wire/target.h"
 
@@ -91,6 +92,52 @@ static void check_hosts(struct ws_slice all)
               fuzz_inside(t.authority, all.p, all.n));
 }
 
+/* The answer to a challenge fits, may be sent, and is a challenge's like. */
+static void check_answer(const struct ws_digest *d, struct ws_slice all)
+{
+    struct ws_login w = {all, all, ws_slice_str("GET"), ws_slice_str("/"), all};
+    size_t i, n = 0, room;
+    char *out;
+
+    w.user.n = all.n < 9 ? all.n : 9;
+    w.cnonce = ws_slice_of(all.p, ws_ch_span(all, WS_CH_TOKEN));
+    room = ws_digest_size(d, &w);
+    out = malloc(room);
+    CHECK(out != NULL && ws_digest_write(out, &n, d, &w) == WS_OK && n <= room);
+    for (i = 0; i < n; i++)
+        CHECK(ws_ch_is((uint8_t)out[i], WS_CH_PRINT | WS_CH_SPACE));
+    free(out);
+}
+
+static void check_challenges(struct ws_slice all)
+{
+    struct ws_slice rest = all, scheme, params, name, value;
+    struct ws_field f = {ws_slice_str("X"), all};
+    struct ws_digest d;
+    struct ws_head h;
+    int rc, found = 0;
+
+    for (;;) {
+        size_t before = rest.n;
+        rc = ws_challenge_next(&rest, &scheme, &params);
+        if (rc != WS_OK)
+            break;
+        CHECK(rest.n < before && ws_is_token(scheme));
+        CHECK(fuzz_inside(params, all.p, all.n));
+        found |= ws_slice_same(scheme, ws_slice_str("digest")) &&
+                 ws_digest_read(params, &d) == WS_OK;
+        while (ws_challenge_param(&params, &name, &value) == WS_OK)
+            CHECK(ws_is_token(name) && fuzz_inside(value, all.p, all.n));
+    }
+    CHECK(rc == WS_MORE ? rest.n == 0 : rc == WS_ERR_FIELD);
+    memset(&h, 0, sizeof h);
+    h.fields = &f;
+    h.nfields = h.fields_max = 1;
+    CHECK((ws_digest_choose(&h, "X", &d) == WS_OK) == found);
+    if (found)
+        check_answer(&d, all);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     struct ws_span in = fuzz_copy(data, n);
@@ -101,6 +148,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     check_lists(all);
     check_extensions(all);
     check_hosts(all);
+    check_challenges(all);
     while (ws_param_next(&all, &p, scratch, n) == WS_OK)
         CHECK(ws_is_token(p.name));
     free(scratch);

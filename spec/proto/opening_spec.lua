@@ -183,6 +183,34 @@ function T:test_redirects_are_events()
   lu.assertEquals(client:heard(), "fault:STATUS | close:1006::false")
 end
 
+-- AU-15: who answers challenges is told of one it can answer; which, the request says
+function T:test_challenges_are_events()
+  local function asked(status, ...)
+    return conn.head { ("HTTP/1.1 %d X"):format(status), ... } .. "content"
+  end
+  local DIGEST, LENGTH = 'WWW-Authenticate: Basic realm=x, Digest realm="r", nonce="n"', "Content-Length: 7"
+  local refused = "fault:STATUS | close:1006::false"
+  conn.every_split(function() return conn.client({}, { challenges = 2 }) end, asked(401, DIGEST, LENGTH), "challenge")
+  for _, row in ipairs {
+    { 2, "challenge", 401, DIGEST }, { 2, "challenge", 401, DIGEST .. ", stale=true" },
+    { 1, refused, 401, DIGEST }, { 1, "challenge", 401, DIGEST .. ", stale=true" }, { 0, refused, 401, DIGEST },
+    { 2, refused, 403, DIGEST }, { 2, refused, 401, "WWW-Authenticate: Basic realm=x" }, { 2, refused, 401, "X: y" },
+    { 2, refused, 401, 'WWW-Authenticate: Digest realm="r"' }, { 2, refused, 401, 'Proxy-Auth' .. DIGEST:sub(8) },
+  } do
+    local client = conn.client({}, { challenges = row[1] })
+    client:feed(asked(row[3], row[4], LENGTH)):settle()
+    lu.assertEquals(client:heard(), row[2], row[4])
+    if row[2] == "challenge" then
+      lu.assertFalse(client:wants "read")
+      client:eof():drop()
+      lu.assertEquals(client:heard(), "fault:LOST | close:1006::false")
+    else
+      lu.assertEquals(client:state().body, "content")
+    end
+    client:free()
+  end
+end
+
 -- the content of a refusal is cut: n-1, n, n+1
 function T:test_refusal_content_limit()
   for n = 9, 11 do

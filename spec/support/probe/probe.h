@@ -58,6 +58,7 @@ void probe_open_chain(lua_State *L);
 /* -- of probe.wire, and of probe.proto -- */
 
 void probe_open_deflate(lua_State *L);
+void probe_open_auth(lua_State *L);
 void probe_open_pmd(lua_State *L);
 
 /* -- and of probe.bind -- */

@@ -214,6 +214,44 @@ static int accept_token(lua_State *L)
     return 1;
 }
 
+/* hash(kind, part, ...) -> digits or nil, code; kind: 0 MD5, 1 SHA-256, 2
+** SHA-512/256 */
+static int hash(lua_State *L)
+{
+    enum ws_hash kind = (enum ws_hash)luaL_checkinteger(L, 1);
+    char out[WS_HASH_HEX_MAX];
+    struct ws_hasher h;
+    int i, rc;
+
+    ws_hash_begin(&h, kind);
+    for (i = 2; i <= lua_gettop(L); i++)
+        ws_hash_add(&h, probe_slice(L, i));
+    rc = ws_hash_end(&h, kind, out);
+    if (rc != WS_OK)
+        return probe_result(L, rc);
+    lua_pushlstring(L, out, ws_hash_size(kind));
+    return 1;
+}
+
+/* hash_there(kind) -> boolean */
+static int hash_there(lua_State *L)
+{
+    lua_pushboolean(L, ws_hash_there((enum ws_hash)luaL_checkinteger(L, 1)));
+    return 1;
+}
+
+/* wiped(bytes) -> the same after ws_wipe */
+static int wiped(lua_State *L)
+{
+    struct ws_slice s = probe_slice(L, 1);
+    char *p = lua_newuserdatauv(L, s.n + 1, 0);
+
+    memcpy(p, s.p, s.n);
+    ws_wipe(p, s.n);
+    lua_pushlstring(L, p, s.n);
+    return 1;
+}
+
 /* random(n) -> bytes, or nil, code and what was left in the buffer */
 static int random_bytes(lua_State *L)
 {
@@ -345,6 +383,9 @@ void probe_open_bytes(lua_State *L)
         {"base64_encode", base64_encode},
         {"base64_decode", base64_decode},
         {"accept", accept_token},
+        {"hash", hash},
+        {"hash_there", hash_there},
+        {"wiped", wiped},
         {"random", random_bytes},
         {"equal", equal},
         {"break_random", break_random},

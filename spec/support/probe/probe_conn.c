@@ -236,8 +236,9 @@ static int push_slice(lua_State *L, struct ws_slice s)
 static int conn_next(lua_State *L)
 {
     static const char *const names[] = {
-        "none", "upgrade", "request", "open",  "text",  "binary", "chunk",
-        "ping", "pong",    "drain",   "fault", "close", "frame",  "redirect",
+        "none",   "upgrade", "request", "open",     "text",
+        "binary", "chunk",   "ping",    "pong",     "drain",
+        "fault",  "close",   "frame",   "redirect", "challenge",
     };
     struct ws_event ev;
     if (ws_conn_next(&check(L)->c, &ev) != WS_OK)

@@ -107,6 +107,8 @@ void probe_hello_conf(lua_State *L, int idx, struct ws_hello_conf *conf)
     conf->extensions = probe_option(L, idx, "extensions");
     lua_getfield(L, idx, "fields");
     conf->fields = probe_fields(L, lua_gettop(L), &conf->nfields);
+    lua_getfield(L, idx, "challenges");
+    conf->challenges = (enum ws_challenges)luaL_optinteger(L, -1, 0);
 }
 
 /* hello_write(conf, nonce, mem) -> request, or nil, code */

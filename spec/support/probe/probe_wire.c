@@ -4,7 +4,6 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "wire/auth.h"
 #include "wire/field.h"
 #include "wire/frame.h"
 #include "wire/head.h"
@@ -437,39 +436,6 @@ static int location(lua_State *L)
     return 3;
 }
 
-/* basic(user, password) -> value; basic_read(value) -> user, password; or nil
-** and the error */
-static int basic(lua_State *L)
-{
-    struct ws_span user = copy_of(L, probe_slice(L, 1));
-    struct ws_span word = copy_of(L, probe_slice(L, 2));
-    struct ws_slice u = ws_slice_of(user.p, user.n);
-    struct ws_slice w = ws_slice_of(word.p, word.n);
-    size_t n = WS_BASIC_SIZE(u.n + w.n);
-    char *out = lua_newuserdatauv(L, n, 0);
-    int rc = ws_basic_check(u, w);
-
-    if (rc != WS_OK)
-        return probe_result(L, rc);
-    luaL_argcheck(L, ws_basic_write(out, u, w) == n, 1, "another size");
-    lua_pushlstring(L, out, n);
-    return 1;
-}
-
-static int basic_read(lua_State *L)
-{
-    struct ws_span s = copy_of(L, probe_slice(L, 1));
-    struct ws_span scratch = copy_of(L, probe_slice(L, 1));
-    struct ws_slice user, word;
-    int rc = ws_basic_read(ws_slice_of(s.p, s.n), scratch.p, &user, &word);
-
-    if (rc != WS_OK)
-        return probe_result(L, rc);
-    push(L, user);
-    push(L, word);
-    return 2;
-}
-
 int ws_probe_wire(lua_State *L)
 {
     static const luaL_Reg functions[] = {
@@ -496,11 +462,10 @@ int ws_probe_wire(lua_State *L)
         {"proxy", proxy},
         {"bypass", bypass},
         {"choose", choose},
-        {"basic", basic},
-        {"basic_read", basic_read},
         {NULL, NULL},
     };
     luaL_newlib(L, functions);
     probe_open_deflate(L);
+    probe_open_auth(L);
     return 1;
 }
