@@ -241,6 +241,7 @@ void ws_read_asking(lua_State *L, int idx, const struct ws_uri *uri,
     int options = lua_istable(L, idx + 1) ? idx + 1 : 0;
     struct ws_hello_conf *h = &a->hello;
 
+    luaL_checkstack(L, 24, NULL);
     memset(h, 0, sizeof *h);
     a->alias = read_host(L, options);
     ws_aim_asking(a, uri);

@@ -91,7 +91,7 @@ struct ws_plan *ws_push_plan(lua_State *L, const struct ws_uri *uri)
     struct ws_plan *p = lua_newuserdatauv(L, sizeof *p, 1);
 
     memset(p, 0, sizeof *p);
-    luaL_checkstack(L, 24, NULL);
+    luaL_checkstack(L, 32, NULL);
     ws_read_asking(L, WS_A_PROTOCOLS, uri, &p->asking);
     p->dial.no_delay = ws_get_boolean(L, WS_A_OPTIONS, "noDelay", 1);
     read_local_address(L, p);

@@ -56,6 +56,18 @@ function T:test_what_may_not_be_sent()
   end
 end
 
+-- A protocol object is not there when the server has refused it.
+function T:test_no_digest_for_one_request()
+  contains("its scheme must be 'basic'", head, "ws://h/", { auth = { "u", "p", scheme = "digest" } })
+  lu.assertEquals(authorization("ws://h/", { auth = { "u", "p", scheme = "basic" } }), "Basic dTpw")
+  local c = wsock.protocol.client "ws://u:p@h/"
+  c:output()
+  c:feed 'HTTP/1.1 401 X\r\nWWW-Authenticate: Digest realm="r", nonce="n"\r\nContent-Length: 0\r\n\r\n'
+  c:closed()
+  local name, message, code = c:next()
+  lu.assertEquals({ name, message, code }, { "error", "server did not answer 101: 401", "HANDSHAKE" })
+end
+
 function T:test_one_authorization_only()
   local twice = "header 'Authorization' is given, and a user too"
   contains(twice, head, "ws://h/", { auth = { "u", "p" }, headers = { authorization = "Bearer x" } })

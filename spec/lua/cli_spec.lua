@@ -39,6 +39,7 @@ function T:test_usage()
     ["--header must be 'Name: value', got 'x'"] = { "-H", "x", "a" },
     ["wsock: SyntaxError: the URL 'ftp://a/' is invalid"] = { "ftp://a/" }, ["SyntaxError"] = { "a", "-s", "no token" },
     ["--auth must be 'user:password'"] = { "a", "--auth", "me" },
+    ["--digest needs --auth"] = { "a", "--digest" },
     ["-w must be a number of seconds, got 'x'"] = { "-wx" },
     ["Sec-WebSocket-Key"] = { "a", "-H", "Sec-WebSocket-Key: x" },
   } do

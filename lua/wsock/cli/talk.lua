@@ -22,7 +22,7 @@ Usage: wsock [flags] URL     a line is a message; to be a server: wsock listen
   -H, --header LINE         "Name: value" for the request; repeatable
   -s, --subprotocol NAME    offer it; repeatable
   -o, --origin ORIGIN       say where this comes from
-      --auth USER           "user:password", sent as basic authentication
+      --auth USER, --digest   "user:password" for the server; by Digest only
   -k, --insecure, --ca FILE   wss: do not check who answers; whom to trust
       --cert FILE, --key FILE   wss: the certificate to show, and its key
   -L, --location            follow redirects, up to 10
@@ -328,11 +328,14 @@ end
 
 -- ---- from the command line ----------------------------------------------------------
 
-local function credentials(text)
-  if not text then return nil end
+local function credentials(text, digest)
+  if not text then
+    if digest then flags.usage "--digest needs --auth" end
+    return nil
+  end
   local user, password = text:match "^([^:]*):(.*)$"
   if not user then flags.usage "--auth must be 'user:password'" end
-  return { user, password }
+  return { user, password, scheme = digest and "digest" or nil }
 end
 
 -- Three cases: told which, told to use none, not told.
@@ -358,9 +361,10 @@ end
 function Talk:settings()
   local o = self.options
   return {
-    headers = self.headers, host = self.host, origin = o.origin, protocols = o.subprotocol, auth = credentials(o.auth),
-    handshakeTimeout = o["connect-timeout"], pingInterval = o.ping, perMessageDeflate = not o["no-compress"],
-    maxRedirects = o.location and REDIRECTS or nil, tls = tls_of(o), proxy = proxy_of(o.proxy),
+    headers = self.headers, host = self.host, origin = o.origin, protocols = o.subprotocol,
+    auth = credentials(o.auth, o.digest), handshakeTimeout = o["connect-timeout"], pingInterval = o.ping,
+    perMessageDeflate = not o["no-compress"], maxRedirects = o.location and REDIRECTS or nil, tls = tls_of(o),
+    proxy = proxy_of(o.proxy),
     maxBuffered = ENOUGH, maxQueue = o.reconnect and ENOUGH or nil, -- what the user gives has its own end
   }
 end

@@ -189,6 +189,27 @@ function T:test_headers_subprotocols_origin_auth()
     { "/x?y", "1", "2", "https://example.com", "Basic bWU6c8Opc2FtZQ==" })
 end
 
+function T:test_credentials_by_digest()
+  local seen = {}
+  local _, port = peer.listen {
+    onupgrade = function(request)
+      seen[#seen + 1] = request.headers.authorization or "none"
+      if seen[#seen]:find "^Digest" then return request:accept() end
+      request:reject(401, { ["WWW-Authenticate"] = 'Digest realm="r", nonce="n", algorithm=SHA-256, qop="auth"' })
+    end,
+    onconnection = function(socket) socket:send "in" end,
+  }
+  local url = "127.0.0.1:" .. port
+  local output, code = command.run { url, "-vn1", "--auth", "me:sesame", "--digest" }
+  lu.assertEquals(code, 0)
+  lu.assertStrContains(output, "in\n")
+  lu.assertNil(output:find("sesame", 1, true))
+  lu.assertEquals({ command.run { url, "-n1", "--auth", "me:sesame" } }, { "in\n", 0 })
+  lu.assertEquals(#seen, 4)
+  lu.assertEquals({ seen[1], seen[3] }, { "none", "Basic bWU6c2VzYW1l" })
+  for i = 2, 4, 2 do lu.assertStrMatches(seen[i], 'Digest username="me", realm="r", .*') end
+end
+
 function T:test_a_host_of_ones_own()
   local _, port = peer.listen { onconnection = function(socket, request) socket:send(request.headers.host) end }
   local output, code = command.run { "127.0.0.1:" .. port, "-n1", "-v", "-H", "host: a.example:81" }
