@@ -1,5 +1,5 @@
 -- spec/interop/fronts.lua -- what people put in front of a server: nginx,
--- haproxy and stunnel, each in a folder of the spec's and with its configuration.
+-- haproxy, stunnel and Apache, each in a folder of the spec's and with its configuration.
 
 local files = require "support.files"
 local peer = require "interop.peer"
@@ -40,6 +40,18 @@ cert = $cert
 key = $key
 ]]
 
+local APACHE = [[
+ServerName localhost
+Listen 127.0.0.1:$port
+ServerRoot $folder
+DefaultRuntimeDir $folder
+PidFile $folder/apache.pid
+ErrorLog /dev/stderr
+Mutex pthread default
+User daemon
+Group daemon
+]]
+
 -- Starts a program on a free port and with a configuration, in which $name
 -- stands for values.name: its port, its process. peer.cleanup ends it.
 local function start(name, folder, conf, values, words)
@@ -70,6 +82,15 @@ end
 --- stunnel: speaks TLS with values.cert and .key, plainly to values.backend.
 function M.stunnel(folder, values)
   return start("stunnel", folder, STUNNEL, values, {})
+end
+
+--- Apache with these directives; modules: names of those it loads.
+function M.apache(folder, directives, values, modules)
+  local load = {}
+  for i, name in ipairs(modules) do
+    load[i] = ("LoadModule %s_module /usr/lib/apache2/modules/mod_%s.so\n"):format(name, name)
+  end
+  return start("apache2", folder, table.concat(load) .. APACHE .. directives, values, { "-DFOREGROUND", "-f" })
 end
 
 return M

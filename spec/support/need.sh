@@ -38,6 +38,7 @@ test      c nginx                          nginx-light
 test      f /usr/lib/nginx/modules/ngx_http_lua_module.so libnginx-mod-http-lua
 test      f /usr/share/lua/5.1/nginx/websocket/client.lua lua-nginx-websocket
 test      c haproxy                        haproxy
+test      c apache2                        apache2-bin
 test      c squid                          squid
 test      c tinyproxy                      tinyproxy
 test      c microsocks                     microsocks
