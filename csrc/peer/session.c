@@ -82,7 +82,8 @@ static void say_handshake(struct ws_session *s)
     char text[WS_FAILURE_MAX];
 
     snprintf(text, sizeof text, "%s: %s",
-             s->opening ? ws_stream_busy(s->top) : "waiting for the response",
+             ws_stream_is_opening(s->top) ? ws_stream_busy(s->top)
+                                          : "waiting for the response",
              ws_err_text(WS_ERR_HANDSHAKE_TIMEOUT));
     ws_session_say(s, ws_err_word(WS_ERR_HANDSHAKE_TIMEOUT), text);
 }

@@ -212,9 +212,15 @@ static const char *door_failure(struct ws_stream *s, const char *call,
     return "DOOR";
 }
 
+static const char *door_busy(struct ws_stream *s)
+{
+    (void)s;
+    return "door";
+}
+
 static const struct ws_stream_ops ops = {
     door_open,  door_read,    door_write, door_shutdown,
-    door_close, door_failure, NULL,
+    door_close, door_failure, door_busy,
 };
 
 static int number(lua_State *L, int idx, const char *name)
