@@ -122,6 +122,28 @@ function T:test_wss_through_proxies_is_end_to_end()
   end
 end
 
+-- AU-15: the second attempt goes the same way as the first
+function T:test_a_challenge_behind_tls_and_a_proxy()
+  local a = certs.get "a_test"
+  local seen = {}
+  local _, _, port = self:server({ cert = a.cert, key = a.key }, { onupgrade = function(request)
+    seen[#seen + 1] = request.headers.authorization or "none"
+    if seen[#seen]:find "^Digest" then return request:accept() end
+    request:reject(401, { ["WWW-Authenticate"] = 'Digest realm="r", nonce="n", algorithm=SHA-256, qop="auth"' })
+  end })
+  for kind, scheme in pairs { http = "http", socks = "socks5" } do
+    local proxy = forward.new(self.rig, { kind = kind, names = { ["a.test"] = "127.0.0.1" }, user = "u:p" })
+    local client = self:open(("wss://a.test:%d/x"):format(port), nil,
+      { proxy = scheme .. "://u:p@" .. proxy.where, auth = { "ann", "sesame", scheme = "digest" } })
+    lu.assertEquals({ client.tls.version, client.url }, { "TLSv1.3", ("wss://a.test:%d/x"):format(port) })
+    lu.assertEquals(#seen, 2)
+    lu.assertEquals(seen[1], "none")
+    lu.assertStrContains(seen[2], 'Digest username="ann", realm="r", nonce="n", uri="/x", ')
+    seen = {}
+    client:terminate()
+  end
+end
+
 function T:test_redirects_to_wss()
   local _, secure = self:server()
   local _, plain = self.rig:listen { onupgrade = function(request) request:reject(307, { Location = secure }) end }
