@@ -288,6 +288,21 @@ function T:test_opaque_bytes()
 end
 
 -- RP-04: only what is known to be harmless
+-- AU-15
+function T:test_challenges_that_may_be_answered()
+  local function head(status, challenge)
+    return conn.head { ("HTTP/1.1 %d X"):format(status), "www-authenticate: " .. challenge }
+  end
+  local fresh, stale = 'Digest realm="r", nonce="n"', 'Digest realm="r", nonce="n", stale=true'
+  for challenges = 0, 2 do
+    lu.assertEquals(proto.hello_challenged(challenges, head(401, fresh)), challenges == 2)
+    lu.assertEquals(proto.hello_challenged(challenges, head(401, stale)), challenges > 0)
+    for _, no in ipairs { head(407, stale), head(101, stale), head(401, "Basic realm=x"), head(401, "") } do
+      lu.assertFalse(proto.hello_challenged(challenges, no))
+    end
+  end
+end
+
 function T:test_headers_that_follow_to_another_origin()
   for _, name in ipairs { "Accept", "accept-language", "Cache-Control", "PRAGMA", "User-Agent" } do
     lu.assertTrue(proto.hello_travels(name), name)

@@ -159,6 +159,19 @@ static int hello_check(lua_State *L)
     return 2;
 }
 
+/* hello_challenged(challenges, head) -> boolean */
+static int hello_challenged(lua_State *L)
+{
+    struct ws_hello h;
+    struct ws_head head;
+
+    memset(&h, 0, sizeof h);
+    h.challenges = (enum ws_challenges)luaL_checkinteger(L, 1);
+    check_head(L, 2, 1, &head);
+    lua_pushboolean(L, ws_hello_challenged(&h, &head));
+    return 1;
+}
+
 static int hello_travels(lua_State *L)
 {
     lua_pushboolean(L, ws_hello_travels(probe_slice(L, 1)));
@@ -401,6 +414,7 @@ int ws_probe_proto(lua_State *L)
     static const luaL_Reg functions[] = {
         {"hello_write", hello_write},
         {"hello_check", hello_check},
+        {"hello_challenged", hello_challenged},
         {"hello_reserved", hello_reserved},
         {"hello_travels", hello_travels},
         {"hello_protocols_ok", hello_protocols_ok},
