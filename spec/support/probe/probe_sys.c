@@ -212,10 +212,11 @@ static int sys_alarms(lua_State *L)
     return result(L, setitimer(ITIMER_REAL, &t, NULL));
 }
 
-/* raise(signo): to this process */
+/* raise(signo): to this thread, so that it has come when this returns; another
+** thread could take one to the process, later */
 static int sys_raise(lua_State *L)
 {
-    return result(L, kill(getpid(), (int)luaL_checkinteger(L, 1)));
+    return result(L, raise((int)luaL_checkinteger(L, 1)));
 }
 
 /* ignored(signo) -> "default", "ignore" or "handler" */
