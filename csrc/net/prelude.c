@@ -1,6 +1,7 @@
 /* net/prelude.c -- see prelude.h. */
 #include "net/prelude.h"
 
+#include "base/digest.h"
 #include "wire/field.h"
 
 #include <stdio.h>
@@ -52,9 +53,13 @@ struct ws_prelude *ws_prelude_new(size_t size, struct ws_stream *below,
 
 void ws_prelude_free(struct ws_prelude *p)
 {
-    ws_buf_free(&p->out, p->mem);
-    ws_buf_free(&p->in, p->mem);
-    ws_mem_put(p->mem, p, p->size);
+    struct ws_mem *mem = p->mem;
+    size_t size = p->size;
+
+    ws_buf_free(&p->out, mem);
+    ws_buf_free(&p->in, mem);
+    ws_wipe(p, size); /* there may be a password in it */
+    ws_mem_put(mem, p, size);
 }
 
 void ws_prelude_close(struct ws_stream *s)

@@ -4,7 +4,8 @@
 ** resolves; any 2xx is one, whatever Content-Length it has, also from HTTP/1.0.
 ** Anything else is an error that shows status and reason.  The user and
 ** password go to the proxy only, as Basic credentials, without being asked
-** for.
+** for; a 407 that asks for Digest (RFC 7616) and keeps the connection gets that
+** over it, once, and once more when only the nonce was too old.
 */
 #ifndef WS_NET_PROXY_H
 #define WS_NET_PROXY_H
@@ -12,8 +13,9 @@
 #include "net/prelude.h"
 
 enum {
-    WS_PROXY_HEAD_MAX = 16384, /* bytes of the proxy's answer */
-    WS_PROXY_INTERIM_MAX = 8   /* 1xx answers before it */
+    WS_PROXY_HEAD_MAX = 16384,   /* bytes of the proxy's answer */
+    WS_PROXY_INTERIM_MAX = 8,    /* 1xx answers before it */
+    WS_PROXY_CONTENT_MAX = 65536 /* bytes of a 407 that is answered */
 };
 
 /* A tunnel on below, by the contract of stream.h; below NULL: it is put on by

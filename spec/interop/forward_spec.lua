@@ -34,6 +34,9 @@ http_access allow known
 http_access deny all
 ]]
 
+local SQUID_DIGEST = SQUID_PASSWORD:gsub("auth_param[^\n]+",
+  "auth_param digest program /usr/lib/squid/digest_file_auth $folder/plain\nauth_param digest realm a lan")
+
 local TINYPROXY = [[
 Port $port
 Listen 127.0.0.1
@@ -47,14 +50,17 @@ $access
 -- Each starts on a port, in a folder, with or without "ann:sesame".
 local start = {}
 
-function start.squid(port, folder, password)
-  local access = password and SQUID_PASSWORD:gsub("%$folder", folder) or "http_access allow all"
+function start.squid(port, folder, password, how)
+  local access = password and (how or SQUID_PASSWORD):gsub("%$folder", folder) or "http_access allow all"
   local hash = process.run { "openssl", "passwd", "-apr1", "sesame" }
   write(folder .. "/users", "ann:" .. hash)
+  write(folder .. "/plain", "ann:sesame\n")
   write(folder .. "/squid.conf", SQUID, { port = port, folder = folder, access = access })
   os.execute("chmod -R a+rwX " .. folder) -- it becomes the user proxy
   return { "squid", "-N", "-f", folder .. "/squid.conf" }
 end
+
+function start.squid_by_digest(port, folder, password) return start.squid(port, folder, password, SQUID_DIGEST) end
 
 function start.tinyproxy(port, folder, password)
   write(folder .. "/tiny.conf", TINYPROXY, { port = port, access = password and "BasicAuth ann sesame" or "" })
@@ -69,7 +75,7 @@ function start.microsocks(port, _, password)
   return command
 end
 
-local scheme = { squid = "http", tinyproxy = "http", microsocks = "socks5" }
+local scheme = { squid = "http", squid_by_digest = "http", tinyproxy = "http", microsocks = "socks5" }
 
 function T:setUp() self:directory() end
 

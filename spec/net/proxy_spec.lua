@@ -1,9 +1,11 @@
 -- spec/net/proxy_spec.lua -- tunnels of HTTP proxies: what is asked, what is
--- taken for a yes, and proxies that are up to no good (RP-06 to RP-09, H10).
+-- taken for a yes, and proxies that are up to no good (RP-06 to RP-09, H10);
+-- challenges of Digest (AU-10 to AU-13, AU-15).
 
 local lu = require "luaunit"
 local bytes = require "support.bytes"
 local tunnels = require "support.tunnels"
+local base = require "wsock.probe".base
 
 local T = tunnels.class { kind = "http", host = "example.org", port = 443 }
 local open = tunnels.open
@@ -99,6 +101,94 @@ function T:test_at_every_cut()
     t:ends()
     lu.assertEquals(failure(t), "the proxy ended the connection")
   end
+end
+
+-- ---- challenges ----------------------------------------------------------------------
+
+local DIGEST = 'Proxy-Authenticate: Basic realm="b", Digest realm="r", nonce="n1", algorithm=SHA-256, qop="auth"'
+
+-- A 407 with a content of five bytes.
+local function asks(lines, version)
+  return ("HTTP/%s 407 Who\r\n%s\r\nContent-Length: 5\r\n\r\nwho?\n"):format(version or "1.1", lines or DIGEST)
+end
+
+function T:asked(...)
+  local t = self:tunnel { user = "ann", password = "sesame" }
+  for _, text in ipairs { ... } do t:feed(text) end
+  return t
+end
+
+-- AU-10 to AU-13: the method is CONNECT, the uri its target
+function T:test_a_challenge_is_answered()
+  local t = self:asked(asks())
+  lu.assertEquals({ open(t) }, { nil, "AGAIN" })
+  local first, second = t:said():match "^(CONNECT.-\r\n\r\n)(CONNECT.-\r\n\r\n)$"
+  lu.assertStrContains(first, "\r\nProxy-Authorization: Basic YW5uOnNlc2FtZQ==\r\n")
+  local cnonce = second:match ', cnonce="([%w+/=]+)", '
+  local function hash(...) return base.hash(1, table.concat({ ... }, ":")) end
+  local response = hash(hash("ann", "r", "sesame"), "n1", "00000001", cnonce, "auth",
+    hash("CONNECT", "example.org:443"))
+  lu.assertEquals(second, 'CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\nProxy-Authorization: Digest '
+    .. 'username="ann", realm="r", nonce="n1", uri="example.org:443", response="' .. response
+    .. '", algorithm=SHA-256, cnonce="' .. cnonce .. '", qop=auth, nc=00000001\r\n\r\n')
+  t:feed(YES .. "tunnel")
+  lu.assertTrue(open(t))
+  bytes.equals(t:read(100), "tunnel")
+end
+
+function T:test_a_challenge_in_pieces_of_every_size()
+  for sip = 1, 60 do
+    local t = self:tunnel { sip = sip, turns = sip % 2, user = "u", password = "p" }
+    t:feed(asks() .. "HTTP/1.1 100 Wait\r\n\r\n" .. YES .. "behind")
+    lu.assertTrue(open(t))
+    lu.assertEquals(select(2, t:said():gsub("CONNECT", "")), 2)
+    local got = ""
+    for _ = 1, 50 do got = got .. (t:read(4) or "") end
+    lu.assertEquals(got, "behind")
+  end
+end
+
+-- AU-15
+function T:test_challenges_end()
+  local stale = asks(DIGEST:gsub("n1", "n2") .. ", stale=true")
+  for _, row in ipairs { { 2, asks(), asks() }, { 3, asks(), stale, stale }, { 3, stale, stale, asks() } } do
+    local t = self:asked(table.unpack(row, 2))
+    lu.assertEquals(failure(t), "407 Who")
+    lu.assertEquals(select(2, t:said():gsub("CONNECT", "")), row[1])
+  end
+  local t = self:asked(asks(), stale, YES)
+  lu.assertTrue(open(t))
+  lu.assertStrMatches(t:said(), '.*"n1".*"n2".*')
+end
+
+function T:test_what_is_not_answered()
+  for _, text in ipairs {
+    asks "X: y", asks 'Proxy-Authenticate: Digest realm="r"', asks(DIGEST .. "\r\nConnection: close"),
+    asks(DIGEST, "1.0"),
+    asks(DIGEST .. "\r\nProxy-Connection: x, Close"), asks(DIGEST .. "\r\nTransfer-Encoding: chunked"),
+    (asks():gsub("Content%-Length: 5", "Content-Length: 65537")), (asks():gsub("Content%-Length", "X")),
+    (asks():gsub("Proxy%-Auth", "WWW-Auth")),
+  } do
+    local t = self:asked(text)
+    lu.assertEquals(failure(t), "407 Who", text)
+    lu.assertEquals(select(2, t:said():gsub("CONNECT", "")), 1)
+  end
+  local t = self:tunnel()
+  t:feed(asks())
+  lu.assertEquals(failure(t), "407 Who") -- nobody to say
+  t = self:asked((asks():sub(1, -3)))
+  t:ends()
+  lu.assertEquals(failure(t), "the proxy ended the connection")
+end
+
+function T:test_challenges_without_memory_chance_or_hash()
+  lu.assertTrue(self:exhaust({ user = "u", password = "p" }, asks() .. YES) > 4)
+  local t = self:asked(asks())
+  base.break_random(true)
+  local ok, text = pcall(failure, t)
+  base.break_random(false)
+  lu.assertTrue(ok, text)
+  lu.assertStrContains(text, "random")
 end
 
 -- ---- a no, and worse ---------------------------------------------------------------
