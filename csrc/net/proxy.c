@@ -75,7 +75,7 @@ static int ask(struct proxy *x, const struct ws_digest *d)
     if (x->user.p == NULL)
         return put_request(x, w.cnonce); /* nothing */
     if (d != NULL)
-        size = ws_digest_size(d, &w) + WS_BASE64_SIZE(CHANCE); /* cnonce */
+        size = ws_digest_size(d, &w) + WS_BASE64_SIZE((size_t)CHANCE);
     own = ws_mem_get(x->p.mem, size);
     if (own == NULL)
         return WS_ERR_NOMEM;
