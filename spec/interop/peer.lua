@@ -201,7 +201,7 @@ end
 function M.cleanup()
   local list = begun
   begun = nothing()
-  for _, child in ipairs(list.processes) do child:stop() end
+  for _, child in ipairs(list.processes) do child:stop(nil, M.pump) end
   for _, server in ipairs(list.servers) do server:close(1001, "", 0.2) end
   for _, socket in ipairs(list.sockets) do socket:terminate() end
   M.wait(function() return list.closed == #list.servers end, "the end of the servers")

@@ -137,15 +137,16 @@ function Process:finish()
   self.stdin = nil
 end
 
---- Ends it if it runs: TERM, after `seconds` (5) KILL.  Forgets its files; the
---- output stays readable.  Twice is fine.
-function Process:stop(seconds)
+--- Ends it if it runs: TERM, after `seconds` (5) KILL; pump() as in expect, for
+--- one that says good-bye to us.  Forgets its files; the output stays readable.
+--- Twice is fine.
+function Process:stop(seconds, pump)
   if self.stopped then return end
   self.stopped = true
   running = running - 1
   self:finish()
   self:kill "TERM"
-  if not clock.within(function() return self:code() end, seconds or 5) then
+  if not clock.within(function() return self:code() end, seconds or 5, pump) then
     self:kill "KILL"
     self:wait(5)
   end
