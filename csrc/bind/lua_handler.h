@@ -1,10 +1,12 @@
-/* bind/lua_handler.h -- calling the user's code: the only place.
+/* bind/lua_handler.h -- calling the user's code, and what becomes of it.
 **
 ** Functions run on a coroutine kept for the purpose, so that an error leaves
 ** its stack for the traceback and a handler may wait: then the coroutine is
 ** its own from there on (lua_task.h), and the next call takes another.  An
 ** error is reported and goes no further: the other listeners, the turn and
-** the loop go on.
+** the loop go on.  One call is made elsewhere: a server's lone function for
+** messages, on the coroutine of the turn (lua_event.c, lua_turn.c); when it
+** stops, it comes here like any other.
 */
 #ifndef WS_BIND_LUA_HANDLER_H
 #define WS_BIND_LUA_HANDLER_H

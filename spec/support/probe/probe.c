@@ -12,6 +12,21 @@ struct ws_slice probe_slice(lua_State *L, int arg)
     return ws_slice_of(s, n);
 }
 
+struct ws_span probe_copy(lua_State *L, int arg)
+{
+    struct ws_slice s = probe_slice(L, arg);
+    uint8_t *p = lua_newuserdatauv(L, s.n == 0 ? 1 : s.n, 0);
+
+    if (s.n > 0)
+        memcpy(p, s.p, s.n);
+    return ws_span_of(p, s.n);
+}
+
+void probe_push(lua_State *L, struct ws_slice s)
+{
+    lua_pushlstring(L, s.n == 0 ? "" : (const char *)s.p, s.n);
+}
+
 size_t probe_size(lua_State *L, int arg)
 {
     lua_Integer n = luaL_checkinteger(L, arg);

@@ -35,6 +35,13 @@ struct ws_mem *probe_mem(lua_State *L, int arg);
 /* The string at arg. */
 struct ws_slice probe_slice(lua_State *L, int arg);
 
+/* The same in memory of exactly its size, pushed, so that a read or write too
+** far is seen. */
+struct ws_span probe_copy(lua_State *L, int arg);
+
+/* Pushes bytes as a string. */
+void probe_push(lua_State *L, struct ws_slice s);
+
 /* The non-negative integer at arg. */
 size_t probe_size(lua_State *L, int arg);
 

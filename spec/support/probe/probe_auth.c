@@ -3,18 +3,10 @@
 
 #include "wire/auth.h"
 
-static void push(lua_State *L, struct ws_slice s)
+static struct ws_slice own(lua_State *L, int arg)
 {
-    lua_pushlstring(L, s.n == 0 ? "" : (const char *)s.p, s.n);
-}
-
-/* Bytes of their own, so that a read too far is seen. */
-static struct ws_slice own(lua_State *L, struct ws_slice s)
-{
-    uint8_t *p = lua_newuserdatauv(L, s.n == 0 ? 1 : s.n, 0);
-    if (s.n > 0)
-        memcpy(p, s.p, s.n);
-    return ws_slice_of(p, s.n);
+    struct ws_span s = probe_copy(L, arg);
+    return ws_slice_of(s.p, s.n);
 }
 
 /* -- Basic -- */
@@ -23,8 +15,8 @@ static struct ws_slice own(lua_State *L, struct ws_slice s)
 ** and the error */
 static int basic(lua_State *L)
 {
-    struct ws_slice user = own(L, probe_slice(L, 1));
-    struct ws_slice word = own(L, probe_slice(L, 2));
+    struct ws_slice user = own(L, 1);
+    struct ws_slice word = own(L, 2);
     size_t n = WS_BASIC_SIZE(user.n + word.n);
     char *out = lua_newuserdatauv(L, n, 0);
     int rc = ws_basic_check(user, word);
@@ -38,14 +30,14 @@ static int basic(lua_State *L)
 
 static int basic_read(lua_State *L)
 {
-    struct ws_slice s = own(L, probe_slice(L, 1)), user, word;
+    struct ws_slice s = own(L, 1), user, word;
     uint8_t *scratch = lua_newuserdatauv(L, s.n == 0 ? 1 : s.n, 0);
     int rc = ws_basic_read(s, scratch, &user, &word);
 
     if (rc != WS_OK)
         return probe_result(L, rc);
-    push(L, user);
-    push(L, word);
+    probe_push(L, user);
+    probe_push(L, word);
     return 2;
 }
 
@@ -54,7 +46,7 @@ static int basic_read(lua_State *L)
 /* Appends a string to the list at the top. */
 static void append(lua_State *L, struct ws_slice s)
 {
-    push(L, s);
+    probe_push(L, s);
     lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
 }
 
@@ -62,7 +54,7 @@ static void append(lua_State *L, struct ws_slice s)
 ** field rest is what is no parameter; and what is left of the value */
 static int challenges(lua_State *L)
 {
-    struct ws_slice rest = own(L, probe_slice(L, 1)), scheme, params, name, v;
+    struct ws_slice rest = own(L, 1), scheme, params, name, v;
     lua_Integer n = 0;
 
     lua_newtable(L);
@@ -74,12 +66,12 @@ static int challenges(lua_State *L)
             append(L, v);
         }
         if (params.n > 0) {
-            push(L, params);
+            probe_push(L, params);
             lua_setfield(L, -2, "rest");
         }
         lua_rawseti(L, -2, ++n);
     }
-    push(L, rest);
+    probe_push(L, rest);
     return 2;
 }
 
@@ -96,7 +88,7 @@ static int choose(lua_State *L, struct ws_digest *d)
     for (i = 0; i < n; i++) {
         lua_geti(L, 1, i + 1);
         h.fields[i].name = ws_slice_str("WWW-Authenticate");
-        h.fields[i].value = own(L, probe_slice(L, -1));
+        h.fields[i].value = own(L, -1);
     }
     return ws_digest_choose(&h, "www-authenticate", d);
 }
@@ -105,7 +97,7 @@ static void set(lua_State *L, const char *key, struct ws_slice s)
 {
     if (s.p == NULL)
         return;
-    push(L, s);
+    probe_push(L, s);
     lua_setfield(L, -2, key);
 }
 

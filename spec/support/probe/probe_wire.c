@@ -14,27 +14,13 @@
 #include "wire/target.h"
 #include "wire/uri.h"
 
-static void push(lua_State *L, struct ws_slice s)
-{
-    lua_pushlstring(L, s.n == 0 ? "" : (const char *)s.p, s.n);
-}
-
-/* Bytes of their own, so that a read or write too far is seen. */
-static struct ws_span copy_of(lua_State *L, struct ws_slice s)
-{
-    uint8_t *p = lua_newuserdatauv(L, s.n == 0 ? 1 : s.n, 0);
-    if (s.n > 0)
-        memcpy(p, s.p, s.n);
-    return ws_span_of(p, s.n);
-}
-
 /* -- frames -- */
 
 /* frame(bytes, masked, rsv1) -> size, fin, rsv1, opcode, length, key; or nil
 ** and the name of the error, "MORE" among them */
 static int frame(lua_State *L)
 {
-    struct ws_span s = copy_of(L, probe_slice(L, 1));
+    struct ws_span s = probe_copy(L, 1);
     unsigned expect = (lua_toboolean(L, 2) ? WS_FRAME_MASKED : 0u) |
                       (lua_toboolean(L, 3) ? WS_FRAME_RSV1 : 0u);
     struct ws_frame f;
@@ -50,7 +36,7 @@ static int frame(lua_State *L)
     lua_pushinteger(L, (lua_Integer)f.len);
     if (!f.masked)
         return 5;
-    push(L, ws_slice_of(f.key, 4));
+    probe_push(L, ws_slice_of(f.key, 4));
     return 6;
 }
 
@@ -66,7 +52,7 @@ static int head_size(lua_State *L)
 /* payload_in(run, off) -> bytes */
 static int payload_in(lua_State *L)
 {
-    struct ws_span s = copy_of(L, probe_slice(L, 1));
+    struct ws_span s = probe_copy(L, 1);
     size_t n = ws_frame_payload_in(ws_slice_of(s.p, s.n), probe_size(L, 2));
     lua_pushinteger(L, (lua_Integer)n);
     return 1;
@@ -78,8 +64,7 @@ static int payload_in(lua_State *L)
 ** fields; or nil and the name of the error */
 static int parse(lua_State *L)
 {
-    struct ws_slice s = probe_slice(L, 1);
-    struct ws_span span = copy_of(L, s);
+    struct ws_span span = probe_copy(L, 1);
     size_t max = probe_size(L, 3);
     struct ws_head h;
     int rc;
@@ -89,7 +74,7 @@ static int parse(lua_State *L)
     rc = ws_head_parse(&h, span, lua_toboolean(L, 2));
     if (rc != WS_OK)
         return probe_result(L, rc);
-    push(L, ws_slice_of(span.p, span.n));
+    probe_push(L, ws_slice_of(span.p, span.n));
     lua_pushinteger(L, h.nfields);
     return 2;
 }
@@ -161,7 +146,7 @@ static int find(lua_State *L)
         f = ws_head_find(&h, name, f);
         if (f == NULL)
             return n;
-        push(L, f->value);
+        probe_push(L, f->value);
         n++;
     }
 }
@@ -191,7 +176,7 @@ static int put(lua_State *L)
         rc = ws_head_put_field(&buf, mem, a, b);
     else if (rc == WS_OK)
         rc = ws_head_put_end(&buf, mem);
-    push(L, ws_buf_peek(&buf));
+    probe_push(L, ws_buf_peek(&buf));
     ws_buf_free(&buf, mem);
     if (rc == WS_OK)
         return 1;
@@ -204,7 +189,7 @@ static int put(lua_State *L)
 /* show(bytes, room) -> text */
 static int show(lua_State *L)
 {
-    struct ws_span s = copy_of(L, probe_slice(L, 1));
+    struct ws_span s = probe_copy(L, 1);
     size_t n = probe_size(L, 2);
     char *out = lua_newuserdatauv(L, n, 0);
 
@@ -233,8 +218,8 @@ static int param(lua_State *L)
 
     if (rc != WS_OK)
         return probe_result(L, rc);
-    push(L, p.name);
-    push(L, p.value);
+    probe_push(L, p.name);
+    probe_push(L, p.value);
     lua_pushboolean(L, p.quoted);
     return 3;
 }
@@ -258,7 +243,7 @@ static int classes(lua_State *L)
 static int host(lua_State *L)
 {
     static const char *const kinds[] = {"name", "ipv4", "ipv6"};
-    struct ws_span s = copy_of(L, probe_slice(L, 1));
+    struct ws_span s = probe_copy(L, 1);
     const char *why = NULL;
     struct ws_host h;
 
@@ -275,7 +260,7 @@ static int host(lua_State *L)
 /* ascii(name, room) -> name in ASCII; or nil and a sentence */
 static int ascii(lua_State *L)
 {
-    struct ws_span s = copy_of(L, probe_slice(L, 1));
+    struct ws_span s = probe_copy(L, 1);
     size_t n = probe_size(L, 2);
     char *out = lua_newuserdatauv(L, n == 0 ? 1 : n, 0);
     const char *why = NULL;
@@ -292,16 +277,16 @@ static int ascii(lua_State *L)
 /* normalise(path) -> path */
 static int normalise(lua_State *L)
 {
-    struct ws_span s = copy_of(L, probe_slice(L, 1));
+    struct ws_span s = probe_copy(L, 1);
     ws_path_normalise(&s);
-    push(L, ws_slice_of(s.p, s.n));
+    probe_push(L, ws_slice_of(s.p, s.n));
     return 1;
 }
 
 /* percent(text, at) -> the octet meant at that offset, or nil */
 static int percent(lua_State *L)
 {
-    struct ws_span s = copy_of(L, probe_slice(L, 1));
+    struct ws_span s = probe_copy(L, 1);
     uint8_t octet;
     if (!ws_percent_at(ws_slice_of(s.p, s.n), probe_size(L, 2), &octet))
         return 0;
@@ -316,7 +301,7 @@ static int uri(lua_State *L)
 {
     struct ws_mem *mem = probe_mem(L, 1);
     size_t n = (size_t)luaL_optinteger(L, 3, WS_HOST_HEADER_SIZE);
-    struct ws_span s = copy_of(L, probe_slice(L, 2));
+    struct ws_span s = probe_copy(L, 2);
     char *header = lua_newuserdatauv(L, n == 0 ? 1 : n, 0);
     struct ws_uri u;
     int rc = ws_uri_parse(&u, mem, ws_slice_of(s.p, s.n), NULL);
@@ -347,7 +332,7 @@ static int redirects(lua_State *L)
 static int proxy(lua_State *L)
 {
     struct ws_mem *mem = probe_mem(L, 1);
-    struct ws_span s = copy_of(L, probe_slice(L, 2));
+    struct ws_span s = probe_copy(L, 2);
     const char *why = NULL;
     struct ws_uri u;
     int rc = ws_proxy_parse(&u, mem, ws_slice_of(s.p, s.n), &why);
@@ -417,7 +402,7 @@ static int choose(lua_State *L)
 static int location(lua_State *L)
 {
     struct ws_mem *mem = probe_mem(L, 1);
-    struct ws_span ref = copy_of(L, probe_slice(L, 3));
+    struct ws_span ref = probe_copy(L, 3);
     const char *why = NULL;
     struct ws_uri from, to;
     int rc = ws_uri_parse(&from, mem, probe_slice(L, 2), &why);
