@@ -170,7 +170,7 @@ void ws_set_head(lua_State *L, int t, const struct ws_conn *c)
     if (n > 0 && n == c->head.n)
         memcpy(copy, c->head.p, n);
     if (n == 0 || n != c->head.n ||
-        ws_head_parse(&h, ws_span_of(copy, n), c->conf->role == WS_CLIENT) !=
+        ws_head_cut(&h, ws_span_of(copy, n), c->conf->role == WS_CLIENT) !=
             WS_OK) {
         lua_pop(L, 1);
         return;

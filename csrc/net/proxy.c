@@ -132,7 +132,7 @@ static int judge(struct proxy *x, size_t n)
     memset(&head, 0, sizeof head);
     head.fields = fields;
     head.fields_max = WS_HEAD_LINES_MAX;
-    err = ws_head_parse(&head, ws_span_of(all.p, n), 1);
+    err = ws_head_cut(&head, ws_span_of(all.p, n), 1);
     if (err != WS_OK)
         return ws_prelude_refuse(&x->p, ws_err_text(err));
     if (head.status < 200 && head.status != 101 &&

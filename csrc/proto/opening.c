@@ -16,8 +16,8 @@ int ws_conn_head(const struct ws_conn *c, struct ws_head *head,
     head->fields_max = WS_HEAD_LINES_MAX;
     if (c->head.n == 0)
         return WS_MORE;
-    return ws_head_parse(head, ws_span_of(own, c->head.n),
-                         c->conf->role == WS_CLIENT);
+    return ws_head_cut(head, ws_span_of(own, c->head.n),
+                       c->conf->role == WS_CLIENT);
 }
 
 /* Keeps the n bytes of the finished head at p in memory of their own. */

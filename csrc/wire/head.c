@@ -1,5 +1,5 @@
 /* wire/head.c -- the scan is a state machine over bytes and holds all of the
-** grammar; the parse runs it too, and then only has to cut.
+** grammar; behind it the head only has to be cut.
 */
 #include "wire/head.h"
 
@@ -353,22 +353,15 @@ static int read_fields(struct ws_head *h, struct ws_span head, size_t at)
     return WS_OK;
 }
 
-int ws_head_parse(struct ws_head *h, struct ws_span head, int is_response)
+int ws_head_cut(struct ws_head *h, struct ws_span head, int is_response)
 {
-    static const struct ws_head_limits none = {0, 0, 0, 0};
-    struct ws_head_scan s;
     struct ws_slice line;
     size_t end, at;
     int err;
 
-    ws_head_scan_init(&s);
-    err = ws_head_scan(&s, ws_slice_of(head.p, head.n), &none, &head.n);
-    if (err != WS_OK)
-        return err;
-    if (s.is_response != (is_response != 0))
+    h->is_response = memcmp(head.p, "HTTP/", 5) == 0;
+    if (h->is_response != (is_response != 0))
         return WS_ERR_HEAD_LINE;
-
-    h->is_response = s.is_response;
     h->method = h->target = h->reason = ws_slice_of(NULL, 0);
     h->status = 0;
     h->nfields = 0;
@@ -378,6 +371,17 @@ int ws_head_parse(struct ws_head *h, struct ws_span head, int is_response)
     line = part(head, at, end);
     err = is_response ? read_status(h, line) : read_request(h, line);
     return err != WS_OK ? err : read_fields(h, head, end + 2);
+}
+
+int ws_head_parse(struct ws_head *h, struct ws_span head, int is_response)
+{
+    static const struct ws_head_limits none = {0, 0, 0, 0};
+    struct ws_head_scan s;
+    int err;
+
+    ws_head_scan_init(&s);
+    err = ws_head_scan(&s, ws_slice_of(head.p, head.n), &none, &head.n);
+    return err != WS_OK ? err : ws_head_cut(h, head, is_response);
 }
 
 /* -- questions -- */

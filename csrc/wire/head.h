@@ -93,11 +93,15 @@ int ws_head_scan(struct ws_head_scan *s, struct ws_slice all,
 
 /* -- cutting it up -- */
 
-/* Cuts the head at the start of `head`, which must be all there; what follows
-** it is not touched.  Folds in a response are replaced by spaces in place.
-** WS_OK; WS_MORE when it is not complete; the scan's errors (without limits);
-** WS_ERR_HEAD_LINE for a request where a response was wanted and the
-** reverse; WS_ERR_HEAD_LINES when fields_max is too small. */
+/* Cuts a head that a scan has found complete; head.n is the scan's size.  Folds
+** in a response are replaced by spaces in place.  WS_OK; WS_ERR_HEAD_LINE for a
+** request where a response was wanted and the reverse; WS_ERR_HEAD_LINES when
+** fields_max is too small. */
+int ws_head_cut(struct ws_head *h, struct ws_span head, int is_response);
+
+/* Scans, without limits, and cuts the head at the start of `head`; what follows
+** it is not touched.  As ws_head_cut, and the scan's errors; WS_MORE when it is
+** not complete. */
 int ws_head_parse(struct ws_head *h, struct ws_span head, int is_response);
 
 /* -- questions -- */
