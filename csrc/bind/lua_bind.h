@@ -102,7 +102,7 @@ struct ws_lserver {
     size_t clients_max, opening_max;
     uint32_t queue_max;
     uint16_t mask; /* events with listeners: 1 << enum ws_listen */
-    uint8_t no_delay, slow_close;
+    uint8_t slow_close;
     uint8_t open, closing, anchored, told_listening;
 };
 

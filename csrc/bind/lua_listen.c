@@ -24,7 +24,6 @@ static void read_options(lua_State *L, struct ws_lserver *sv, int idx)
     ws_peers_conf(&sv->loop->peers, conf);
     ws_read_conf(L, idx, conf);
     sv->queue_max = ws_read_queue(L, idx);
-    sv->no_delay = ws_get_boolean(L, idx, "noDelay", 1) != 0;
     sv->clients_max = (size_t)ws_get_integer(
         L, idx, "maxConnections", WS_RANGE(CONNECTIONS, 1, 0x7FFFFFFF));
     sv->opening_max = (size_t)ws_get_integer(
@@ -288,7 +287,7 @@ int ws_listen(lua_State *L)
     struct ws_lloop *ll;
     struct ws_addr a;
     char why[WS_TLS_WHY_MAX];
-    int backlog, reuse_port, err;
+    int backlog, reuse_port, no_delay, err;
 
     memset(&a, 0, sizeof a);
     ws_check_table(L, OPTIONS, "options");
@@ -310,6 +309,7 @@ int ws_listen(lua_State *L)
             return ws_push_tls_error(L, err, why);
     }
     reuse_port = ws_get_boolean(L, OPTIONS, "reusePort", 0);
+    no_delay = ws_get_boolean(L, OPTIONS, "noDelay", 1);
     ws_anchor(L, LOOP, sv, SERVER); /* may raise: nothing is open yet */
     sv->anchored = 1;
     err = ws_serve_open(&sv->serve, &a, backlog, reuse_port);
@@ -321,6 +321,7 @@ int ws_listen(lua_State *L)
         return luaL_error(L, "out of memory");
     if (err != WS_OK)
         return listen_failed(L, sv, &a);
+    ws_sock_nodelay(&sv->serve.sock, no_delay);
     sv->open = 1;
     ws_loop_arm(&ll->loop, &sv->timer, ws_clock_ms());
     lua_settop(L, SERVER);

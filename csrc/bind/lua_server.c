@@ -98,8 +98,6 @@ static void welcome(lua_State *L, struct ws_lserver *sv, int idx, int fd,
     if (ws_session_adopt(&k->s, fd) != WS_OK) {
         ws_sock_adopt(&k->s.sock, fd);
         ws_conn_terminate(&k->s.conn);
-    } else if (sv->no_delay && k->peer_len > 0) {
-        ws_sock_nodelay(&k->s.sock, 1);
     }
     if (sv->tls != NULL && ws_session_secure(&k->s, sv->tls, NULL) != WS_OK)
         ws_conn_terminate(&k->s.conn);

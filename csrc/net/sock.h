@@ -31,7 +31,8 @@ int ws_sock_connect(struct ws_sock *s, const struct ws_addr *to,
 ** was refused: nobody listens there. */
 int ws_sock_connected(struct ws_sock *s);
 
-/* TCP_NODELAY; does nothing to a unix socket. */
+/* TCP_NODELAY; does nothing to a unix socket.  What a listener accepts has it
+** from the listener. */
 void ws_sock_nodelay(struct ws_sock *s, int on);
 
 /* Binds and listens; backlog <= 0: as many as the system allows.  An IPv6

@@ -3,6 +3,7 @@
 local lu = require "luaunit"
 local process = require "support.process"
 local rigs = require "support.rig"
+local sys = require "wsock.probe".net.sys
 local visitors = require "support.visitors"
 local wsock = require "wsock"
 
@@ -103,6 +104,23 @@ function T:test_sharing_a_port()
   end
   lu.assertEquals(counts[1] + counts[2], 64)
   lu.assertTrue(counts[1] > 0 and counts[2] > 0)
+end
+
+-- How many of this process's sockets send small messages at once.
+local function undelayed()
+  local n = 0
+  for fd = 3, 255 do n = n + ((sys.option(fd, "nodelay") or 0) ~= 0 and 1 or 0) end
+  return n
+end
+
+function T:test_no_delay()
+  for _, row in ipairs { { nil, 1 }, { true, 1 }, { false, 0 } } do
+    local _, _, port = self.rig:listen { noDelay = row[1] }
+    local before = undelayed()
+    visitors.bystander(self.rig, port) -- whose own end is one
+    lu.assertEquals(undelayed() - before - 1, row[2])
+  end
+  lu.assertErrorMsgContains("'noDelay' must be a boolean", self.rig.try_listen, self.rig, { port = 0, noDelay = 1 })
 end
 
 -- ---- unix sockets ------------------------------------------------------------------
