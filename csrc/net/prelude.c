@@ -177,7 +177,7 @@ ptrdiff_t ws_prelude_read(struct ws_stream *s, struct ws_span room)
 ptrdiff_t ws_prelude_write(struct ws_stream *s, const struct ws_slice *v, int n)
 {
     struct ws_prelude *p = prelude_of(s);
-    ptrdiff_t done = ws_stream_write(p->below, v, n);
+    ptrdiff_t done = ws_stream_write_below(s, p->below, v, n);
 
     from_below(p, done);
     mirror(p);

@@ -58,6 +58,18 @@ static ptrdiff_t sock_read(struct ws_stream *s, struct ws_span room)
     return n >= 0 ? n : failed(s);
 }
 
+/* A system that cannot hold the last bytes back for the end sends two packets
+** where one would do. */
+static int flags_of(const struct ws_stream *s)
+{
+#ifdef MSG_MORE
+    if ((s->want & WS_STREAM_LAST) != 0)
+        return MSG_NOSIGNAL | MSG_MORE;
+#endif
+    (void)s;
+    return MSG_NOSIGNAL;
+}
+
 static ptrdiff_t write_many(struct ws_stream *s, const struct ws_slice *v,
                             int n)
 {
@@ -75,7 +87,7 @@ static ptrdiff_t write_many(struct ws_stream *s, const struct ws_slice *v,
     m.msg_iov = iov;
     m.msg_iovlen = (size_t)n;
     do
-        done = sendmsg(sock_of(s)->fd, &m, MSG_NOSIGNAL);
+        done = sendmsg(sock_of(s)->fd, &m, flags_of(s));
     while (done < 0 && errno == EINTR);
     return done >= 0 ? done : failed(s);
 }
@@ -88,7 +100,7 @@ static ptrdiff_t sock_write(struct ws_stream *s, const struct ws_slice *v,
     if (n != 1)
         return n == 0 ? 0 : write_many(s, v, n);
     do
-        done = send(sock_of(s)->fd, v->p, v->n, MSG_NOSIGNAL);
+        done = send(sock_of(s)->fd, v->p, v->n, flags_of(s));
     while (done < 0 && errno == EINTR);
     return done >= 0 ? done : failed(s);
 }

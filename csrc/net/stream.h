@@ -36,12 +36,16 @@ enum { WS_AGAIN = -1000 };
 
 _Static_assert((int)WS_AGAIN < (int)WS_ERR_LAST, "WS_AGAIN is no error code");
 
-/* What a stream's owner must know; a plain socket has none of it, ever. */
+/* What a stream's owner must know (a plain socket never has any of it), and
+** what the stream is told. */
 enum {
     WS_STREAM_OPENING = 1,  /* open has not said WS_OK yet */
     WS_STREAM_PENDING = 2,  /* read has something, whatever the socket says */
     WS_STREAM_READ_OUT = 4, /* open, read wait until the socket is writable */
-    WS_STREAM_WRITE_IN = 8  /* write waits until the socket is readable */
+    WS_STREAM_WRITE_IN = 8, /* write waits until the socket is readable */
+    WS_STREAM_LAST = 16     /* told by the owner: once all is written, shutdown
+                               comes at once, so that the end may travel with
+                               the last bytes */
 };
 
 struct ws_stream;
@@ -101,6 +105,15 @@ static inline ptrdiff_t ws_stream_write(struct ws_stream *s,
                                         const struct ws_slice *v, int n)
 {
     return s->ops->write(s, v, n);
+}
+
+/* For a write: below learns what s was told. */
+static inline ptrdiff_t ws_stream_write_below(const struct ws_stream *s,
+                                              struct ws_stream *below,
+                                              const struct ws_slice *v, int n)
+{
+    below->want |= (uint8_t)(s->want & WS_STREAM_LAST);
+    return ws_stream_write(below, v, n);
 }
 
 static inline int ws_stream_shutdown(struct ws_stream *s)

@@ -22,7 +22,7 @@ enum {
 
 ptrdiff_t ws_tls_put(struct ws_tls *t, struct ws_slice v)
 {
-    ptrdiff_t k = ws_stream_write(t->below, &v, 1);
+    ptrdiff_t k = ws_stream_write_below(&t->stream, t->below, &v, 1);
 
     if (k < 0 && k != WS_AGAIN)
         ws_tls_fell(t, (int)k, "send");

@@ -400,6 +400,46 @@ function T:test_nodelay()
   end
 end
 
+function T:test_what_is_accepted_has_it_from_the_listener()
+  for _, host in ipairs { "127.0.0.1", "::1" } do
+    local l, at = self:listen(assert(net.parse(host, 0)))
+    for _, on in ipairs { true, false } do
+      l:nodelay(on)
+      local _, accepted = self:connect(l, at)
+      lu.assertEquals(sys.option(accepted:fd(), "nodelay") ~= 0, on)
+    end
+  end
+end
+
+-- Linux keeps the last bytes for the packet with the end.
+function T:test_the_end_travels_with_the_last_bytes()
+  for _, host in ipairs { "127.0.0.1", "::1" } do
+    for _, slices in ipairs { { "good-bye" }, { "good-", "bye" } } do
+      local l, at = self:listen(assert(net.parse(host, 0)))
+      local c, s = self:connect(l, at)
+      s:nodelay(true)
+      s:last()
+      lu.assertEquals(s:write(table.unpack(slices)), 8)
+      lu.assertEquals(sys.wait(c:fd(), "r", 0.05), "")
+      s:shutdown()
+      lu.assertEquals(sys.wait(c:fd(), "r", 5), "r")
+      lu.assertEquals(c:read(100), "good-bye")
+      lu.assertEquals(c:read(100), "")
+    end
+  end
+end
+
+function T:test_last_bytes_before_a_close_without_shutdown()
+  for kind, addr in pairs(self:kinds()) do
+    local l, at = self:listen(addr)
+    local c, s = self:connect(l, at)
+    s:last()
+    lu.assertEquals(s:write "good-bye", 8, kind)
+    s:close()
+    lu.assertEquals(read_all(c, 8), "good-bye", kind)
+  end
+end
+
 -- ---- listening -----------------------------------------------------------------
 
 function T:test_a_port_in_use()

@@ -101,6 +101,15 @@ function T:test_one_two_and_three_streams()
   talk({ { {}, {}, {} }, { {}, {}, {} } }, "three")
 end
 
+-- The server's answer to the Close is followed by the end, and nothing else is.
+function T:test_only_the_last_bytes_wait_for_the_end()
+  for _, doors in ipairs { { {}, {} }, { { {} }, { {} } }, { { {}, {} }, { {}, {} } } } do
+    local before = sys.holds()
+    talk(doors, #doors[1])
+    lu.assertEquals(sys.holds() - before, 1)
+  end
+end
+
 -- Whatever may be wanted, at either end, above or below another stream.
 function T:test_wants()
   for name, door in pairs {

@@ -118,10 +118,27 @@ ssize_t recv(int fd, void *p, size_t n, int flags)
     return fails(RECV) ? -1 : next(fd, p, n, flags);
 }
 
+/* Calls that held bytes back for those behind them. */
+static atomic_int holds;
+
+static void note_hold(int flags)
+{
+    if ((flags & MSG_MORE) != 0)
+        atomic_fetch_add(&holds, 1);
+}
+
+/* holds() -> sends with MSG_MORE so far */
+static int count_holds(lua_State *L)
+{
+    lua_pushinteger(L, atomic_load(&holds));
+    return 1;
+}
+
 ssize_t send(int fd, const void *p, size_t n, int flags)
 {
     ssize_t (*next)(int, const void *, size_t, int);
     find(&next, SEND);
+    note_hold(flags);
     return fails(SEND) ? -1 : next(fd, p, n, flags);
 }
 
@@ -129,6 +146,7 @@ ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
     ssize_t (*next)(int, const struct msghdr *, int);
     find(&next, SENDMSG);
+    note_hold(flags);
     return fails(SENDMSG) ? -1 : next(fd, m, flags);
 }
 
@@ -438,7 +456,8 @@ void probe_open_faults(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"fault", set_fault}, {"asleep", wait_asleep}, {"release", release},
-        {"live", count_live}, {"reach", probe_reach},  {NULL, NULL},
+        {"live", count_live}, {"reach", probe_reach},  {"holds", count_holds},
+        {NULL, NULL},
     };
     find_all();
     luaL_setfuncs(L, functions, 0);

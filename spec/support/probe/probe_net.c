@@ -312,6 +312,13 @@ static int sock_nodelay(lua_State *L)
     return 0;
 }
 
+/* sock:last(): shutdown will follow what is written now */
+static int sock_last(lua_State *L)
+{
+    get_sock(L, 1)->stream.want |= WS_STREAM_LAST;
+    return 0;
+}
+
 /* sock:ends() -> local address, peer's address */
 static int sock_ends(lua_State *L)
 {
@@ -493,6 +500,7 @@ static const luaL_Reg sock_methods[] = {
     {"close", sock_close},
     {"fd", sock_fd},
     {"nodelay", sock_nodelay},
+    {"last", sock_last},
     {"ends", sock_ends},
     {NULL, NULL},
 };

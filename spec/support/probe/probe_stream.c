@@ -170,7 +170,7 @@ static ptrdiff_t door_write(struct ws_stream *s, const struct ws_slice *v,
             struct ws_slice one = ws_slice_of(copy, m);
             memcpy(copy, v[i].p + at, m);
             turn(copy, m);
-            k = of_below(d, ws_stream_write(d->below, &one, 1));
+            k = of_below(d, ws_stream_write_below(s, d->below, &one, 1));
             if (k < 0)
                 return done > 0 ? (ptrdiff_t)done : k;
             at += (size_t)k;
