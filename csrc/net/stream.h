@@ -18,6 +18,7 @@
 ** - write takes all, or stops where the one below takes no more.  After
 **   WS_AGAIN, or less than all, it is called again with the same bytes in
 **   front (others may have come behind them): it may have begun with them.
+**   It writes by ws_stream_write_below, so that WS_STREAM_LAST gets down.
 ** - After WS_AGAIN the want-bits say what to wait for, when it is not the
 **   usual.  They are current after each call of open, read and write.
 ** - After an error it is only asked for failure, and closed.  failure asks
