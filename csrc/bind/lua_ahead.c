@@ -24,7 +24,7 @@ int ws_ahead_take(lua_State *L, const struct ws_ltask *t)
     struct ws_lsocket *k = lua_touserdata(L, 1);
     struct ws_ahead *a = &t->loop->ahead;
 
-    if (a->of != k || t != t->loop->task ||
+    if (a->of != k || t != t->loop->task || a->met != WS_MET_NOTHING ||
         ws_wait_first(&k->waiters, WS_FOR_MESSAGE) != NULL)
         return 0;
     if (ws_session_next(&k->s, &a->ev) != WS_OK) {

@@ -405,7 +405,7 @@ static int buffer_pack(lua_State *L)
     luaL_checkstring(L, 2);
     at = check_place(L, 3, &b->bytes, 1);
     skip = (int)(at % ALIGN_MAX); /* so many bytes before it, for alignment */
-    lua_pushfstring(L, "c%d", skip);
+    lua_pushfstring(L, "c%d ", skip); /* no digit of the format's goes on */
     lua_pushvalue(L, 2);
     lua_concat(L, 2);
     lua_replace(L, 2);

@@ -151,11 +151,13 @@ static void cancel(lua_State *L, struct ws_ltask *t, int me, int loop)
         luaL_error(L, "cancel: C stack overflow");
     lua_getiuservalue(L, me, WS_TASK_THREAD);
     co = lua_tothread(L, -1);
-    /* else somebody else is closing it, or has */
+    /* else somebody else is closing it, or has, or runs it: it may go on */
     idle = t->state == WS_TASK_NEW || lua_status(co) == LUA_YIELD;
     t->state = WS_TASK_CANCELLED;
-    lua_pushnil(L);
-    lua_setiuservalue(L, me, WS_TASK_THREAD);
+    if (idle) {
+        lua_pushnil(L);
+        lua_setiuservalue(L, me, WS_TASK_THREAD);
+    }
     ws_task_let_go(L, t, loop);
     ll->closing++;
     status = idle ? ws_handler_close(co, L) : LUA_OK;

@@ -4,6 +4,7 @@
 local lu = require "luaunit"
 local bytes = require "support.bytes"
 local rigs = require "support.rig"
+local probe = require "wsock.probe".bind
 
 local T = {}
 
@@ -159,6 +160,39 @@ function T:test_a_flood_does_not_hold_the_loop()
   lu.assertTrue(fired < n, fired)
   socket:terminate()
   lu.assertTrue(task:join(rigs.LIMIT))
+end
+
+-- Without memory for a message it is gone, and so is its connection: who catches the error and asks again is not
+-- handed the one behind it.
+function T:test_no_memory_for_a_message()
+  local text = [[
+    local wsock = require "wsock"
+    local loop, got = wsock.loop(), {}
+    loop.onerror = function() end
+    local server = assert(wsock.listen { loop = loop, port = 0, onconnection = function(socket)
+      for i = 1, 6 do socket:send(i .. ("x"):rep(3000)) end
+    end })
+    local socket = assert(wsock.connect("ws://127.0.0.1:" .. select(2, server:address()) .. "/", { loop = loop }))
+    loop:spawn(function()
+      for _ = 1, 12 do
+        local ok, data, _, code = pcall(socket.receive, socket)
+        got[#got + 1] = not ok and "!" or data and data:sub(1, 1) or code
+      end
+    end)
+    arm()
+    pcall(function() for _ = 1, 10 do loop:step(0.01) end end)
+    disarm()
+    loop:close()
+    return table.concat(got)]]
+  local _, info = probe.state(text)
+  local told = 0
+  for n = 1, info.calls do
+    local got = probe.state(text, n, 2)
+    local read = got:match "^[%d!]*":gsub("!", "")
+    lu.assertEquals({ n, ("123456"):sub(1, #read) }, { n, read })
+    if got:find "%d!" then told = told + 1 end
+  end
+  lu.assertTrue(told > 0)
 end
 
 return T

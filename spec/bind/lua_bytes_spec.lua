@@ -223,6 +223,7 @@ function T:test_pack_writes_all_or_nothing()
   end
   lu.assertEquals(buffer:tostring(), "abcd")
   lu.assertError(buffer.pack, wsock.blob "abcd", "B", 1, 1)
+  lu.assertError(buffer.pack, wsock.arraybuffer(64), "3B", 2, 1)
 end
 
 -- ---- sending ---------------------------------------------------------------------------

@@ -42,6 +42,25 @@ function T:test_one_that_turns_its_own_loop()
   self.loop:run()
 end
 
+-- Somebody else runs it, it cancels itself, and waits once more.
+function T:test_one_that_is_cancelled_while_somebody_else_runs_it()
+  local co, task, done
+  local other = self.loop:spawn(self.loop.sleep, self.loop, 100)
+  task = self.loop:spawn(function()
+    co = coroutine.running()
+    other:join()
+    lu.assertTrue(task:cancel())
+    self.loop:sleep(0)
+    done = true
+  end)
+  self.loop:step(0)
+  other:cancel() -- wakes it
+  lu.assertEquals({ coroutine.resume(co) }, { true })
+  lu.assertEquals(select(3, task:join()), "CANCELLED")
+  self.loop:run()
+  lu.assertTrue(done)
+end
+
 -- A coroutine that never waited serves the next handler too; one that waits is
 -- its own, and the next handler gets another.
 function T:test_handlers_share_a_coroutine_until_one_waits()
