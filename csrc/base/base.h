@@ -92,6 +92,13 @@ static inline int ws_slice_same(struct ws_slice a, struct ws_slice b)
     return 1;
 }
 
+/* 1 when s begins with the prefix, whatever the case of ASCII letters. */
+static inline int ws_slice_begins(struct ws_slice s, const char *prefix)
+{
+    struct ws_slice p = ws_slice_str(prefix);
+    return s.n >= p.n && ws_slice_same(ws_slice_of(s.p, p.n), p);
+}
+
 /* The structure of `type` whose member `member` is at `ptr`. */
 #define ws_container(ptr, type, member) \
     ((type *)(void *)((char *)(ptr)-offsetof(type, member)))

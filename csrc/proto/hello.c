@@ -35,11 +35,7 @@ int ws_hello_travels(struct ws_slice name)
 
 int ws_hello_reserved(struct ws_slice name)
 {
-    static const char prefix[] = "Sec-WebSocket-";
-    size_t n = sizeof prefix - 1;
-
-    return (name.n >= n &&
-            ws_slice_same(ws_slice_of(name.p, n), ws_slice_of(prefix, n))) ||
+    return ws_slice_begins(name, "Sec-WebSocket-") ||
            is_among(name, reserved, sizeof reserved / sizeof reserved[0]);
 }
 
@@ -205,6 +201,8 @@ int ws_hello_check(const struct ws_hello *h, const struct ws_head *head,
         return WS_ERR_UPGRADE;
     if (!ws_head_has_token(head, "Connection", "Upgrade"))
         return WS_ERR_CONNECTION;
+    if (!ws_head_is_list(head, "Connection", 0))
+        return WS_ERR_HEAD_SYNTAX;
     err = check_accept(h, head);
     if (err == WS_OK)
         err = check_protocol(h, head, &answer->protocol);

@@ -32,6 +32,14 @@ static int find_host(const struct ws_head *head, struct ws_slice *host)
     return WS_OK;
 }
 
+/* What an absolute target begins with: a server of HTTP has nothing else (RFC
+** 6455 4.2.1). */
+static int is_http(struct ws_slice target)
+{
+    return ws_slice_begins(target, "http://") ||
+           ws_slice_begins(target, "https://");
+}
+
 /* "*" asks about the server itself and belongs to OPTIONS, "host:port" to
 ** CONNECT, which asks for something this is not: a proxy. */
 static int check_target(const struct ws_head *head)
@@ -42,6 +50,7 @@ static int check_target(const struct ws_head *head)
         return WS_ERR_METHOD;
     if (ws_target_split(&t, head->target) != WS_OK ||
         t.form == WS_TARGET_AUTHORITY ||
+        (t.form == WS_TARGET_ABSOLUTE && !is_http(head->target)) ||
         (t.form == WS_TARGET_ASTERISK && !ws_slice_is(head->method, "OPTIONS")))
         return WS_ERR_HEAD_LINE;
     return WS_OK;
@@ -196,6 +205,9 @@ static int check_upgrade(struct ws_welcome *w, const struct ws_head *head)
         return WS_ERR_METHOD;
     if (!ws_head_has_token(head, "Connection", "Upgrade"))
         return WS_ERR_CONNECTION;
+    if (!ws_head_is_list(head, "Connection", 0) ||
+        !ws_head_is_list(head, "Upgrade", 1))
+        return WS_ERR_HEAD_SYNTAX;
     err = check_key(head, &w->key);
     if (err != WS_OK)
         return err;

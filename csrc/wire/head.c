@@ -34,7 +34,7 @@ static int read_request(struct ws_head *h, struct ws_slice line)
     h->method = ws_slice_of(line.p, (size_t)(sp - line.p));
     h->target = ws_slice_of(sp + 1, (size_t)(end - sp) - 2);
     h->version = ws_slice_of(end, VERSION_SIZE);
-    return ws_slice_is(h->version, "HTTP/1.1") ? WS_OK : WS_ERR_HEAD_VERSION;
+    return end[5] == '1' && end[7] != '0' ? WS_OK : WS_ERR_HEAD_VERSION;
 }
 
 /* version SP 3DIGIT [ SP [ reason ] ]: the last space is often forgotten. */
@@ -436,4 +436,28 @@ int ws_head_has_token(const struct ws_head *h, const char *name,
         }
     }
     return 0;
+}
+
+/* token, or token "/" token. */
+static int is_element(struct ws_slice s, int versions)
+{
+    const uint8_t *slash = versions ? memchr(s.p, '/', s.n) : NULL;
+    size_t n = slash == NULL ? s.n : (size_t)(slash - s.p);
+
+    return ws_is_token(ws_slice_of(s.p, n)) &&
+           (slash == NULL || ws_is_token(ws_slice_of(slash + 1, s.n - n - 1)));
+}
+
+int ws_head_is_list(const struct ws_head *h, const char *name, int versions)
+{
+    const struct ws_field *f = ws_head_find(h, name, NULL);
+
+    for (; f != NULL; f = ws_head_find(h, name, f)) {
+        struct ws_slice rest = f->value, item;
+        while (ws_list_next(&rest, &item) == WS_OK) {
+            if (!is_element(item, versions))
+                return 0;
+        }
+    }
+    return 1;
 }

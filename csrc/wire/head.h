@@ -15,8 +15,8 @@
 ** above 0x7F in values, a status line without its last space or with any
 ** reason, folded lines in responses (in requests: refused).
 **
-** HTTP/1.1 is the version of requests.  Responses may be any 1.x; what to
-** make of it is the caller's affair.
+** Requests are HTTP/1.1, or a later 1.x, which is read the same way (RFC 9110
+** 2.5).  Responses may be any 1.x; what to make of it is the caller's affair.
 */
 #ifndef WS_WIRE_HEAD_H
 #define WS_WIRE_HEAD_H
@@ -120,5 +120,10 @@ unsigned ws_head_count(const struct ws_head *h, const char *name);
 ** make together; letter case does not matter. */
 int ws_head_has_token(const struct ws_head *h, const char *name,
                       const char *token);
+
+/* 1 when that list has the form it must have, empty elements aside: tokens, or
+** with versions tokens that may have a version behind a slash, as in Upgrade
+** (RFC 9110 7.6.1, 7.8). */
+int ws_head_is_list(const struct ws_head *h, const char *name, int versions);
 
 #endif

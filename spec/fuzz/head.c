@@ -106,6 +106,7 @@ static void check_head(const struct ws_head *h, struct ws_span in)
     CHECK(rc == WS_OK || ws_err_status(rc) != 0);
     CHECK(rc != WS_OK || (length > 0) == (kind == WS_BODY_LENGTH));
     ws_head_has_token(h, "Connection", "Upgrade");
+    ws_head_is_list(h, "Upgrade", 1);
     check_again(h);
 }
 

@@ -218,6 +218,10 @@ function T:test_connection()
     bad("CONNECTION", lines(UPGRADE, "Connection: " .. value, ACCEPT))
   end
   bad("CONNECTION", lines(UPGRADE, ACCEPT))
+  for _, value in ipairs { "Upgrade, a b", "@, Upgrade", 'Upgrade, "x' } do -- HC-33
+    bad("HEAD_SYNTAX", lines(UPGRADE, "Connection: " .. value, ACCEPT))
+  end
+  bad("HEAD_SYNTAX", lines(UPGRADE, CONNECTION, "Connection: a/1", ACCEPT))
 end
 
 -- HC-30, HC-34: once, to the letter, space around does not matter

@@ -52,12 +52,19 @@ function T:test_method()
   end
 end
 
+-- SC-02: HTTP/1.1 or higher; for what is lower there is no head
+function T:test_version_of_http()
+  for _, version in ipairs { "HTTP/1.1", "HTTP/1.2", "HTTP/1.9" } do
+    lu.assertTrue(welcome(request(nil, "GET /chat " .. version)).upgrade)
+  end
+end
+
 -- SC-03, MH-13: absolute form, whose authority is the host
 function T:test_targets()
   for _, target in ipairs { "/", "/chat?x=y", "http://h/chat", "https://h", "http://h:81/x?y", "HTTP://h/" } do
     lu.assertTrue(welcome(request(nil, "GET " .. target .. " HTTP/1.1")).upgrade)
   end
-  for _, target in ipairs { "*", "chat", "h:80" } do
+  for _, target in ipairs { "*", "chat", "h:80", "ftp://h/", "ws://h/chat", "httpx://h/", "xhttp://h/" } do
     refused("HEAD_LINE", request(nil, "GET " .. target .. " HTTP/1.1"))
   end
   refused("HEAD_HOST", request(nil, "GET http://h:99999/ HTTP/1.1"))
@@ -98,6 +105,18 @@ function T:test_connection()
   for _, value in ipairs { "", "keep-alive", "xUpgrade", "Upgrades", "close", false } do
     refused("CONNECTION", request { Connection = value })
   end
+end
+
+-- SC-01: and what stands beside it is well-formed
+function T:test_malformed_lists()
+  for _, value in ipairs { "Upgrade, a b", 'Upgrade, "x"', "Upgrade, a/1", { "Upgrade", "@" }, { "a;b", "Upgrade" } } do
+    refused("HEAD_SYNTAX", request { Connection = value })
+  end
+  for _, value in ipairs { "websocket, a b", 'websocket, "x', "websocket, /1", { "@", "websocket" } } do
+    refused("HEAD_SYNTAX", request { Upgrade = value })
+  end
+  lu.assertTrue(welcome(request { Upgrade = "TLS/1.0, websocket" }).upgrade)
+  lu.assertFalse(welcome(request { Upgrade = "a b" }).upgrade) -- who asks for something else is not judged by it
 end
 
 -- SC-07, SC-08, threats H5: one key, 16 bytes

@@ -92,7 +92,7 @@ end
 function T:test_H3_what_is_no_http_1_1()
   refuses(self.rig, {
     { 505, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" }, { 505, "GET / HTTP/1.0\r\n\r\n" }, { 505, "GET / HTTP/2.0\r\n\r\n" },
-    { 505, "GET / HTTP/1.2\r\nHost: h\r\n\r\n" }, { 400, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" },
+    { 400, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" },
     { 400, "\x05\x01\x00" }, { 400, "SSH-2.0-OpenSSH_9.2\r\n" }, { 400, bytes.frame { mask = true, "hi" } },
     { 400, "HTTP/1.1 200 OK\r\n\r\n" }, { 400, "<policy-file-request/>\0" }, { 400, "get / http/1.1\r\n\r\n" },
   })
@@ -103,6 +103,7 @@ function T:test_H3_hosts_and_targets()
     { 405, visitors.upgrade(nil, "POST / HTTP/1.1") }, { 405, visitors.upgrade(nil, "HEAD / HTTP/1.1") },
     { 405, "CONNECT h:80 HTTP/1.1\r\nHost: h:80\r\n\r\n" }, { 400, visitors.upgrade(nil, "GET h:80 HTTP/1.1") },
     { 400, visitors.upgrade(nil, "GET * HTTP/1.1") }, { 400, visitors.upgrade(nil, "GET chat HTTP/1.1") },
+    { 400, visitors.upgrade(nil, "GET ftp://h/ HTTP/1.1") }, { 400, visitors.upgrade { Connection = "Upgrade, a b" } },
     { 400, visitors.upgrade(nil, "GET http://h:99999/ HTTP/1.1") }, { 400, visitors.upgrade { Host = false } },
     { 400, visitors.upgrade { Host = { "h", "h" } } }, { 400, "GET / HTTP/1.1\r\n\r\n" },
   }

@@ -177,7 +177,7 @@ end
 -- ---- start lines -------------------------------------------------------------------
 
 function T:test_MH_07_version()
-  for _, v in ipairs { "HTTP/1.0", "HTTP/2.0", "HTTP/0.9", "HTTP/1.2", "HTTP/9.9", "HTTP/3.0" } do
+  for _, v in ipairs { "HTTP/1.0", "HTTP/2.0", "HTTP/0.9", "HTTP/9.9", "HTTP/3.0" } do
     bad("GET / " .. v .. "\r\n\r\n", "HEAD_VERSION", 16)
   end
   for _, v in ipairs { "http/1.1", "HTTP/1.10", "HTTP/01.1", "HTTP/1", "HTTP/1.", "HTTP/.1", "HTTP/1,1",
@@ -186,6 +186,13 @@ function T:test_MH_07_version()
   end
   -- the HTTP/2 preface, known with its first line
   bad("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "HEAD_VERSION", 16)
+end
+
+-- SC-02: 1.1 or higher; what is unknown of a later 1.x is read as 1.1 is (RFC 9110 2.5)
+function T:test_SC_02_later_minor_versions()
+  for _, v in ipairs { "HTTP/1.1", "HTTP/1.2", "HTTP/1.9" } do
+    lu.assertEquals(good("GET / " .. v .. "\r\n\r\n").version, v)
+  end
 end
 
 function T:test_MH_07_HTTP_0_9()
@@ -340,6 +347,25 @@ function T:test_MH_28_H5_tokens_of_lists()
     "upgrade;q=1", '"upgrade, upgrade', "upgrade\\" } do
     lu.assertFalse(has(value), value)
   end
+end
+
+-- SC-01: the whole list is well-formed, not only what is looked for in it.
+function T:test_SC_01_lists_of_tokens_and_of_versions()
+  local function is(value, versions)
+    return probe.is_list({ { "x", "" }, { "C", "a" }, { "c", value } }, "C", versions)
+  end
+  for _, value in ipairs { "", ",", "a", " a\t,, b ,", "close, Upgrade" } do
+    lu.assertTrue(is(value), value)
+    lu.assertTrue(is(value, true), value)
+  end
+  for _, value in ipairs { "a b", "a, b c", "a;b", "a, @", '"a"', 'a, "b', "a=b", "\xC3\xA9",
+    "a, b/", "/b", "a/b/c", "a / b" } do
+    lu.assertFalse(is(value), value)
+    lu.assertFalse(is(value, true), value)
+  end
+  lu.assertFalse(is "a/1")
+  lu.assertTrue(is("a/1, b, TLS/1.0", true))
+  lu.assertTrue(probe.is_list({}, "C", false))
 end
 
 -- ---- limits ------------------------------------------------------------------------

@@ -131,6 +131,16 @@ static int has_token(lua_State *L)
     return 1;
 }
 
+/* is_list(fields, name, versions) -> boolean */
+static int is_list(lua_State *L)
+{
+    struct ws_head h;
+    make_head(L, 1, &h);
+    lua_pushboolean(
+        L, ws_head_is_list(&h, luaL_checkstring(L, 2), lua_toboolean(L, 3)));
+    return 1;
+}
+
 /* find(fields, name) -> count, then the value of each */
 static int find(lua_State *L)
 {
@@ -429,6 +439,7 @@ int ws_probe_wire(lua_State *L)
         {"payload_in", payload_in},
         {"parse", parse},
         {"has_token", has_token},
+        {"is_list", is_list},
         {"dribble", dribble},
         {"find", find},
         {"put", put},
