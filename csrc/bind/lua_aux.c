@@ -305,6 +305,7 @@ static void refuse_reserved(lua_State *L, const char *header)
     static const char *const options[][2] = {
         {"Host", "host"},
         {"Origin", "origin"},
+        {"Proxy-Authorization", "proxy"},
         {"Sec-WebSocket-Key", "handshakeKey"},
         {"Sec-WebSocket-Protocol", "protocols"}};
     size_t i;

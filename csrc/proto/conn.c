@@ -134,6 +134,9 @@ void ws_conn_lost(struct ws_conn *c, int err)
 
 void ws_conn_closed(struct ws_conn *c)
 {
+    /* what still waits never left, and our Close is the last of it (7.1.4) */
+    if (!c->gone)
+        c->clean = c->close_sent && c->close_received && c->chain.size == 0;
     c->gone = 1;
     c->state = WS_CLOSED;
     c->deadline_ms = -1;
@@ -151,7 +154,7 @@ void ws_conn_ending(const struct ws_conn *c, struct ws_event *ev)
     ev->type = WS_EV_CLOSE;
     ev->data = ws_slice_of(NULL, 0);
     ev->code = c->close_received ? c->close_code : WS_STATUS_ABNORMAL;
-    ev->clean = c->close_sent && c->close_received;
+    ev->clean = c->clean;
     if (c->reason != NULL)
         ev->data = ws_slice_of(c->reason + 1, c->reason[0]);
 }

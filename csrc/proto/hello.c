@@ -8,10 +8,15 @@
 
 /* -- what the caller adds -- */
 
-static const char *const reserved[] = {
-    "Host",           "Upgrade",           "Connection",
-    "Content-Length", "Transfer-Encoding", "Origin",
-};
+/* The last is between us and a proxy: the server would read a password that is
+** not for it (RFC 9110 11.7.1). */
+static const char *const reserved[] = {"Host",
+                                       "Upgrade",
+                                       "Connection",
+                                       "Content-Length",
+                                       "Transfer-Encoding",
+                                       "Origin",
+                                       "Proxy-Authorization"};
 
 static const char *const travellers[] = {
     "Accept", "Accept-Language", "Cache-Control", "Pragma", "User-Agent",

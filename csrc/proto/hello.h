@@ -50,7 +50,8 @@ struct ws_hello_answer {
 
 /* 1 when a header of this name is written by the handshake itself and may
 ** not be given by the caller: Host, Upgrade, Connection, Sec-WebSocket-*,
-** Content-Length, Transfer-Encoding, and for requests Origin. */
+** Content-Length, Transfer-Encoding, and for requests Origin; and of
+** Proxy-Authorization, which is written to a proxy. */
 int ws_hello_reserved(struct ws_slice name);
 
 /* 1 when a header the caller gave may follow a redirect to another origin:

@@ -160,6 +160,7 @@ struct ws_conn {
     uint8_t asked : 1;           /* somebody waits for DRAIN */
     uint8_t drain : 1;           /* a DRAIN event is due */
     uint8_t close_sent : 1, close_received : 1;
+    uint8_t clean : 1; /* both went through before the transport was gone */
     uint8_t quiet : 1; /* ended by the application: no FAULT */
     uint8_t ended : 1; /* the peer will send no more */
     uint8_t shut : 1;  /* our direction is, or may be, ended */

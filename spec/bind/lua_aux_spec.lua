@@ -82,6 +82,8 @@ function T:test_headers()
   refused("header 'a b' has a name or value that may not be sent", client { headers = { ["a b"] = "c" } })
   local words = "header '%s' is written by wsock itself"
   refused((words .. ", see the option 'host'"):format "host", client { headers = { host = "h" } })
+  refused((words .. ", see the option 'proxy'"):format "Proxy-Authorization", -- RP-09
+    client { headers = { ["Proxy-Authorization"] = "Basic dTpw" } })
   refused(words:format "Upgrade", client { headers = { Upgrade = "h" } })
   refused("headers must be strings by name, or a list of {name, value}", client { headers = { X = true } })
   local many = {}

@@ -79,7 +79,7 @@ end
 
 -- ---- what goes along, and what stays -------------------------------------------------
 
-local secrets = { Authorization = "Bearer x", Cookie = "a=b", ["Proxy-Authorization"] = "y", ["X-Api-Key"] = "z" }
+local secrets = { Authorization = "Bearer x", Cookie = "a=b", ["X-Api-Key"] = "z" }
 
 local function options_with(headers)
   local all = { ["User-Agent"] = "spec", Accept = "*/*" }

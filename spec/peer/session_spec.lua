@@ -75,6 +75,25 @@ function T:test_large_messages_and_what_follows_them()
   end
 end
 
+-- CL-15: the peer says its Close and goes, and does not read what was sent
+-- before the answer to it.
+function T:test_an_answer_that_never_leaves_is_not_clean()
+  local ended, socket, size = nil, nil, 32 << 20 -- more than a kernel keeps
+  local server = self.rig:listen {
+    port = 0, maxBuffered = 2 * size, highWaterMark = 2 * size,
+    onconnection = function(s) socket = s:send(("x"):rep(size), "binary") and s end,
+    onclose = function(_, code, _, clean) ended = ("close %d %s"):format(code, clean) end,
+  }
+  local _, port = server:address()
+  local peer = visitors.knock(self.rig, port)
+  self.rig:idle()
+  peer:say_close(1000)
+  self.rig:wait(function() return socket.readyState == 2 end)
+  peer:reset()
+  self.rig:wait(function() return ended end)
+  lu.assertEquals(ended, "close 1000 false")
+end
+
 function T:test_the_end_comes_once_however_it_comes()
   for _, leave in ipairs { "close", "reset" } do
     local seen, peer = self:visited {}

@@ -145,6 +145,26 @@ function T:test_case_4_5_peer_closes()
   end)
 end
 
+-- CL-15: an answer that never left is none, whoever drops the transport
+function T:test_a_close_that_stays_behind_is_not_clean()
+  for _, ours in ipairs { false, true } do
+    each(function(peer, feed)
+      peer.held = true
+      assert(peer.raw:send("before it", "text"))
+      if ours then assert(peer.raw:close(3001, "ours")) end
+      feed(1000, "bye")
+      peer.raw:sent(3) -- some of it leaves, not all
+      peer.raw:lost(probe.base.err.codes.SYSTEM)
+      lu.assertEquals(peer:drop():heard(), "close:1000:bye:false")
+    end)
+  end
+  each(function(peer, feed) -- with nothing left behind, losing it is no news
+    feed(1000, "bye")
+    peer.raw:lost(probe.base.err.codes.SYSTEM)
+    lu.assertEquals(peer:drop():heard(), "close:1000:bye:true")
+  end)
+end
+
 -- cases 6, 7: our Close, echoed
 function T:test_case_6_7_we_close()
   each(function(peer, feed)

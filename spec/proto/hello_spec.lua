@@ -57,11 +57,12 @@ function T:test_key_is_the_nonce()
   end
 end
 
--- HC-19, HC-22, H6: nothing the handshake writes itself may be added
+-- HC-19, HC-22, H6: nothing the handshake writes itself may be added; RP-09:
+-- nor what is for a proxy
 function T:test_reserved_headers_are_refused()
   for _, name in ipairs { "Host", "UPGRADE", "connection", "Sec-WebSocket-Key", "sec-websocket-accept",
     "Sec-WebSocket-Version", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions", "Sec-WebSocket-X",
-    "Content-Length", "Transfer-Encoding", "Origin" } do
+    "Content-Length", "Transfer-Encoding", "Origin", "proxy-authorization" } do
     lu.assertTrue(proto.hello_reserved(name), name)
     self:refused({ fields = { { name, "x" } } }, "FIELD")
   end
