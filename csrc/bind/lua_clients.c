@@ -7,6 +7,15 @@
 
 static const char owner_key; /* of the server in the proxy */
 
+/* Pushes the server of the proxy at 1: the functions below can be had from its
+** metatable, and called with anything. */
+static struct ws_lserver *push_owner(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_rawgetp(L, 1, &owner_key);
+    return ws_check_server(L, lua_gettop(L));
+}
+
 static int next_pair(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -21,8 +30,7 @@ static int clients_pairs(lua_State *L)
     struct ws_link *l;
 
     lua_settop(L, 1);
-    lua_rawgetp(L, 1, &owner_key);
-    sv = ws_check_server(L, 2);
+    sv = push_owner(L);
     lua_pushcfunction(L, next_pair);
     lua_createtable(L, 0, (int)sv->nclients);
     lua_getiuservalue(L, 2, WS_UV_OWNER);
@@ -43,8 +51,7 @@ static int clients_pairs(lua_State *L)
 
 static int clients_len(lua_State *L)
 {
-    lua_rawgetp(L, 1, &owner_key);
-    lua_pushinteger(L, (lua_Integer)ws_check_server(L, -1)->nclients);
+    lua_pushinteger(L, (lua_Integer)push_owner(L)->nclients);
     return 1;
 }
 
@@ -55,9 +62,7 @@ static int clients_index(lua_State *L)
 
     if (lua_type(L, 2) == LUA_TNUMBER)
         return luaL_error(L, "clients is a set, no list: use pairs");
-    lua_rawgetp(L, 1, &owner_key);
-    if (k == NULL || k->place != WS_AMONG_CLIENTS ||
-        k->server != ws_check_server(L, -1))
+    if (k == NULL || k->place != WS_AMONG_CLIENTS || k->server != push_owner(L))
         return 0;
     lua_pushboolean(L, 1);
     return 1;

@@ -140,7 +140,7 @@ void ws_read_conf(lua_State *L, int idx, struct ws_conf *conf)
 ** whose options are refused like all others. */
 static int check_keys(lua_State *L)
 {
-    const char **names;
+    const char **names, *what = luaL_checkstring(L, 2);
     lua_Integer i, n;
 
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -149,11 +149,12 @@ static int check_keys(lua_State *L)
     names = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *names, 0);
     for (i = 0; i < n; i++) {
         lua_rawgeti(L, 3, i + 1);
-        names[i] = luaL_checkstring(L, -1); /* the table keeps it alive */
+        luaL_checktype(L, -1, LUA_TSTRING); /* of a number it would be new */
+        names[i] = lua_tostring(L, -1);     /* the table keeps it alive */
         lua_pop(L, 1);
     }
     names[n] = NULL;
-    ws_check_keys(L, 1, luaL_checkstring(L, 2), names);
+    ws_check_keys(L, 1, what, names);
     return 0;
 }
 

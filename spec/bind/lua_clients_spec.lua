@@ -105,4 +105,18 @@ function T:test_the_iterator_alone()
   lu.assertErrorMsgContains("table expected", iterator)
 end
 
+function T:test_the_metamethods_alone()
+  local server, _, port = self.rig:listen {}
+  visitors.knock(self.rig, port)
+  local _, set = pairs(server.clients)
+  local socket = next(set)
+  for name, method in pairs(getmetatable(server.clients)) do
+    for _, wrong in ipairs { 1, "x", true, server, print, {} } do
+      lu.assertErrorMsgMatches(".*expected, got.*", method, wrong, socket)
+      lu.assertErrorMsgMatches(".*expected, got.*", method, wrong, socket, name)
+    end
+    lu.assertErrorMsgMatches(".*expected, got.*", method, nil, socket)
+  end
+end
+
 return T

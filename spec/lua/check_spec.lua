@@ -116,6 +116,9 @@ function T:test_keys_by_themselves()
   core.checkKeys({}, "key", {})
   contains("unknown key 'abd'; did you mean 'abc'?", core.checkKeys, { abd = 1 }, "key", { "abc" })
   lu.assertError(core.checkKeys, { a = 1 }, "key", { {} })
+  local numbers = {} -- as strings they would be nobody's
+  for i = 1, 2000 do numbers[i] = i + 0.25 end
+  contains("string expected, got number", core.checkKeys, { a = 1 }, "key", numbers)
   lu.assertError(core.checkKeys, 1, "key", {})
   lu.assertError(core.checkKeys, {}, "key")
 end
