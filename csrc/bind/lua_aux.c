@@ -290,7 +290,7 @@ void ws_check_keys(lua_State *L, int idx, const char *what,
     while (lua_next(L, idx) != 0) {
         lua_pop(L, 1);
         if (lua_type(L, -1) != LUA_TSTRING)
-            luaL_error(L, "%ss must have names, got a %s key", what,
+            luaL_error(L, "every %s must have a name, got a %s key", what,
                        luaL_typename(L, -1));
         if (!ws_is_one_of(lua_tostring(L, -1), names))
             ws_unknown_key(L, what, lua_tostring(L, -1), names);

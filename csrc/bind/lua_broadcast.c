@@ -357,6 +357,7 @@ int ws_broadcast(lua_State *L)
     if (!lua_istable(L, WHOM))
         luaL_error(L, "sockets must be a set or a list of sockets, got %s",
                    luaL_typename(L, WHOM));
+    ws_list_clients(L, WHOM);
     except = read_message(L, &m, names);
     check_table(L); /* nothing is sent before all of it was looked at */
     check_text(L, &m);

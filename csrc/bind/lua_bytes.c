@@ -308,7 +308,8 @@ static size_t check_place(lua_State *L, int idx, const struct ws_slice *b,
     i = lua_tointegerx(L, idx, &exact);
     if (!exact || lua_type(L, idx) != LUA_TNUMBER)
         luaL_error(L, "a position must be an integer, got %s",
-                   luaL_tolstring(L, idx, NULL));
+                   lua_isnone(L, idx) ? "no value"
+                                      : luaL_tolstring(L, idx, NULL));
     if (i < 1 || i > n + allowed)
         luaL_error(L, "position %I is not in 1 to %I", i, n);
     return (size_t)(i - 1);

@@ -68,6 +68,26 @@ static int clients_index(lua_State *L)
     return 1;
 }
 
+/* What was written there would be in no set: the server alone says who is. */
+static int clients_newindex(lua_State *L)
+{
+    return luaL_error(L, "clients is read-only; a socket leaves it when it is "
+                         "closed");
+}
+
+void ws_list_clients(lua_State *L, int idx)
+{
+    idx = lua_absindex(L, idx);
+    if (lua_rawgetp(L, idx, &owner_key) != LUA_TNIL) {
+        lua_pushcfunction(L, clients_pairs);
+        lua_pushvalue(L, idx);
+        lua_call(L, 1, 2);
+        lua_replace(L, idx);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
 void ws_push_clients(lua_State *L)
 {
     lua_createtable(L, 0, 1);
@@ -75,9 +95,13 @@ void ws_push_clients(lua_State *L)
     lua_rawsetp(L, -2, &owner_key);
     if (luaL_getmetatable(L, "wsock.clients") == LUA_TNIL) {
         lua_pop(L, 1); /* registered when it is whole, should memory run out */
-        lua_createtable(L, 0, 3);
+        lua_createtable(L, 0, 5);
         lua_pushcfunction(L, clients_index);
         lua_setfield(L, -2, "__index");
+        lua_pushcfunction(L, clients_newindex);
+        lua_setfield(L, -2, "__newindex");
+        lua_pushboolean(L, 0);
+        lua_setfield(L, -2, "__metatable");
         lua_pushcfunction(L, clients_pairs);
         lua_setfield(L, -2, "__pairs");
         lua_pushcfunction(L, clients_len);

@@ -319,6 +319,10 @@ static int loop_newindex(lua_State *L)
 
     ws_check_self(L, 1, WS_LOOP_NAME);
     key = luaL_checkstring(L, 2);
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL ||
+        strcmp(key, "backend") == 0)
+        return luaL_error(L, "field '%s' of a loop is read-only", key);
     if (strcmp(key, "onerror") != 0)
         return ws_unknown_key(L, "field of a loop", key, names);
     if (!lua_isnil(L, 3))
@@ -358,7 +362,6 @@ static const luaL_Reg metamethods[] = {
     {"__gc", loop_gc},
     {"__close", loop_close},
     {"__tostring", loop_tostring},
-    {"__newindex", loop_newindex},
     {NULL, NULL},
 };
 
@@ -384,6 +387,9 @@ void ws_open_loop(lua_State *L)
     luaL_setfuncs(L, metamethods, 0);
     luaL_newlib(L, methods);
     luaL_setfuncs(L, own_methods, 0);
+    lua_pushvalue(L, -1);
+    lua_pushcclosure(L, loop_newindex, 1);
+    lua_setfield(L, -3, "__newindex");
     lua_pushcclosure(L, loop_index, 1);
     lua_setfield(L, -2, "__index");
     ws_seal_class(L);

@@ -158,6 +158,24 @@ static int check_keys(lua_State *L)
     return 0;
 }
 
+/* checkHeaders(headers, answer), checkProtocols(list): raise now for what an
+** upgrade's accept, or with `answer` a response's send, would raise for. */
+static int check_headers(lua_State *L)
+{
+    unsigned n;
+
+    ws_read_fields(L, 1, &n,
+                   lua_toboolean(L, 2) ? ws_welcome_reserved
+                                       : ws_hello_reserved);
+    return 0;
+}
+
+static int check_protocols(lua_State *L)
+{
+    ws_read_protocols(L, 1);
+    return 0;
+}
+
 /* wordDistance(a, b): for the command's flags. */
 static int word_distance(lua_State *L)
 {
@@ -173,6 +191,10 @@ void ws_open_options(lua_State *L)
     lua_setfield(L, -2, "wordDistance");
     lua_pushcfunction(L, check_keys);
     lua_setfield(L, -2, "checkKeys");
+    lua_pushcfunction(L, check_headers);
+    lua_setfield(L, -2, "checkHeaders");
+    lua_pushcfunction(L, check_protocols);
+    lua_setfield(L, -2, "checkProtocols");
 }
 
 uint32_t ws_read_queue(lua_State *L, int idx)

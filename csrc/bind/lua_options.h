@@ -15,7 +15,8 @@ uint32_t ws_read_queue(lua_State *L, int idx);
 ** options of a client, or of a server. */
 void ws_check_options(lua_State *L, int idx, int server);
 
-/* Adds checkKeys to the table at the top: ws_check_keys for files in Lua. */
+/* Adds to the table at the top, for files in Lua: checkKeys (ws_check_keys),
+** checkHeaders, checkProtocols. */
 void ws_open_options(lua_State *L);
 
 #endif

@@ -329,7 +329,8 @@ static int conn_send(lua_State *L)
     struct ws_sending s;
 
     ws_check_sending(L, 2, &p->conn, &s);
-    return ws_push_sent(L, ws_conn_send(&p->conn, s.op, s.data, s.flags));
+    return ws_push_sent(L, &p->conn,
+                        ws_conn_send(&p->conn, s.op, s.data, s.flags));
 }
 
 static int conn_ping(lua_State *L)

@@ -450,9 +450,13 @@ static int server_newindex(lua_State *L)
 
     ws_check_server(L, 1);
     key = luaL_checkstring(L, 2);
-    if (ws_event_number(key, 1, 1) <= WS_ON_OPEN)
-        return ws_unknown_key(L, "field of a server", key, names);
-    return ws_server_set_handler(L);
+    if (ws_event_number(key, 1, 1) > WS_ON_OPEN)
+        return ws_server_set_handler(L);
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL ||
+        strcmp(key, "clients") == 0 || strcmp(key, "clientCount") == 0)
+        return luaL_error(L, "field '%s' of a server is read-only", key);
+    return ws_unknown_key(L, "field of a server", key, names);
 }
 
 static const luaL_Reg methods[] = {
@@ -470,7 +474,6 @@ static const luaL_Reg metamethods[] = {
     {"__gc", server_gc},
     {"__close", server_leave},
     {"__tostring", server_tostring},
-    {"__newindex", server_newindex},
     {NULL, NULL},
 };
 
@@ -479,6 +482,9 @@ void ws_open_server(lua_State *L)
     luaL_newmetatable(L, WS_SERVER_NAME);
     luaL_setfuncs(L, metamethods, 0);
     luaL_newlib(L, methods);
+    lua_pushvalue(L, -1);
+    lua_pushcclosure(L, server_newindex, 1);
+    lua_setfield(L, -3, "__newindex");
     lua_pushcclosure(L, server_index, 1);
     lua_setfield(L, -2, "__index");
     ws_seal_class(L);

@@ -35,6 +35,9 @@ int ws_server_address(lua_State *L);
 
 /* Pushes server.clients for the server at 1; lua_clients.c. */
 void ws_push_clients(lua_State *L);
+/* Puts a table with its sockets as keys in the place of a server.clients at
+** idx; any other table stays. */
+void ws_list_clients(lua_State *L, int idx);
 
 /* server:broadcast(data [, kind [, options]]), lua_broadcast.c. */
 int ws_server_broadcast(lua_State *L);

@@ -107,7 +107,7 @@ static int socket_send(lua_State *L)
     if (WS_UNLIKELY(err != WS_OK)) {
         if (err == WS_ERR_STATE)
             ws_session_count(&k->s, data.n, 0);
-        return ws_push_sent(L, err);
+        return ws_push_sent(L, &k->s.conn, err);
     }
     ws_session_count(&k->s, data.n, 1);
     touch(k);

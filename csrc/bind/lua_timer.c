@@ -170,7 +170,7 @@ void ws_timer_ready(lua_State *L, struct ws_ltimer *t)
 
 static unsigned check_events(lua_State *L, int idx)
 {
-    const char *s = luaL_checkstring(L, idx);
+    const char *s = lua_type(L, idx) == LUA_TSTRING ? lua_tostring(L, idx) : "";
     unsigned want = 0;
 
     for (; *s != '\0'; s++) {
@@ -189,12 +189,13 @@ int ws_loop_watch_fd(lua_State *L)
     struct ws_lloop *ll = ws_check_loop(L, 1);
     int exact;
     lua_Integer fd = lua_tointegerx(L, 2, &exact);
-    unsigned want = check_events(L, 3);
     struct ws_lwatch *w;
+    unsigned want;
     int err, errnum;
 
     if (!exact || fd < 0 || fd > 0x7FFFFFFF)
         return luaL_error(L, "watch: fd must be a file descriptor");
+    want = check_events(L, 3);
     ws_check_callable(L, 4, "watch: callback");
     w = lua_newuserdatauv(L, sizeof *w, 2);
     memset(w, 0, sizeof *w);
@@ -297,7 +298,7 @@ static const struct {
 
 static int check_signal(lua_State *L, int idx)
 {
-    const char *name = luaL_checkstring(L, idx);
+    const char *name = (const char *)ws_check_slice(L, idx, "signal: name").p;
     size_t i;
 
     if (strncmp(name, "SIG", 3) == 0)

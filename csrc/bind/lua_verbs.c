@@ -34,8 +34,11 @@ void ws_check_sending(lua_State *L, int idx, const struct ws_conn *c,
     s->flags = ws_check_flags(L, idx + 2);
 }
 
-int ws_push_sent(lua_State *L, int err)
+int ws_push_sent(lua_State *L, const struct ws_conn *c, int err)
 {
+    if (err == WS_ERR_UTF8 && c->sending_op != 0)
+        return luaL_error(L, "data is not valid UTF-8, and goes on with a "
+                             "message that is text");
     if (err == WS_ERR_UTF8)
         return luaL_error(L, "data is not valid UTF-8; send it as \"binary\"");
     if (err == WS_ERR_NOMEM)
@@ -59,7 +62,7 @@ int ws_send_control(lua_State *L, int idx, struct ws_conn *c, enum ws_opcode op)
         return luaL_error(L, "%s: data is %d bytes, at most %d fit",
                           op == WS_OP_PING ? "ping" : "pong", (int)data.n,
                           (int)WS_CONTROL_MAX);
-    return ws_push_sent(L, err);
+    return ws_push_sent(L, c, err);
 }
 
 /* -- frame mode -- */
@@ -116,7 +119,7 @@ int ws_send_frame(lua_State *L, int idx, struct ws_conn *c)
     if (err == WS_ERR_ARGUMENT)
         return luaL_error(L, "sendFrame: a control frame is final and has at "
                              "most 125 bytes");
-    return ws_push_sent(L, err);
+    return ws_push_sent(L, c, err);
 }
 
 /* -- closing -- */

@@ -66,7 +66,7 @@ static inline unsigned ws_check_flags(lua_State *L, int idx)
 
 /* What send answers for the result of ws_conn_send*: true, or nil, message,
 ** code; raises for text that is not UTF-8, and without memory. */
-int ws_push_sent(lua_State *L, int err);
+int ws_push_sent(lua_State *L, const struct ws_conn *c, int err);
 
 /* ping or pong with the data at idx: pushes as ws_push_sent. */
 int ws_send_control(lua_State *L, int idx, struct ws_conn *c,

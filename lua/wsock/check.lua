@@ -5,11 +5,14 @@ local core = require "wsock.core"
 
 local M = {}
 
--- What an option may be: how it is called in the error, the test, and whether a number is named by its value.
+local binary_types = { string = true, blob = true, arraybuffer = true }
+
+-- What an option may be: how it is called in the error, the test, and the type whose values are named as they are.
 local kinds = {
-  number = { "a number", function(v) return type(v) == "number" and v == v end, true },
-  seconds = { "a number of seconds >= 0", function(v) return type(v) == "number" and v >= 0 end, true },
-  count = { "an integer >= 0", function(v) return math.type(v) == "integer" and v >= 0 end, true },
+  number = { "a number", function(v) return type(v) == "number" and v == v end, "number" },
+  seconds = { "a number of seconds >= 0", function(v) return type(v) == "number" and v >= 0 end, "number" },
+  count = { "an integer >= 0", function(v) return math.type(v) == "integer" and v >= 0 end, "number" },
+  ["binary type"] = { '"string", "blob" or "arraybuffer"', function(v) return binary_types[v] end, "string" },
   string = { "a string", function(v) return type(v) == "string" end },
   boolean = { "a boolean", function(v) return type(v) == "boolean" end },
   table = { "a table", function(v) return type(v) == "table" end },
@@ -85,7 +88,7 @@ function M.fault(options, types)
   for name, kind in pairs(types) do
     local value, test = options[name], kinds[kind]
     if value ~= nil and not test[2](value) then
-      local got = test[3] and type(value) == "number" and value or type(value)
+      local got = test[3] == type(value) and value or type(value)
       return ("option '%s' must be %s, got %s"):format(name, test[1], got)
     end
   end
@@ -96,7 +99,7 @@ end
 -- @param options what was given
 -- @tparam string what what it is an option of, for the message: `"router"`
 -- @tparam table types the known keys, each with its kind: `"number"`, `"seconds"` (>= 0), `"count"` (an integer >= 0),
--- `"string"`, `"boolean"`, `"table"`, `"function"` (or callable), `"list or function"`, `"any"`
+-- `"string"`, `"boolean"`, `"table"`, `"function"` (or callable), `"list or function"`, `"binary type"`, `"any"`
 -- @treturn table options, or an empty table
 function M.options(options, what, types)
   if options == nil then return {} end

@@ -181,8 +181,9 @@ local Reconnecting = {}
 
 ---@param data wsock.Data
 ---@param kind? wsock.Kind
+---@param options? { compress: boolean? }
 ---@return true? sent, string? message, string? code "BUFFER" or "CLOSED"
-function Reconnecting:send(data, kind) end
+function Reconnecting:send(data, kind, options) end
 
 ---@param code? integer
 ---@param reason? string

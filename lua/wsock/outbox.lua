@@ -19,8 +19,9 @@ end
 --- A message as it waits. Raises now, in the name of whoever called the caller, for what could not be sent then.
 -- @param data a string, a number, a Blob or an ArrayBuffer, which is copied
 -- @param kind nil, "text" or "binary"
+-- @tparam ?table options of send, when it is its turn
 -- @treturn table
-function M.message(data, kind)
+function M.message(data, kind, options)
   local ok, blob = pcall(core.blob, data) -- a copy of an ArrayBuffer
   if not ok then error(blob, 3) end
   local binary = type(data) == "userdata"
@@ -32,7 +33,7 @@ function M.message(data, kind)
   if kind == "text" and not utf8.len(text or blob:text()) then
     error("data is not valid UTF-8; send it as \"binary\"", 3)
   end
-  return { data = text or blob, kind = kind, size = blob.size }
+  return { data = text or blob, kind = kind, size = blob.size, options = options }
 end
 
 --- How many wait.
@@ -56,7 +57,7 @@ end
 function Outbox:flush(socket)
   while self.first <= self.last and socket.readyState == socket.OPEN do
     local message = self.queue[self.first]
-    if not socket:send(message.data, message.kind) then return end
+    if not socket:send(message.data, message.kind, message.options) then return end
     self.queue[self.first] = nil
     self.first = self.first + 1
     self.bytes = self.bytes - message.size

@@ -241,14 +241,18 @@ local Reconnecting = {}
 --- Sends a message, or queues it while there is no connection.
 -- @param data a string, a number, a Blob or an ArrayBuffer
 -- @tparam[opt] string kind "text" or "binary"
+-- @tparam[opt] table options `compress = false`; a message in parts could not wait, so there is no `final`
 -- @treturn ?boolean true; nil, message and "BUFFER" when the queue is full, "CLOSED" once it has ended
-function Reconnecting:send(data, kind)
+function Reconnecting:send(data, kind, options)
   local s = self[STATE]
+  if options ~= nil then
+    options = { compress = check.options(options, "send", { compress = "boolean" }).compress }
+  end
   if s.outbox:count() == 0 and s.socket.readyState == OPEN then
-    local sent, why, code = check.passed(pcall(s.socket.send, s.socket, data, kind))
+    local sent, why, code = check.passed(pcall(s.socket.send, s.socket, data, kind, options))
     return sent, why, code
   end
-  local message = outbox.message(data, kind)
+  local message = outbox.message(data, kind, options)
   if s.state >= CLOSING then return nil, "send: it has ended", "CLOSED" end
   return s.outbox:add(message)
 end
@@ -393,6 +397,14 @@ local function attribute_name(s, key)
   return name and s.events.lists[name] and name
 end
 
+-- What can be set and is spelt much like key, for an error.
+local function nearest(s, key)
+  local names = { "binaryType", "data" }
+  for _, name in ipairs(s.events.names) do names[#names + 1] = "on" .. name end
+  local _, message = pcall(core.checkKeys, { [tostring(key)] = true }, "field", names)
+  return message:match "; did you mean.*" or ""
+end
+
 local meta = { __name = "wsock.reconnecting", __metatable = false }
 
 function meta:__index(key)
@@ -419,7 +431,7 @@ function meta:__newindex(key, value)
   elseif key == "data" then
     s.data = value
   else
-    error(("field '%s' cannot be set"):format(tostring(key)), 2)
+    error(("field '%s' cannot be set%s"):format(tostring(key), nearest(s, key)), 2)
   end
 end
 

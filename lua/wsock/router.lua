@@ -253,7 +253,7 @@ local limits = {
 }
 
 local route_options = {
-  protocols = "list or function", verify = "function", headers = "table", binaryType = "string",
+  protocols = "list or function", verify = "function", headers = "table", binaryType = "binary type",
 }
 for _, event in ipairs(events) do route_options["on" .. event] = "function" end
 for _, name in ipairs(limits) do route_options[name] = name == "autoPong" and "boolean" or "number" end
@@ -275,8 +275,9 @@ function Router:ws(pattern, options)
       route.limits[name] = route[name]
     end
   end
-  local ok, message = pcall(core.checkLimits, route.limits or {})
-  if not ok then error(message, 2) end
+  check.passed(pcall(core.checkLimits, route.limits or {}))
+  check.passed(pcall(core.checkHeaders, route.headers))
+  if type(route.protocols) == "table" then check.passed(pcall(core.checkProtocols, route.protocols)) end
   local node = node_for(self, pattern)
   if node.socket then error(("%s has its WebSocket already"):format(pattern), 2) end
   node.socket = route
@@ -288,6 +289,7 @@ end
 -- @tparam table options
 -- @treturn table
 function Router:options(options)
+  if type(options) ~= "table" then error("options must be a table, got " .. type(options), 2) end
   local all = {
     onrequest = function(request, response) return on_request(self, request, response) end,
     onupgrade = function(request) return on_upgrade(self, request) end,

@@ -75,8 +75,16 @@ local function type_of(self, name)
   return self.types[ending] or types[ending] or "application/octet-stream"
 end
 
+-- The headers of an answer with a file: ours, unless the user has others of the same names.
 local function headers_for(self, tag, kind)
-  local headers = { ETag = 'W/"' .. tag .. '"', ["Content-Type"] = kind }
+  local headers = {}
+  local ours = {
+    ETag = 'W/"' .. tag .. '"', ["Content-Type"] = kind, ["Cache-Control"] = "no-cache",
+    ["X-Content-Type-Options"] = "nosniff",
+  }
+  for name, value in pairs(ours) do
+    if not self.taken[name:lower()] then headers[name] = value end
+  end
   for name, value in pairs(self.headers) do headers[name] = value end
   return headers
 end
@@ -102,17 +110,24 @@ local function serve(self, request, response)
   return response:send(200, headers_for(self, tag, type_of(self, name)), body)
 end
 
--- The headers of every file: ours, unless the user has others of the same names.
-local function headers_of(given)
-  local headers, taken = {}, {}
-  for name, value in pairs(given or {}) do
-    if type(name) ~= "string" or type(value) ~= "string" then error("option 'headers' must map names to strings", 3) end
-    headers[name], taken[name:lower()] = value, true
+-- A copy of a map of strings; raises unless each could be sent, as a header of the name as_header gives it.
+local function strings(option, given, as_header)
+  local map = {}
+  for key, value in pairs(given or {}) do
+    if type(key) ~= "string" or type(value) ~= "string" then
+      error(("option '%s' must map names to strings"):format(option), 3)
+    end
+    local ok, message = pcall(core.checkHeaders, { { as_header(key), value } }, true)
+    if not ok then error(("option '%s': %s"):format(option, message), 3) end
+    map[key] = value
   end
-  for name, value in pairs { ["Cache-Control"] = "no-cache", ["X-Content-Type-Options"] = "nosniff" } do
-    if not taken[name:lower()] then headers[name] = value end
-  end
-  return headers
+  return map
+end
+
+local function lower_keys(map)
+  local lower = {}
+  for key, value in pairs(map) do lower[key:lower()] = value end
+  return lower
 end
 
 --- A handler of plain requests, for `onrequest` or a router's GET.
@@ -134,9 +149,11 @@ function M.new(directory, options)
   -- "." is no file, which is said only when the directory was opened
   local _, message, code = core.openFile(directory, ".")
   if code ~= "EINVAL" then error(("directory '%s': %s"):format(directory, message), 2) end
+  local headers = strings("headers", options.headers, function(name) return name end)
   local self = {
-    directory = directory, index = index, maxSize = options.maxSize or MAX_SIZE, types = options.types or {},
-    headers = headers_of(options.headers), not_found = options.notFound,
+    directory = directory, index = index, maxSize = options.maxSize or MAX_SIZE, not_found = options.notFound,
+    types = lower_keys(strings("types", options.types, function() return "Content-Type" end)),
+    headers = headers, taken = lower_keys(headers),
   }
   return function(request, response) return serve(self, request, response) end
 end

@@ -24,7 +24,7 @@ function T:test_unknown_options_name_the_nearest()
   refused("unknown option 'xyzzy'", client { xyzzy = 1 })
   local _, message = pcall(client { xyzzy = 1 })
   lu.assertNotStrContains(message, "did you mean")
-  refused("options must have names, got a number key", client { "maxPayload" })
+  refused("every option must have a name, got a number key", client { "maxPayload" })
 end
 
 function T:test_options_in_the_place_of_subprotocols()

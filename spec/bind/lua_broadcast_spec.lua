@@ -358,7 +358,9 @@ end
 -- ---- wsock.broadcast: to the sockets of a table ------------------------------------------
 
 function T:test_to_a_set_and_to_a_list()
-  local _, peers, sockets = gather(self.rig, 3)
+  local server, peers, sockets = gather(self.rig, 3)
+  lu.assertEquals({ wsock.broadcast(server.clients, "all") }, { 3, 0 })
+  for _, peer in ipairs(peers) do heard(peer, bytes.OP.text, "all") end
   lu.assertEquals({ wsock.broadcast({ [sockets[1]] = true, [sockets[2]] = false }, "set") }, { 2, 0 })
   lu.assertEquals({ wsock.broadcast({ sockets[2], sockets[3], x = sockets[2] }, "\xff", "binary") }, { 3, 0 })
   lu.assertEquals({ wsock.broadcast(sockets, wsock.arraybuffer "ab", nil, { except = sockets[2] }) }, { 2, 0 })

@@ -56,6 +56,19 @@ function T:test_it_is_a_set()
   lu.assertNil(server.clients[socket])
 end
 
+function T:test_it_cannot_be_written()
+  local server, _, port = self.rig:listen {}
+  visitors.knock(self.rig, port)
+  local socket
+  for one in pairs(server.clients) do socket = one end
+  for _, key in ipairs { socket, "x", 1 } do
+    lu.assertErrorMsgContains("clients is read-only", function() server.clients[key] = nil end)
+    lu.assertErrorMsgContains("clients is read-only", function() server.clients[key] = true end)
+  end
+  lu.assertError(setmetatable, server.clients, nil)
+  lu.assertIsTrue(server.clients[socket])
+end
+
 function T:test_closing_while_iterating()
   local server, _, port = self.rig:listen {}
   for _, how in ipairs { "close", "terminate" } do
@@ -110,7 +123,8 @@ function T:test_the_metamethods_alone()
   visitors.knock(self.rig, port)
   local _, set = pairs(server.clients)
   local socket = next(set)
-  for name, method in pairs(getmetatable(server.clients)) do
+  for _, name in ipairs { "__index", "__pairs", "__len" } do
+    local method = debug.getmetatable(server.clients)[name]
     for _, wrong in ipairs { 1, "x", true, server, print, {} } do
       lu.assertErrorMsgMatches(".*expected, got.*", method, wrong, socket)
       lu.assertErrorMsgMatches(".*expected, got.*", method, wrong, socket, name)

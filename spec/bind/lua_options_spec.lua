@@ -114,9 +114,9 @@ function T:test_unknown_keys_name_the_nearest()
     { "server", "prot", "did you mean 'port'?" }, { "server", "maxpayload", "did you mean 'maxPayload'?" },
     { "server", "onOpen", "did you mean" }, { "server", "onopen", "did you mean 'onconnection'?" },
     { "server", "origin", "did you mean 'origins'?" }, { "server", "zzz", "unknown option 'zzz'" },
-    { "server", "localAddress", "unknown option 'localAddress'" }, { "server", 1, "options must have names" },
+    { "server", "localAddress", "unknown option 'localAddress'" }, { "server", 1, "every option must have a name" },
     { "client", "port", "unknown option 'port'" }, { "client", "maxConnections", "unknown option" },
-    { "client", "pinginterval", "did you mean 'pingInterval'?" }, { "client", true, "options must have names" },
+    { "client", "pinginterval", "did you mean 'pingInterval'?" }, { "client", true, "every option must have a name" },
     { "client", "ca", "did you mean 'tls.ca'?" }, { "server", "cert", "did you mean 'tls.cert'?" },
     { "client", "timeout", "did you mean 'handshakeTimeout'?" }, { "client", "onopen", "unknown option 'onopen'" },
     -- later issues' options are unknown until they exist

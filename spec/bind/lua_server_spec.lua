@@ -48,6 +48,9 @@ function T:test_misspelt_names_raise()
   lu.assertErrorMsgContains("did you mean 'onmessage'?", function() server.onmesage = print end)
   lu.assertErrorMsgContains("unknown event 'mesage'", function() server:on("mesage", print) end)
   lu.assertErrorMsgContains("unknown field of a server 'whatever'", function() server.whatever = 1 end)
+  for _, name in ipairs { "clients", "clientCount", "close" } do
+    lu.assertErrorMsgContains("field '" .. name .. "' of a server is read-only", function() server[name] = 1 end)
+  end
   lu.assertErrorMsgContains("onmessage must be a function", function() server.onmessage = "x" end)
   lu.assertErrorMsgContains("listener must be a function", function() server:on("message", nil) end)
   lu.assertErrorMsgContains("did you mean 'onmessage'?", self.rig.listen, self.rig, { onmesage = print })

@@ -67,6 +67,16 @@ function T:test_fragments()
     conn.send, conn, "x", "text", { Final = false })
   lu.assertErrorMsgContains("must be a boolean", conn.send, conn, "x", "text", { final = 1 })
   lu.assertErrorMsgContains("options must be a table", conn.send, conn, "x", "text", true)
+  lu.assertErrorMsgContains("every option of send must have a name", conn.send, conn, "x", "text", { 1 })
+end
+
+-- The kind of what goes on with a message is the message's.
+function T:test_bytes_that_go_on_with_a_text()
+  local conn = open()
+  conn:send("\xc3", "text", { final = false })
+  lu.assertErrorMsgContains("goes on with a message that is text", conn.send, conn, "\xff", "binary")
+  lu.assertTrue(conn:send "\xa4")
+  lu.assertErrorMsgContains('send it as "binary"', conn.send, conn, "\xff")
 end
 
 -- W-30: the state is looked at first

@@ -28,6 +28,7 @@ function T:test_messages()
   buffer[1] = 0
   lu.assertEquals({ message.kind, message.size, message.data:text() }, { "binary", 3, "abc" })
   lu.assertEquals(m(wsock.blob "x", "text").kind, "text")
+  lu.assertEquals(m("a", nil, { compress = false }).options, { compress = false })
   contains("data must be a string", function() local x = m {} return x end)
   contains("kind must be \"text\" or \"binary\", got 1", function() local x = m("", 1) return x end)
   contains("data is not valid UTF-8", function() local x = m "\xff" return x end)

@@ -238,6 +238,22 @@ function T:test_what_is_sent_meanwhile_waits()
   lu.assertEquals({ socket.queueLength }, { 0 })
 end
 
+-- A secret that is not to be compressed is not, whether it waited or not; a message in parts could not wait.
+function T:test_options_of_send()
+  local _, url = self.rig:listen { perMessageDeflate = true }
+  local socket = self:begin({ perMessageDeflate = { threshold = 0 } }, url)
+  local secret = ("secret "):rep(100)
+  lu.assertTrue(socket:send(secret, "text", { compress = false }))
+  self.rig:wait(function() return socket.readyState == 1 end)
+  lu.assertTrue(socket:send(secret, nil, { compress = false }))
+  lu.assertEquals({ socket.socket:stats().messagesOut, socket.socket:stats().uncompressedOut }, { 2, 0 })
+  lu.assertTrue(socket:send(secret, nil, {}))
+  lu.assertEquals(socket.socket:stats().uncompressedOut, #secret)
+  contains("unknown option of send 'final'", socket.send, socket, "x", "text", { final = false })
+  contains("did you mean 'compress'?", socket.send, socket, "x", "text", { compres = false })
+  contains("options of send must be a table", socket.send, socket, "x", "text", true)
+end
+
 function T:test_the_queue_is_bounded()
   local socket = self:begin { maxQueue = 3, maxBuffered = 10 }
   lu.assertTrue(socket:send "12345")
@@ -438,6 +454,7 @@ function T:test_attributes()
   for _, name in ipairs { "url", "readyState", "nothing", "onmesage", "send", "queueLength" } do
     contains("field '" .. name .. "' cannot be set", function() socket[name] = print end)
   end
+  contains("did you mean 'onmessage'?", function() socket.onmesage = print end)
   lu.assertError(function() socket.binaryType = "bytes" end)
   contains("onopen must be a function", function() socket.onopen = 1 end)
   contains("did you mean 'reconnecting'?", socket.on, socket, "reconecting", print)

@@ -164,6 +164,17 @@ function T:test_options()
   lu.assertEquals({ (select(2, self:ask "/.env")) }, { "no /.env" })
 end
 
+-- Each header goes out once, in whatever letters a user has it.
+function T:test_headers_of_the_user_take_the_place_of_ours()
+  self:serve { types = { TXT = "text/x-mine" }, headers = { ["content-type"] = "a/b", etag = '"mine"' } }
+  local _, _, head = self:ask "/index.html"
+  lu.assertEquals({ header(head, "content-type"), header(head, "etag"), header(head, "Content-Type"),
+    header(head, "ETag") }, { "a/b", '"mine"', nil, nil })
+  self:serve { types = { TXT = "text/x-mine" } }
+  self:write("a.txt", "a")
+  lu.assertEquals(header(select(3, self:ask "/a.txt"), "Content-Type"), "text/x-mine")
+end
+
 function T:test_no_index()
   self:serve { index = false }
   lu.assertEquals({ (self:ask "/"), (self:ask "/css"), (self:ask "/css/"), (self:ask "/index.html") },
@@ -182,7 +193,12 @@ function T:test_misuse()
   contains("'maxSize' must be an integer", wsock.static, self.root, { maxSize = -1 })
   for _, bad in ipairs { { a = 1 }, { "x" }, { { "a", "b" } } } do
     contains("must map names to strings", wsock.static, self.root, { headers = bad })
+    contains("must map names to strings", wsock.static, self.root, { types = bad })
   end
+  for _, bad in ipairs { { ["a b"] = "x" }, { a = "x\r\ny: z" }, { ["Content-Length"] = "1" } } do
+    contains("option 'headers': header '", wsock.static, self.root, { headers = bad })
+  end
+  contains("option 'types': header 'Content-Type' has", wsock.static, self.root, { types = { txt = "x\r\n" } })
   contains("static_spec.lua", function() local _ = wsock.static("/nothing/at/all") end)
 end
 
