@@ -58,12 +58,12 @@ static ptrdiff_t sock_read(struct ws_stream *s, struct ws_span room)
     return n >= 0 ? n : failed(s);
 }
 
-/* A system that cannot hold the last bytes back for the end sends two packets
-** where one would do. */
+/* A system that cannot hold bytes back for what follows sends two packets where
+** one would do. */
 static int flags_of(const struct ws_stream *s)
 {
 #ifdef MSG_MORE
-    if ((s->want & WS_STREAM_LAST) != 0)
+    if ((s->want & WS_STREAM_MORE) != 0)
         return MSG_NOSIGNAL | MSG_MORE;
 #endif
     (void)s;

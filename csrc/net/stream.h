@@ -18,7 +18,7 @@
 ** - write takes all, or stops where the one below takes no more.  After
 **   WS_AGAIN, or less than all, it is called again with the same bytes in
 **   front (others may have come behind them): it may have begun with them.
-**   It writes by ws_stream_write_below, so that WS_STREAM_LAST gets down.
+**   It writes by ws_stream_write_below, so that WS_STREAM_MORE gets down.
 ** - After WS_AGAIN the want-bits say what to wait for, when it is not the
 **   usual.  They are current after each call of open, read and write.
 ** - After an error it is only asked for failure, and closed.  failure asks
@@ -44,9 +44,9 @@ enum {
     WS_STREAM_PENDING = 2,  /* read has something, whatever the socket says */
     WS_STREAM_READ_OUT = 4, /* open, read wait until the socket is writable */
     WS_STREAM_WRITE_IN = 8, /* write waits until the socket is readable */
-    WS_STREAM_LAST = 16     /* told by the owner: once all is written, shutdown
-                               comes at once, so that the end may travel with
-                               the last bytes */
+    WS_STREAM_MORE = 16     /* told by the owner: what is written is followed at
+                               once, by more or by shutdown, and may travel
+                               with that */
 };
 
 struct ws_stream;
@@ -113,7 +113,8 @@ static inline ptrdiff_t ws_stream_write_below(const struct ws_stream *s,
                                               struct ws_stream *below,
                                               const struct ws_slice *v, int n)
 {
-    below->want |= (uint8_t)(s->want & WS_STREAM_LAST);
+    below->want &= (uint8_t)~WS_STREAM_MORE;
+    below->want |= (uint8_t)(s->want & WS_STREAM_MORE);
     return ws_stream_write(below, v, n);
 }
 

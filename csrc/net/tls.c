@@ -75,6 +75,14 @@ static int bio_read(BIO *b, char *out, int n)
     return (int)k;
 }
 
+/* The ticket that ends a server's handshake, when the request is there too:
+** the answer follows. */
+static int is_answered(const struct ws_tls *t)
+{
+    return SSL_get_state(t->ssl) == TLS_ST_SW_SESSION_TICKET &&
+           SSL_has_pending(t->ssl);
+}
+
 static int bio_write(BIO *b, const char *in, int n)
 {
     struct ws_tls *t = BIO_get_data(b);
@@ -84,6 +92,8 @@ static int bio_write(BIO *b, const char *in, int n)
     BIO_clear_retry_flags(b);
     if (t->gathers)
         return ws_tls_gather(t, v);
+    if (is_opening(t))
+        want(t, WS_STREAM_MORE, is_answered(t));
     k = ws_tls_flush(t);
     if (k == WS_OK)
         k = ws_tls_put(t, v);
@@ -201,6 +211,8 @@ static int tls_open(struct ws_stream *s)
     }
     want(t, WS_STREAM_READ_OUT, err == WS_AGAIN && ws_tls_waits_out(t));
     want(t, WS_STREAM_OPENING, err != WS_OK);
+    want(t, WS_STREAM_MORE, 0);
+    t->drained = t->dry && err == WS_OK;
     want(t, WS_STREAM_PENDING, err == WS_AGAIN && t->recvs == 0);
     return err;
 }
@@ -218,6 +230,8 @@ static ptrdiff_t tls_read(struct ws_stream *s, struct ws_span room)
     if (t->broken)
         return t->fault;
     ws_tls_begin(t);
+    t->dry = t->drained;
+    t->drained = 0;
     while (n < room.n) {
         r = SSL_read_ex(t->ssl, room.p + n, room.n - n, &got);
         if (r != 1)

@@ -58,6 +58,7 @@ struct ws_tls {
     uint8_t recvs;          /* calls of its read that are left */
     uint8_t talk;           /* messages of TLS's own since data came */
     uint8_t dry : 1;        /* it had no more, a moment ago */
+    uint8_t drained : 1;    /* nor when it had opened */
     uint8_t eof : 1;        /* it came to its end */
     uint8_t ended : 1;      /* reading is at its end */
     uint8_t broken : 1;     /* OpenSSL will do nothing more */

@@ -169,7 +169,7 @@ static void flush(struct ws_session *s)
     struct ws_slice v[WS_WRITE_SLICES];
 
     if (s->conn.shut)
-        s->top->want |= WS_STREAM_LAST; /* shut() follows */
+        s->top->want |= WS_STREAM_MORE; /* shut() follows */
     while (s->conn.chain.size > 0 && !s->blocked && !s->conn.drop) {
         int i, k = ws_conn_output(&s->conn, v, WS_WRITE_SLICES);
         size_t all = 0;

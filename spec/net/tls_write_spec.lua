@@ -41,6 +41,38 @@ function T:test_full_records()
   lu.assertEquals(#relays.records(p.relay.down:sub(from + 1)), 7)
 end
 
+-- A request that comes with the end of the handshake is read with it, and the
+-- ticket leaves with the answer; so do Close, close_notify and FIN.
+function T:test_few_packets()
+  local _, _, port = self:server()
+  local raw, tls = self.rig:raw_client(port, true), probe.net.tls_peer {}
+  local got = ""
+  local function take()
+    got = got .. tls:feed(raw:look())
+    raw.got = ""
+    return tls:take()
+  end
+  raw:send(take())
+  local finished
+  self.rig:wait(function()
+    finished = take()
+    return tls:open()
+  end)
+  local held, reads = sys.holds(), sys.fault "recv"
+  raw:send(finished .. tls:record(23, visitors.upgrade()))
+  self.rig:wait(function()
+    take()
+    return got:find "\r\n\r\n$"
+  end)
+  lu.assertEquals({ sys.holds() - held, sys.fault "recv" - reads }, { 1, 1 })
+  raw:send(tls:record(23, bytes.frame { "\3\232", op = "close", mask = true }))
+  self.rig:wait(function()
+    take()
+    return raw.ended
+  end)
+  lu.assertEquals(sys.holds() - held, 3)
+end
+
 -- The far side reads nothing: both socket buffers and then the queue fill up.
 function T:test_a_peer_that_does_not_read()
   local p = self:pair()

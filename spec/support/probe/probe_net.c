@@ -312,10 +312,10 @@ static int sock_nodelay(lua_State *L)
     return 0;
 }
 
-/* sock:last(): shutdown will follow what is written now */
-static int sock_last(lua_State *L)
+/* sock:more(): something follows what is written now */
+static int sock_more(lua_State *L)
 {
-    get_sock(L, 1)->stream.want |= WS_STREAM_LAST;
+    get_sock(L, 1)->stream.want |= WS_STREAM_MORE;
     return 0;
 }
 
@@ -500,7 +500,7 @@ static const luaL_Reg sock_methods[] = {
     {"close", sock_close},
     {"fd", sock_fd},
     {"nodelay", sock_nodelay},
-    {"last", sock_last},
+    {"more", sock_more},
     {"ends", sock_ends},
     {NULL, NULL},
 };
