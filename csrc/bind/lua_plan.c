@@ -227,6 +227,8 @@ int ws_plan_again(lua_State *L, struct ws_lsocket *k, struct ws_plan *p)
 {
     p->asking.hello.nonce.n = 0; /* handshakeKey was for the first */
     ws_plan_route(L, WS_IX_LOOP, p);
+    if (k->s.conn.state != WS_CONNECTING)
+        return WS_OK; /* a finalizer has ended it */
     ws_session_restart(&k->s);
     return ws_plan_begin(k, p);
 }

@@ -248,4 +248,32 @@ function T:test_who_waits_is_cancelled_while_his_message_is_made()
   end
 end
 
+-- Who is ended while it is sent elsewhere, or answers who it is, does not go there.
+function T:test_the_end_of_a_client_that_begins_anew()
+  for _, status in ipairs { 302, 401 } do
+    for _, how in ipairs { "terminate", "close" } do
+      local places = collector.everywhere(function()
+        local rig, asked = rigs.new(), 0
+        local _, url = rig:listen { onupgrade = function(request)
+          asked = asked + 1
+          if asked > 1 then return request:accept() end
+          request:reject(status, { Location = "/b", ["WWW-Authenticate"] = 'Digest realm="r", nonce="n", qop="auth"' })
+        end }
+        local it = { rig = rig, socket = rig:client(url, nil, { maxRedirects = 1, auth = { "u", "p" } }) }
+        it.socket:on("open", function() it.opened, it.wrong = true, it.ended end)
+        it.socket:on("close", function() it.closed = true end)
+        return it
+      end, function(it)
+        it.rig:wait(function() return it.closed or it.opened end)
+        it.rig:close()
+        lu.assertNil(it.wrong, how)
+      end, function(it)
+        it.ended = true
+        it.socket[how](it.socket)
+      end)
+      lu.assertTrue(places > 0)
+    end
+  end
+end
+
 return T
