@@ -16,7 +16,7 @@ local function fill_gaps()
 end
 
 local function run(command, words)
-  local options, rest = flags.parse(flags.read(command.help), words, command.lists)
+  local options, rest = flags.parse(flags.read(command.help), words, command.lists, command.strangers)
   if options.help then
     io.stdout:write(command.help)
     return 0

@@ -38,6 +38,8 @@ function T:test_usage()
     ["unknown flag --conut; did you mean --count?"] = { "--conut=3", "a" },
     ["--header must be 'Name: value', got 'x'"] = { "-H", "x", "a" },
     ["wsock: SyntaxError: the URL 'ftp://a/' is invalid"] = { "ftp://a/" }, ["SyntaxError"] = { "a", "-s", "no token" },
+    ["listen comes first: wsock listen [flags] PORT"] = { "-v", "listen", "1" },
+    ["unknown flag -c; the URL stands alone"] = { "-c", "ws://a/" },
     ["--auth must be 'user:password'"] = { "a", "--auth", "me" },
     ["--digest needs --auth"] = { "a", "--digest" },
     ["-w must be a number of seconds, got 'x'"] = { "-wx" },

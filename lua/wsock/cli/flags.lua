@@ -75,20 +75,21 @@ local function put(options, flag, shown, text)
   end
 end
 
-local function find(known, name)
+local function find(known, name, strangers)
   local flag = known[name]
   if not flag then
     local near = M.nearest(name, known)
-    usage("unknown flag %s%s", name, near and ("; did you mean %s?"):format(near) or "")
+    local hint = strangers and strangers[name] or near and ("did you mean %s?"):format(near)
+    usage("unknown flag %s%s", name, hint and "; " .. hint or "")
   end
   return flag
 end
 
 -- "-vn5": v has no value, n has "5". Returns the flag that still needs one.
-local function short_flags(known, word, options)
+local function short_flags(known, word, options, strangers)
   for i = 2, #word do
     local name = "-" .. word:sub(i, i)
-    local flag = find(known, name)
+    local flag = find(known, name, strangers)
     if flag.kind then
       if i == #word then return flag, name end
       return put(options, flag, name, word:sub(i + 1))
@@ -97,9 +98,9 @@ local function short_flags(known, word, options)
   end
 end
 
-local function long_flag(known, word, options)
+local function long_flag(known, word, options, strangers)
   local name, value = word:match "^(%-%-[^=]*)=?(.*)$"
-  local flag, given = find(known, name), word:find("=", 1, true)
+  local flag, given = find(known, name, strangers), word:find("=", 1, true)
   if not flag.kind then
     if given then usage("%s takes no value", name) end
     options[flag.name] = true
@@ -116,9 +117,10 @@ end
 -- @tparam table known from `read`
 -- @tparam {string,...} words the command line
 -- @tparam {string,...} lists the flags that may be repeated
+-- @tparam[opt] table strangers flags of other commands, and what is said to who tries them
 -- @treturn table values by long name, lists for those of `lists`
 -- @treturn {string,...} the words that are no flags
-function M.parse(known, words, lists)
+function M.parse(known, words, lists, strangers)
   local options, rest, i, plain = {}, {}, 1, false
   for _, name in ipairs(lists) do options[name] = {} end
   while i <= #words do
@@ -128,9 +130,9 @@ function M.parse(known, words, lists)
     elseif word == "--" then
       plain = true
     elseif word:find "^%-%-" then
-      flag, shown = long_flag(known, word, options)
+      flag, shown = long_flag(known, word, options, strangers)
     else
-      flag, shown = short_flags(known, word, options)
+      flag, shown = short_flags(known, word, options, strangers)
     end
     for kind in (flag and flag.kind or ""):gmatch "%u+" do
       i = i + 1

@@ -33,6 +33,7 @@ Usage: wsock listen [flags] PORT    be a server; port 0: any free one
 Exit code: 0 ended by a signal, 1 cannot listen there, 2 usage
 ]==]
 M.lists = { "header", "origin", "subprotocol" }
+M.strangers = { ["-p"] = "the port stands alone", ["--port"] = "the port stands alone" }
 
 local function note(...)
   io.stderr:write(terminal.clean(string.format(...)), "\n")
@@ -53,7 +54,9 @@ local function tell(handlers)
   end
   before("onconnection", function(socket, request) note("+ %s %s", name_of(socket), request.target) end)
   before("onmessage", function(socket, data, kind) note("  %s %s, %d bytes", name_of(socket), kind, #data) end)
-  before("onclose", function(socket, code, reason) note("- %s %d %s", name_of(socket), code, reason) end)
+  before("onclose", function(socket, code, reason)
+    note("- %s %d%s", name_of(socket), code, reason ~= "" and " " .. reason or "")
+  end)
   before("onrefused", function(message) note("! %s", message) end)
 end
 
@@ -62,6 +65,8 @@ local function echo(socket, data, kind) socket:send(data, kind) end
 -- ---- from the command line ----------------------------------------------------------
 
 local function port_of(options, words)
+  local host = words[1] and (words[1]:match "^(.+):%d+$" or words[2] and words[1]:find "%D" and words[1])
+  if host then flags.usage("the address has a flag of its own: --host %s PORT", host) end
   if words[2] then flags.usage("one port is enough: what is '%s'?", words[2]) end
   if options.path then
     if options.tls then flags.usage "--tls and --path exclude one another" end

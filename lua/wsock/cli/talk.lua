@@ -38,6 +38,12 @@ Exit code: 0 done, 1 no connection, 2 usage, 3 closed otherwise than expected
 ]==]
 M.lists = { "execute", "header", "subprotocol" }
 
+-- Flags of other commands, and what to do here.
+local server = "wsock listen PORT is a server"
+M.strangers = {
+  ["-c"] = "the URL stands alone", ["--connect"] = "the URL stands alone", ["-l"] = server, ["--listen"] = server,
+}
+
 local HIGH = 1024 * 1024 -- bytes waiting to be sent, above which no more is read; the socket's default
 local QUIET = 1 -- seconds
 local BUSY = 0.02 -- seconds until it is looked again whether all is sent
@@ -85,7 +91,7 @@ function Talk:send(text)
     if self.interactive then self:failed(ok, message) end
     return
   end
-  local message = ("line %d %s"):format(self.lines, kind)
+  local message = ("%s %d %s"):format(#self.options.execute > 0 and "message" or "line", self.lines, kind)
   if self.interactive then return self.screen:note("wsock: %s", message) end
   self:leave(2, message)
 end
@@ -108,13 +114,12 @@ function Talk:finish()
   wsock.after(BUSY, function() self:finish() end)
 end
 
--- The silence that matters begins when the server has read everything: when it answers the ping behind the last
--- message.
+-- When the silence began that matters; nil: it has not. It begins when the server has read everything: when it answers
+-- the ping behind the last message.
 function Talk:silent_since()
-  local now = wsock.now()
-  if self.socket.bufferedAmount > 0 then return now end
-  if not self.pinged and self.socket:ping(LAST) then self.pinged = now end
-  if not self.ponged and (not self.pinged or now - self.pinged < PATIENCE) then return now end
+  if self.socket.bufferedAmount > 0 then return nil end
+  if not self.pinged and self.socket:ping(LAST) then self.pinged = wsock.now() end
+  if not self.ponged and (not self.pinged or wsock.now() - self.pinged < PATIENCE) then return nil end
   return self.last
 end
 
@@ -125,9 +130,10 @@ function Talk:wait()
   local wait = o.wait or (o.count and -1 or QUIET)
   if o.count and self.received >= o.count then return self:leave(0) end
   if wait < 0 then return end
-  local left = wait > 0 and self:silent_since() + wait - wsock.now() or 0
-  if left > 0 then
-    wsock.after(left < wait and left or BUSY, function() self:wait() end)
+  local since = wait == 0 and self.last or self:silent_since()
+  local left = since and since + wait - wsock.now()
+  if not left or left > 0 then
+    wsock.after(left or BUSY, function() self:wait() end)
   elseif o.count then
     self:leave(3, ("%d of %d messages came"):format(self.received, o.count))
   else
@@ -182,7 +188,7 @@ function Talk:typed(line)
     self.screen:note("no command /%s; there are /ping, /pong and /close, and //%s sends /%s", name, name, name)
   else
     local ok, message = pcall(commands[name], self, rest)
-    if not ok then self.screen:note("%s", message) end
+    if not ok then self.screen:note("wsock: %s", (message:gsub("^.-talk%.lua:%d+: ", ""))) end
   end
 end
 
@@ -224,6 +230,8 @@ function Talk:show_request()
   d:detail("> GET %s HTTP/1.1", uri.target)
   d:detail("> Host: %s", self.host or uri.hostHeader or "localhost")
   for _, field in ipairs(self.headers) do d:detail("> %s: %s", field[1], field[2]) end
+  local auth = self.auth or uri.user and { uri.user } or nil
+  if auth and not auth.scheme then d:detail("> Authorization: Basic (of %s, with the password)", auth[1]) end
   if self.options.origin then d:detail("> Origin: %s", self.options.origin) end
   local protocols = table.concat(self.options.subprotocol, ", ")
   if protocols ~= "" then d:detail("> Sec-WebSocket-Protocol: %s", protocols) end
@@ -299,7 +307,7 @@ function Talk:closed(code, reason, clean)
     if self.options.count and self.received < self.options.count then self.code = 3 end
   end
   if self.open and not self.leaving and (self.interactive or self.code ~= 0) then
-    s:note("wsock: closed: %s %s", named(code), reason)
+    s:note("wsock: closed: %s%s", named(code), reason ~= "" and " " .. reason or "")
   end
   s:flush()
 end
@@ -362,7 +370,7 @@ function Talk:settings()
   local o = self.options
   return {
     headers = self.headers, host = self.host, origin = o.origin, protocols = o.subprotocol,
-    auth = credentials(o.auth, o.digest), handshakeTimeout = o["connect-timeout"], pingInterval = o.ping,
+    auth = self.auth, handshakeTimeout = o["connect-timeout"], pingInterval = o.ping,
     perMessageDeflate = not o["no-compress"], maxRedirects = o.location and REDIRECTS or nil, tls = tls_of(o),
     proxy = proxy_of(o.proxy),
     maxBuffered = ENOUGH, maxQueue = o.reconnect and ENOUGH or nil, -- what the user gives has its own end
@@ -380,12 +388,14 @@ end
 -- @treturn integer exit code
 function M.run(options, words)
   if not words[1] then flags.usage "a URL is missing" end
+  if words[2] and words[1] == "listen" then flags.usage "listen comes first: wsock listen [flags] PORT" end
   if words[2] then flags.usage("one URL is enough: what is '%s'?", words[2]) end
   local self = setmetatable({ options = options, received = 0, lines = 0 }, Talk)
   local shows = terminal.is(1)
   self.interactive = shows and #options.execute == 0 and terminal.is(0)
   self.screen = screen.new(options, { terminal = shows, onbroken = function() self:leave(0) end })
   self.headers, self.host = take_host(flags.fields(options.header))
+  self.auth = credentials(options.auth, options.digest)
   local url, settings = complete(words[1]), self:settings()
   local ok, socket
   if options.reconnect then

@@ -67,6 +67,8 @@ function T:test_faults_name_the_flag()
   lu.assertEquals(fault "--cou", "unknown flag --cou; did you mean --count?")
   lu.assertEquals(fault "--quite", "unknown flag --quite") -- nothing is like it
   lu.assertEquals(fault "-vq", "unknown flag -q")
+  local _, said = pcall(flags.parse, known, { "--pings=1" }, {}, { ["--pings"] = "once is enough" })
+  lu.assertEquals(said.usage, "unknown flag --pings; once is enough") -- not: did you mean --ping?
   lu.assertEquals(fault "-x", "-x needs a value: MESSAGE")
   lu.assertEquals(fault "--ping", "--ping needs a value: SECONDS")
   lu.assertEquals(fault("--tls", "a"), "--tls needs a value: KEY")

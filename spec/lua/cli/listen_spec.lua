@@ -135,7 +135,9 @@ function T:test_faults()
     ["--tls and --path exclude"] = { "--path", "x", "--tls", "c", "k" },
     ["--watch needs --exec"] = { "1", "--watch" },
     ["unknown flag --brodcast; did you mean --broadcast?"] = { "1", "--brodcast" },
-    ["wsock listen --help says more"] = { "x" },
+    ["wsock listen --help says more"] = { "x" }, ["unknown flag --port; the port stands alone"] = { "--port=1" },
+    ["the address has a flag of its own: --host 127.0.0.1 PORT"] = { "127.0.0.1:1" },
+    ["a flag of its own: --host localhost PORT"] = { "localhost", "1" },
     ["wsock: option 'host' must be an IP address"] = { "0", "--host", "no.address" },
   } do
     output, code = command.run { "listen", table.unpack(words) }

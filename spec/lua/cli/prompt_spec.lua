@@ -36,7 +36,7 @@ function T:test_commands_that_are_none()
   t:type "//pnig\n"
   t:expect "< /pnig\n"
   t:type "/close 1005\n"
-  t:expect "InvalidAccessError"
+  t:expect "\nwsock: InvalidAccessError: close code 1005"
   t:type "/close\n"
   self.record:wait "^close 1005"
   t:expect "exit 0"

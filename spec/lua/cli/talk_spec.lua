@@ -60,6 +60,18 @@ function T:test_count_without_end_of_patience()
   lu.assertEquals({ command.run { "127.0.0.1:" .. port, "-n1", "-x", "now" } }, { "late\n", 0 })
 end
 
+-- From the pong, once: the server speaks after more time than was asked for, and before twice as much is over.
+function T:test_patience_ends_when_its_time_is_over()
+  local late
+  local _, port = peer.listen {
+    onmessage = function(socket)
+      late = wsock.after(3.6, function() socket:send "late" end)
+    end,
+  }
+  lu.assertEquals({ command.run { "127.0.0.1:" .. port, "-w2", "-x", "now" } }, { "", 0 })
+  late:cancel()
+end
+
 -- Each message renews the patience.
 function T:test_patience_is_for_silence()
   local _, port = peer.listen {
@@ -158,7 +170,7 @@ function T:test_hexadecimal()
   lu.assertEquals(code, 2)
   lu.assertStrContains(output, "line 2 is not hexadecimal")
   lu.assertEquals({ command.run { url, "--hex", "-x", "0", "-x", "1", "-x", "00" } },
-    { "wsock: line 1 is not hexadecimal\n", 2 }) -- and the rest is not sent
+    { "wsock: message 1 is not hexadecimal\n", 2 }) -- and the rest is not sent
 end
 
 function T:test_text_must_be_utf8()
@@ -271,16 +283,19 @@ end
 function T:test_verbose()
   local url = echo { protocols = { "chat" }, headers = { ["X-Hello"] = "you" } }
   local origin = "http" .. url:match "ws(.*)/"
-  local output, code = command.run { url .. "p?q", "-v", "-n1", "-x", "a", "-s", "chat", "-o", origin }
+  local output, code = command.run { url .. "p?q", "-v", "-n1", "-x", "a", "-s", "chat", "-o", origin,
+    "--auth", "ann:sesame" }
   lu.assertEquals(code, 0)
   local port = url:match ":(%d+)"
   for _, line in ipairs {
     "> GET /p?q HTTP/1.1", "> Host: 127.0.0.1:" .. port, "> Origin: http://127.0.0.1:" .. port,
-    "> Sec-WebSocket-Protocol: chat", "< HTTP/1.1 101 Switching Protocols", "< X-Hello: you",
+    "> Sec-WebSocket-Protocol: chat",
+    "> Authorization: Basic (of ann, with the password)", "< HTTP/1.1 101 Switching Protocols", "< X-Hello: you",
     "* open: 127.0.0.1 port " .. port .. ", subprotocol chat", "* close: 1000 NORMAL_CLOSURE",
   } do
     lu.assertStrContains(output, line .. "\n")
   end
+  lu.assertNotStrContains(output, "sesame")
 end
 
 function T:test_verbose_tells_what_a_refusal_says()
@@ -395,7 +410,7 @@ function T:test_how_the_server_closes()
     { "wsock: closed: 1011 INTERNAL_ERROR oh\\e\n", 3 })
   local output, code = ending(function(s) s:terminate() end)
   lu.assertEquals(code, 3)
-  lu.assertStrContains(output, "closed: 1006")
+  lu.assertStrContains(output, "wsock: closed: 1006 ABNORMAL_CLOSURE\n")
   lu.assertEquals(select(2, ending(function(s) s:close(1000) end, "-n1")), 3) -- and no message
 end
 
