@@ -315,6 +315,16 @@ int ws_sock_is_exhausted(int err)
     return err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM;
 }
 
+int ws_sock_left(const struct ws_sock *s)
+{
+    char byte;
+
+    if (s->stream.err != EPIPE && s->stream.err != ECONNRESET)
+        return WS_ERR_SYSTEM;
+    return recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1 ? WS_OK
+                                                               : WS_MORE;
+}
+
 void ws_sock_local(const struct ws_sock *s, struct ws_addr *a)
 {
     a->len = sizeof a->u;

@@ -164,6 +164,28 @@ static int step_input(struct ws_session *s)
 
 /* -- output and the rest of a turn -- */
 
+/* Whether a peer that left has sent what we did not look at yet.  TLS is not to
+** be asked for it after an error (SSL_get_error(3)). */
+static int is_to_read(const struct ws_session *s)
+{
+    int left = s->top != &s->sock.stream ? WS_ERR_TLS : ws_sock_left(&s->sock);
+
+    return left == WS_OK ||
+           (left == WS_MORE && (s->rest != NULL || s->peers->reading == s));
+}
+
+/* There may be messages in it, and a Close. */
+static void on_write_error(struct ws_session *s, int err)
+{
+    if (!is_to_read(s) || !ws_conn_mute(&s->conn)) {
+        ws_session_broke(s, err, "send");
+        return;
+    }
+    ws_session_note(s, "send");
+    s->blocked = 1;
+    s->readable = 1;
+}
+
 static void flush(struct ws_session *s)
 {
     struct ws_slice v[WS_WRITE_SLICES];
@@ -183,7 +205,7 @@ static void flush(struct ws_session *s)
         } else if (n == WS_AGAIN) {
             s->blocked = 1;
         } else {
-            ws_session_broke(s, (int)n, "send");
+            on_write_error(s, (int)n);
         }
     }
 }
@@ -194,7 +216,7 @@ int ws_session_flush(struct ws_session *s)
         return 0;
     flush(s);
     return ws_conn_want(&s->conn) == WS_WANT_READ && s->conn.state == WS_OPEN &&
-           s->conn.chain.spent == NULL;
+           s->conn.chain.spent == NULL && !s->conn.mute;
 }
 
 static void arm_timer(struct ws_session *s)

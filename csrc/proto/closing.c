@@ -45,7 +45,8 @@ static void go_deaf(struct ws_conn *c, int shut)
 
 void ws_conn_settle(struct ws_conn *c)
 {
-    if (c->stage == WS_IN_DISCARD && c->ended && c->chain.size == 0)
+    if (c->stage == WS_IN_DISCARD &&
+        (c->mute || (c->ended && c->chain.size == 0)))
         c->drop = 1;
 }
 
@@ -223,4 +224,12 @@ void ws_conn_discard(struct ws_conn *c, size_t n)
     c->left += n;
     if (c->left > WS_DISCARD_MAX)
         c->drop = 1;
+}
+
+int ws_conn_mute(struct ws_conn *c)
+{
+    if (c->ended || c->drop || c->gone || c->stage == WS_IN_DISCARD)
+        return 0;
+    c->mute = 1;
+    return 1;
 }

@@ -45,4 +45,10 @@ void ws_conn_fail(struct ws_conn *c, int err);
 ** a Close, so that no reset destroys what was said. */
 void ws_conn_dismiss(struct ws_conn *c, int err);
 
+/* The transport takes no more, but what it brought before can still be read:
+** the peer's last messages and its Close.  Nothing is asked to be written from
+** here on; the input's end is the connection's.  0: nothing of it matters, it
+** is lost. */
+int ws_conn_mute(struct ws_conn *c);
+
 #endif

@@ -236,7 +236,9 @@ int ws_conn_reads(const struct ws_conn *c)
         return 0;
     if (c->state != WS_OPEN)
         return 1;
-    return !c->paused && !c->held && !(c->above && c->conf->role == WS_SERVER);
+    if (c->paused || c->held)
+        return 0;
+    return c->mute || !(c->above && c->conf->role == WS_SERVER);
 }
 
 /* Whether last_event has something. */
@@ -262,6 +264,8 @@ unsigned ws_conn_want(const struct ws_conn *c)
         want |= WS_WANT_WATCH;
     else if (!c->ended && ws_conn_reads(c))
         want |= WS_WANT_READ;
+    if (c->mute)
+        return want;
     if (c->chain.size > 0)
         want |= WS_WANT_WRITE;
     else if (c->shut)

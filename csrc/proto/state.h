@@ -164,6 +164,7 @@ struct ws_conn {
     uint8_t quiet : 1; /* ended by the application: no FAULT */
     uint8_t ended : 1; /* the peer will send no more */
     uint8_t shut : 1;  /* our direction is, or may be, ended */
+    uint8_t mute : 1;  /* the transport takes no more; what it has is read */
     uint8_t drop : 1;  /* the transport must go now */
     uint8_t gone : 1;  /* ws_conn_closed was called */
     uint8_t told_fault : 1, told_close : 1;

@@ -316,6 +316,29 @@ function T:test_a_peer_that_has_gone_is_an_error_and_no_signal()
   end
 end
 
+-- What it sent before it left is still there, whatever became of ours.
+function T:test_what_a_peer_that_left_has_sent()
+  for kind, addr in pairs(self:kinds()) do
+    local l, at = self:listen(addr)
+    local c, s = self:connect(l, at)
+    s:write "last words"
+    s:close()
+    clock.wait(function() return not c:write "x" end)
+    lu.assertTrue(c:left(), kind)
+    lu.assertEquals(c:read(4), "last", kind)
+    lu.assertTrue(c:left(), kind)
+    lu.assertEquals(c:read(100), " words", kind)
+    lu.assertEquals({ c:left(), c:read(100) }, { false, "" }, kind)
+  end
+  local l, at = self:listen()
+  local c, s = self:connect(l, at)
+  s:write "x"
+  sys.wait(c:fd(), "r", 5)
+  sys.fault("send", E.EIO, 1)
+  lu.assertEquals({ c:write "x" }, { nil, "SYSTEM", "EIO" })
+  lu.assertNil(c:left())
+end
+
 function T:test_reset()
   local l, at = self:listen()
   local c, s = self:connect(l, at)

@@ -94,6 +94,41 @@ function T:test_an_answer_that_never_leaves_is_not_clean()
   lu.assertEquals(ended, "close 1000 false")
 end
 
+-- SR-07, CL-17: what a peer sent before it left is told, though a write fails
+-- in between, its Close too.
+function T:test_a_failed_write_does_not_hide_what_came()
+  for _, close in ipairs { true, false } do
+    local socket, record, peer = self.rig:opened()
+    socket:pause()
+    for i = 1, 3 do peer:frame { op = "text", ("%d"):format(i) } end
+    if close then peer:say_close(1001, "gone") end
+    peer:close()
+    self.rig:wait(function() -- until one of them cannot be sent
+      if record.closed then return true end
+      socket:send "x"
+      self.rig:turn()
+      return socket.bufferedAmount > 0
+    end)
+    socket:resume()
+    self.rig:closed(record)
+    lu.assertEquals(rigs.after_open(record):gsub(":E%u+", ":E"), "text:1 text:2 text:3 "
+      .. (close and "close:1001:gone:false" or "error:E close:1006::false"))
+  end
+end
+
+-- and where there is nothing to be read it ends at once, reading or not.
+function T:test_a_failed_write_with_nothing_to_read()
+  local socket, record, peer = self.rig:opened()
+  socket:pause()
+  peer:close()
+  self.rig:wait(function()
+    socket:send "x"
+    self.rig:turn()
+    return record.closed
+  end)
+  lu.assertEquals(rigs.after_open(record):gsub(":E%u+", ":E"), "error:E close:1006::false")
+end
+
 function T:test_the_end_comes_once_however_it_comes()
   for _, leave in ipairs { "close", "reset" } do
     local seen, peer = self:visited {}

@@ -165,6 +165,52 @@ function T:test_a_close_that_stays_behind_is_not_clean()
   end)
 end
 
+-- ---- a transport that takes no more --------------------------------------------
+
+-- What the peer sent before it left is told, its Close among it; then that is
+-- all, though the answer cannot leave.
+function T:test_what_comes_after_the_last_write()
+  each(function(peer, feed, mask)
+    peer.held = true
+    assert(peer.raw:send("never read", "text"))
+    lu.assertTrue(peer.raw:mute())
+    lu.assertFalse(peer:wants "write")
+    lu.assertTrue(peer:wants "read")
+    peer:feed(bytes.frame { op = "ping", mask = mask, "p" } .. bytes.frame { op = "text", mask = mask, "last" })
+    feed(1000, "bye")
+    lu.assertTrue(peer:wants "close")
+    lu.assertFalse(peer.raw:mute())
+    lu.assertEquals(peer:drop():heard(), "ping:p | text:last | close:1000:bye:false")
+  end)
+  each(function(peer, _, mask) -- no Close is there
+    peer.held = true
+    assert(peer.raw:send("never read", "text"))
+    lu.assertTrue(peer.raw:mute())
+    lu.assertEquals(peer:feed(bytes.frame { op = "text", mask = mask, "last" }):eof():drop():heard(),
+      "text:last | fault:LOST | close:1006::false")
+  end)
+  each(function(peer, _, mask) -- and what is there is wrong
+    peer.held = true
+    assert(peer.raw:send("never read", "text"))
+    lu.assertTrue(peer.raw:mute())
+    peer:feed(bytes.frame { op = 3, mask = mask, "" })
+    lu.assertFalse(peer:wants "write")
+    lu.assertEquals(peer:eof():drop():heard(), "fault:OPCODE | close:1006::false")
+  end)
+end
+
+-- A server above its high water does not read; one that cannot write does.
+function T:test_a_mute_server_reads_whatever_waits()
+  local peer = conn.open_server { high_water = 100 }
+  peer.held = true
+  assert(peer.raw:send(("x"):rep(200), "text"))
+  lu.assertFalse(peer:wants "read")
+  lu.assertTrue(peer.raw:mute())
+  lu.assertTrue(peer:wants "read")
+  peer.raw:pause(true)
+  lu.assertFalse(peer:wants "read")
+end
+
 -- cases 6, 7: our Close, echoed
 function T:test_case_6_7_we_close()
   each(function(peer, feed)

@@ -218,6 +218,12 @@ static int conn_lost(lua_State *L)
     return 0;
 }
 
+static int conn_mute(lua_State *L)
+{
+    lua_pushboolean(L, ws_conn_mute(&check(L)->c));
+    return 1;
+}
+
 static int conn_closed(lua_State *L)
 {
     ws_conn_closed(&check(L)->c);
@@ -530,6 +536,7 @@ static const luaL_Reg methods[] = {
     {"sent", conn_sent},
     {"eof", conn_eof},
     {"lost", conn_lost},
+    {"mute", conn_mute},
     {"closed", conn_closed},
     {"next", conn_next},
     {"send", conn_send},

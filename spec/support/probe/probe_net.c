@@ -330,6 +330,17 @@ static int sock_ends(lua_State *L)
     return 2;
 }
 
+/* s:left() -> true, false: nothing is left, or nil: the trouble is another */
+static int sock_left(lua_State *L)
+{
+    int rc = ws_sock_left(get_sock(L, 1));
+    if (rc == WS_OK || rc == WS_MORE)
+        lua_pushboolean(L, rc == WS_OK);
+    else
+        lua_pushnil(L);
+    return 1;
+}
+
 /* exhausted(errno) */
 static int sock_exhausted(lua_State *L)
 {
@@ -502,6 +513,7 @@ static const luaL_Reg sock_methods[] = {
     {"nodelay", sock_nodelay},
     {"more", sock_more},
     {"ends", sock_ends},
+    {"left", sock_left},
     {NULL, NULL},
 };
 
