@@ -4,6 +4,7 @@
 #include "bind/lua_bytes.h"
 #include "net/errno.h"
 #include "proto/hello.h"
+#include "wire/field.h"
 
 #include <math.h>
 
@@ -396,7 +397,7 @@ static void add_protocol(lua_State *L, luaL_Buffer *b)
     if (lua_type(L, -1) != LUA_TSTRING)
         luaL_error(L, "SyntaxError: a subprotocol must be a string, got %s",
                    luaL_typename(L, -1));
-    if (lua_rawlen(L, -1) == 0 || strchr(lua_tostring(L, -1), ',') != NULL)
+    if (!ws_is_token(ws_slice_at(L, -1)))
         luaL_error(L, "SyntaxError: '%s' is no subprotocol name",
                    lua_tostring(L, -1));
     luaL_addvalue(b);
@@ -439,7 +440,7 @@ struct ws_slice ws_read_protocols(lua_State *L, int idx)
     luaL_pushresult(&b);
     s = ws_slice_at(L, -1);
     if (!ws_hello_protocols_ok(s))
-        luaL_error(L, "SyntaxError: '%s' is no list of distinct subprotocols",
+        luaL_error(L, "SyntaxError: a subprotocol is named twice in '%s'",
                    lua_tostring(L, -1));
     return s;
 }

@@ -31,6 +31,15 @@ end
 kinds["function"] = { "a function", M.callable }
 kinds["list or function"] = { "a list or a function", function(v) return type(v) == "table" or M.callable(v) end }
 
+--- Raises, in the name of whoever called the caller, unless a time to wait is nil or a number of seconds.
+-- @param timeout what was given
+-- @tparam string name of the method
+function M.timeout(timeout, name)
+  if timeout == nil or type(timeout) == "number" and timeout >= 0 then return end
+  local got = type(timeout) == "number" and timeout or type(timeout)
+  error(("%s: timeout must be a number of seconds >= 0, got %s"):format(name, got), 3)
+end
+
 --- What a protected call returned; what it raised is raised in the name of whoever called the caller. Not to be called
 -- in a tail: then there is one caller less.
 -- @param ok of pcall, and its other results behind it

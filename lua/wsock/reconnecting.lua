@@ -263,10 +263,7 @@ end
 -- close code, reason
 function Reconnecting:receive(timeout)
   local s = self[STATE]
-  if timeout ~= nil and not (type(timeout) == "number" and timeout >= 0) then
-    local got = type(timeout) == "number" and timeout or type(timeout)
-    error(("receive: timeout must be a number of seconds >= 0, got %s"):format(got), 2)
-  end
+  check.timeout(timeout, "receive")
   pull(s)
   local deadline = timeout and s.loop:now() + timeout
   while true do

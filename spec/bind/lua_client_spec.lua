@@ -88,6 +88,8 @@ function T:test_protocols()
     { 1 }, { "a", true }, { {} }, { "x", "y", "x" } } do
     contains("SyntaxError: ", wsock.WebSocket, url, bad)
   end
+  contains("'a b' is no subprotocol name", wsock.WebSocket, url, { "x", "a b" })
+  contains("a subprotocol is named twice in 'x, y, x'", wsock.WebSocket, url, { "x", "y", "x" })
   for _, bad in ipairs { 1, true, print } do
     lu.assertError(wsock.WebSocket, url, bad)
   end

@@ -105,6 +105,16 @@ function T:test_passed()
   lu.assertEquals({ pcall(users, error, object) }, { false, object })
 end
 
+function T:test_times_to_wait()
+  local function wait(timeout) check.timeout(timeout, "wait") end
+  for _, good in ipairs { 0, 0.5, 3, math.huge } do wait(good) end
+  wait()
+  for _, row in ipairs { { -1, "-1" }, { "1", "string" }, { true, "boolean" }, { {}, "table" } } do
+    contains("wait: timeout must be a number of seconds >= 0, got " .. row[2], wait, row[1])
+  end
+  contains("wait: timeout must be", wait, 0 / 0)
+end
+
 function T:test_callable()
   for _, value in ipairs { print, callable } do lu.assertTrue(check.callable(value)) end
   for _, value in ipairs { {}, "x", 1, io.stdout, true } do lu.assertFalse(check.callable(value)) end

@@ -115,7 +115,7 @@ function T:test_registering()
   contains("header 'Upgrade' is written by wsock", router.ws, router, "/c", { headers = { Upgrade = "x" } })
   contains("header 'a b' has a name", router.ws, router, "/c", { headers = { ["a b"] = "x" } })
   contains("a subprotocol must be a string, got number", router.ws, router, "/c", { protocols = { 5 } })
-  contains("'a, a' is no list of distinct subprotocols", router.ws, router, "/c", { protocols = { "a", "a" } })
+  contains("a subprotocol is named twice in 'a, a'", router.ws, router, "/c", { protocols = { "a", "a" } })
   contains([['binaryType' must be "string", "blob" or "arraybuffer", got bytes]], router.ws, router, "/c",
     { binaryType = "bytes" })
   contains("options must be a table, got nil", router.options, router)

@@ -112,6 +112,11 @@ return function(under)
       lu.assertEquals({ socket:receive(0) }, { nil, "receive: no message came in time", "TIMEOUT" })
       lu.assertEquals({ socket:receive(0.02) }, { nil, "receive: no message came in time", "TIMEOUT" })
     end)
+    run(function()
+      for _, bad in ipairs { -1, 0 / 0, "1", true, {} } do
+        lu.assertErrorMsgContains("receive: timeout must be a number of seconds >= 0", socket.receive, socket, bad)
+      end
+    end)
     record.socket:send "late"
     lu.assertEquals({ run(function() return socket:receive() end) }, { "late", "text" })
   end

@@ -168,6 +168,7 @@ end
 -- or nil, message, "CLOSED", close code, reason.
 -- @param timeout seconds; none: as long as it takes
 function Socket:receive(timeout)
+  check.timeout(timeout, "receive")
   local now = self.loop.now
   local deadline = timeout and now() + timeout
   while self.first > self.last do
