@@ -68,8 +68,10 @@ enum { WS_OK = 0, WS_MORE = 1 };
     X(FULL, "HANDSHAKE", 0, 503, "too many connections")                       \
     X(STATUS, "HANDSHAKE", 0, 0, "server did not answer 101")                  \
     X(ACCEPT, "HANDSHAKE", 0, 0, "Sec-WebSocket-Accept is missing or wrong")   \
+    X(PROTOCOL_MISSING, "HANDSHAKE", 0, 0,                                     \
+      "server chose none of the subprotocols that were offered")               \
     X(PROTOCOL_ANSWER, "HANDSHAKE", 0, 0,                                      \
-      "server chose no subprotocol, or one that was not offered")              \
+      "server chose a subprotocol that was not offered, or several")           \
     X(EXTENSION_ANSWER, "HANDSHAKE", 0, 0,                                     \
       "server chose an extension that was not offered")                        \
     X(DEFLATE_PARAM, "HANDSHAKE", 0, 0,                                        \

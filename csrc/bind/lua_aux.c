@@ -50,6 +50,17 @@ void *ws_check_self(lua_State *L, int idx, const char *class)
     return NULL;
 }
 
+void ws_check_dot(lua_State *L, int idx)
+{
+    if (luaL_getmetafield(L, idx, "__name") == LUA_TNIL)
+        return;
+    if (lua_type(L, -1) == LUA_TSTRING &&
+        strcmp(lua_tostring(L, -1), WS_MODULE_NAME) == 0)
+        luaL_error(L, "functions of %s are called with '.', not ':'",
+                   WS_MODULE_NAME);
+    lua_pop(L, 1);
+}
+
 struct ws_slice ws_check_slice(lua_State *L, int idx, const char *name)
 {
     if (lua_type(L, idx) != LUA_TSTRING)
@@ -104,9 +115,11 @@ int64_t ws_check_seconds(lua_State *L, int idx, const char *name)
 {
     double v;
 
-    if (lua_type(L, idx) != LUA_TNUMBER)
+    if (lua_type(L, idx) != LUA_TNUMBER) {
+        ws_check_dot(L, idx);
         luaL_error(L, "%s must be a number of seconds, got %s", name,
                    luaL_typename(L, idx));
+    }
     v = lua_tonumber(L, idx);
     if (!(v >= 0))
         luaL_error(L, "%s must be a number of seconds >= 0, got %f", name, v);
@@ -128,6 +141,7 @@ void ws_check_callable(lua_State *L, int idx, const char *name)
         lua_pop(L, 1);
         return;
     }
+    ws_check_dot(L, idx);
     luaL_error(L, "%s must be a function, got %s", name, luaL_typename(L, idx));
 }
 

@@ -57,6 +57,13 @@ int ws_data_is_binary(lua_State *L, int idx);
 ** Infinity and more than 292 million years are -1: never. */
 int64_t ws_check_seconds(lua_State *L, int idx, const char *name);
 
+/* What the metatable of the module is called, so that it is known. */
+#define WS_MODULE_NAME "wsock"
+
+/* Raises when the module itself is at idx, as an argument of one of its
+** functions: it was called with ':'. */
+void ws_check_dot(lua_State *L, int idx);
+
 /* A table, else raises "NAME must be a table, got TYPE". */
 void ws_check_table(lua_State *L, int idx, const char *name);
 

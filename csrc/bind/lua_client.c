@@ -36,6 +36,22 @@ static void take_protocols(lua_State *L)
     }
 }
 
+/* Options in the place of subprotocols. */
+static void check_place(lua_State *L)
+{
+    if (!lua_istable(L, WS_A_PROTOCOLS))
+        return;
+    lua_pushnil(L);
+    if (lua_next(L, WS_A_PROTOCOLS) == 0)
+        return;
+    if (lua_type(L, -2) == LUA_TSTRING)
+        luaL_error(L,
+                   "protocols must be a list of names, got the key '%s'; "
+                   "options are the third argument",
+                   lua_tostring(L, -2));
+    lua_pop(L, 2);
+}
+
 /* Everything is there: from here on nothing raises but the answer. */
 static int begin(lua_State *L, struct ws_lsocket *k, const struct ws_plan *p)
 {
@@ -86,6 +102,8 @@ int ws_new_client(lua_State *L)
     int err;
 
     lua_settop(L, WS_A_OPTIONS);
+    ws_check_dot(L, WS_A_URL);
+    check_place(L);
     ws_check_options(L, WS_A_OPTIONS, 0);
     take_protocols(L);
     k = prepare(L, &plan);

@@ -290,6 +290,7 @@ int ws_listen(lua_State *L)
     int backlog, reuse_port, no_delay, err;
 
     memset(&a, 0, sizeof a);
+    ws_check_dot(L, OPTIONS);
     ws_check_table(L, OPTIONS, "options");
     take_router(L);
     ws_check_options(L, OPTIONS, 1);

@@ -7,6 +7,9 @@
 
 int ws_kind_error(lua_State *L, int idx)
 {
+    if (lua_istable(L, idx))
+        return luaL_error(L, "kind must be \"text\" or \"binary\", got a "
+                             "table; options are the argument behind it");
     return luaL_error(L, "kind must be \"text\" or \"binary\", got %s",
                       luaL_tolstring(L, idx, NULL));
 }

@@ -93,10 +93,11 @@ static int use_chain(SSL_CTX *c, BIO *b)
     return 1;
 }
 
-static const char *key_trouble(const struct secret *s)
+static const char *key_trouble(const struct secret *s, int given)
 {
     if (!s->asked)
-        return "no good private key in PEM";
+        return given ? "no good private key in PEM"
+                     : "no private key is given, and none is in this";
     return s->password == NULL ? "it needs a password"
                                : "the password is wrong";
 }
@@ -114,7 +115,8 @@ static int use_key(SSL_CTX *c, const struct ws_tls_conf *conf, char *why)
     key = PEM_read_bio_PrivateKey(b, NULL, give_password, &s);
     BIO_free(b);
     if (key == NULL)
-        err = ws_tls_complain(why, "key", where, key_trouble(&s));
+        err = ws_tls_complain(why, "key", where,
+                              key_trouble(&s, conf->key != NULL));
     else if (!SSL_CTX_use_PrivateKey(c, key))
         err = ws_tls_complain(why, "key", where,
                               "it does not belong to the certificate");

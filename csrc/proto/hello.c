@@ -164,8 +164,9 @@ static int check_protocol(const struct ws_hello *h, const struct ws_head *head,
     const struct ws_field *f = ws_head_only(head, "Sec-WebSocket-Protocol");
 
     if (f == NULL) {
-        int none = ws_head_count(head, "Sec-WebSocket-Protocol") == 0;
-        return none && h->protocols.n == 0 ? WS_OK : WS_ERR_PROTOCOL_ANSWER;
+        if (ws_head_count(head, "Sec-WebSocket-Protocol") > 0)
+            return WS_ERR_PROTOCOL_ANSWER;
+        return h->protocols.n == 0 ? WS_OK : WS_ERR_PROTOCOL_MISSING;
     }
     if (f->value.n == 0 || !has_item(h->protocols, f->value))
         return WS_ERR_PROTOCOL_ANSWER;

@@ -71,7 +71,7 @@ int ws_hello_write(struct ws_hello *h, struct ws_buf *out, struct ws_mem *mem,
 /* Checks the head of the final answer.  WS_OK and *answer, or WS_ERR_STATUS,
 ** WS_ERR_HEAD_VERSION, WS_ERR_UPGRADE, WS_ERR_CONNECTION,
 ** WS_ERR_HEAD_SYNTAX (Connection is no list), WS_ERR_ACCEPT,
-** WS_ERR_PROTOCOL_ANSWER, WS_ERR_EXTENSION_ANSWER. */
+** WS_ERR_PROTOCOL_MISSING, WS_ERR_PROTOCOL_ANSWER, WS_ERR_EXTENSION_ANSWER. */
 int ws_hello_check(const struct ws_hello *h, const struct ws_head *head,
                    struct ws_hello_answer *answer);
 

@@ -49,6 +49,23 @@ function M.passed(ok, ...)
   return ...
 end
 
+--- Raises, in the name of whoever called the caller, when the module itself is the first argument of one of its
+-- functions: it was called with `:`.
+-- @param first
+function M.dot(first)
+  local meta = debug.getmetatable(first)
+  if type(meta) ~= "table" or meta.__name ~= "wsock" then return end
+  error("functions of wsock are called with '.', not ':'", 3)
+end
+
+--- Raises, in the name of whoever called the caller, when there is a third argument: options stood in the place that
+-- `wsock.WebSocket` has for them, and would be lost.
+-- @tparam string name the function's
+-- @param third its third argument
+function M.two(name, third)
+  if third ~= nil then error(name .. " takes a URL and options; protocols are one of the options", 3) end
+end
+
 --- Makes the methods of a class say so when they are called with a dot.
 -- @tparam table class its functions by name; those that begin with `__` are left
 -- @tparam string name for the message: `"wsock.hub"`

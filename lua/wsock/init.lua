@@ -17,7 +17,10 @@ end
 
 -- What is written in Lua is loaded when it is first used.
 for _, name in ipairs { "router", "static", "hub", "reconnecting" } do
-  M[name] = function(...) return require("wsock." .. name).new(...) end
+  M[name] = function(...)
+    check.dot(...)
+    return require("wsock." .. name).new(...)
+  end
 end
 
 -- A table whose fields are modules, each loaded when first asked for.
@@ -38,6 +41,7 @@ M.CONNECTING, M.OPEN, M.CLOSING, M.CLOSED = 0, 1, 2, 3
 -- name is an error where it stands and not a nil somewhere else.
 local fixed = M
 return setmetatable({}, {
+  __name = "wsock", -- by which it is known where a ':' was written for a '.'
   __index = function(_, key)
     if key == "onerror" then return core.defaultLoop().onerror end
     return fixed[key]

@@ -457,7 +457,8 @@ end
 -- may wait; `giveUpCodes`: a list of close codes, or a function(code, reason), by which it does not come back (1000,
 -- 1003, 1008, 1009, 1010)
 -- @return an object like a socket
-function M.new(url, options)
+function M.new(url, options, ...)
+  check.two("reconnecting", ...)
   if options ~= nil and type(options) ~= "table" then
     error("options must be a table, got " .. type(options), 2)
   end

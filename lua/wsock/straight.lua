@@ -16,7 +16,8 @@ M.unfinished = { __close = function(made) if not made.done then made.socket:term
 -- @param url as for `wsock.WebSocket`
 -- @param[opt] options those of a client, with `protocols`
 -- @return the socket; or nil, message, code and the status of a refused handshake
-function M.connect(url, options)
+function M.connect(url, options, ...)
+  check.two("connect", ...)
   local socket = check.passed(pcall(core.WebSocket, url, nil, options))
   local made <close> = setmetatable({ socket = socket }, M.unfinished)
   local open, message, code, status = check.passed(pcall(core.opened, socket))

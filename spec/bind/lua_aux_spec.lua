@@ -28,8 +28,19 @@ function T:test_unknown_options_name_the_nearest()
 end
 
 function T:test_options_in_the_place_of_subprotocols()
-  local message = "protocols must be a list of names, got the key 'headers'"
+  local message = "protocols must be a list of names, got the key 'headers'; options are the third argument"
   refused(message, wsock.WebSocket, "ws://127.0.0.1:1/", { headers = {} })
+end
+
+function T:test_functions_called_with_a_colon()
+  for _, call in ipairs {
+    function() wsock:WebSocket "ws://127.0.0.1:1/" end, function() wsock:connect "ws://127.0.0.1:1/" end,
+    function() wsock:listen { port = 0 } end, function() wsock:after(1, print) end, function() wsock:sleep(1) end,
+    function() wsock:setTimeout(print, 1) end, function() wsock:spawn(print) end, function() wsock:router() end,
+    function() wsock:hub {} end, function() wsock:static "." end, function() wsock:reconnecting "ws://a/" end,
+  } do
+    refused("functions of wsock are called with '.', not ':'", call)
+  end
 end
 
 function T:test_methods_called_with_a_dot()

@@ -30,7 +30,8 @@ function T:test_what_a_client_may_say()
     { { alpn = { ("a"):rep(255) } }, "option 'tls.alpn' must be a list of names" },
     { { serverName = ("a"):rep(256) }, "option 'tls.serverName' is too long" },
     { { ca = "/no/such" }, "option 'tls': ca '/no/such': No such file or directory" },
-    { { cert = self.good.cert }, "option 'tls': key '" .. self.good.cert .. "': no good private key in PEM" },
+    { { cert = self.good.cert },
+      "option 'tls': key '" .. self.good.cert .. "': no private key is given, and none is in this" },
     { true, "tls" },
   } do
     lu.assertStrContains(try(row[1]), row[2])

@@ -46,6 +46,7 @@ function T:test_data_and_kinds()
   for _, kind in ipairs { "Text", "", 1, true, {} } do
     lu.assertErrorMsgContains("kind must be", conn.send, conn, "x", kind)
   end
+  lu.assertErrorMsgContains("got a table; options are the argument behind it", conn.send, conn, "x", { final = false })
   lu.assertEquals(conn:output(), "")
 end
 

@@ -399,6 +399,14 @@ function T:test_straight_line()
   lu.assertStrContains(child:output(), "no connection: connect 127.0.0.1:1: Connection refused")
 end
 
+function T:test_requests()
+  local child = peer.start_lua { here .. "requests.lua" }
+  lu.assertEquals(child:wait(20, peer.pump), 0, child:output())
+  local said = lines(child:output())
+  lu.assertEquals(said[#said], "no answer")
+  lu.assertItemsEquals(said, { "what?", "fast", "slow", "no answer" })
+end
+
 function T:test_upload()
   local folder = os.tmpname()
   os.remove(folder)
@@ -416,6 +424,15 @@ function T:test_upload()
   server:expect("upload%-1: 3000000 of 3000000 bytes", 10, peer.pump)
   local kept <close> = assert(io.open(folder .. "/upload-1", "rb"))
   lu.assertTrue(kept:read "a" == content)
+end
+
+function T:test_how_it_is_called()
+  local child = peer.start_lua { here .. "upload.lua" }
+  lu.assertEquals({ child:wait(10, peer.pump), child:output() },
+    { 2, "upload.lua serve [port [folder]], or upload.lua file [url]\n" })
+  child = peer.start_lua { here .. "load.lua", "ws://127.0.0.1:1/", "3", "0.1" }
+  lu.assertEquals(child:wait(10, peer.pump), 1)
+  lu.assertStrMatches(child:output(), "3 clients, 3 failed: 0 .*: connect 127.0.0.1:1: Connection refused\n")
 end
 
 function T:test_load()

@@ -1,11 +1,11 @@
 -- spec/examples/straight_line.lua -- asks an echo a few questions, one after
 -- the other: no handler, no run().
 --
---   lua5.4 straight_line.lua url [line ...]
+--   lua5.4 straight_line.lua [url [line ...]]      ws://127.0.0.1:8080/
 
 local wsock = require "wsock"
 
-local url = arg[1]
+local url = arg[1] or "ws://127.0.0.1:8080/"
 local lines = #arg > 1 and { table.unpack(arg, 2) } or { "hello", "how are you?", "bye" }
 
 local socket <close>, message = wsock.connect(url)

@@ -2,7 +2,7 @@
 -- never in memory, at either end, and both show how far they are.
 --
 --   lua5.4 upload.lua serve [port [folder]]    keeps what comes in folder
---   lua5.4 upload.lua file url                 sends a file
+--   lua5.4 upload.lua file [url]                sends a file
 
 local wsock = require "wsock"
 
@@ -71,6 +71,9 @@ end
 
 if arg[1] == "serve" then
   serve(tonumber(arg[2]) or 8080, arg[3] or ".")
+elseif not arg[1] then
+  print "upload.lua serve [port [folder]], or upload.lua file [url]"
+  os.exit(2)
 else
   send(arg[1], arg[2] or "ws://127.0.0.1:8080/")
 end

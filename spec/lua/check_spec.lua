@@ -115,6 +115,20 @@ function T:test_times_to_wait()
   contains("wait: timeout must be", wait, 0 / 0)
 end
 
+function T:test_the_module_as_an_argument()
+  local function call(...) return check.dot(...) end
+  contains("functions of wsock are called with '.', not ':'", call, require "wsock")
+  for _, other in ipairs { false, 1, "x", {}, setmetatable({}, { __name = "wsock.hub" }), print } do call(other) end
+  call()
+end
+
+function T:test_a_third_argument()
+  local function call(...) check.two("connect", ...) end
+  contains("connect takes a URL and options; protocols are one of the options", call, {})
+  call(nil)
+  call()
+end
+
 function T:test_callable()
   for _, value in ipairs { print, callable } do lu.assertTrue(check.callable(value)) end
   for _, value in ipairs { {}, "x", 1, io.stdout, true } do lu.assertFalse(check.callable(value)) end

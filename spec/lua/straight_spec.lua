@@ -93,6 +93,7 @@ function T:test_misuse_raises()
   lu.assertErrorMsgContains("SyntaxError", wsock.connect, "nonsense")
   lu.assertErrorMsgContains("unknown option 'protocol'", wsock.connect, "ws://a/", { protocol = "x" })
   lu.assertErrorMsgContains("options must be a table", wsock.connect, "ws://a/", "x")
+  lu.assertErrorMsgContains("connect takes a URL and options", wsock.connect, "ws://a/", nil, { origin = "x" })
 end
 
 -- Greeting and Close in the read that opened it: nothing is missed, whoever

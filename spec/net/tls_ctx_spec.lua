@@ -34,7 +34,7 @@ function T:test_what_cannot_be()
     { { cert = empty, key = c.key }, "tls: cert '" .. empty .. "': no good certificate in PEM" },
     { { cert = c.cert, key = empty }, "tls: key '" .. empty .. "': no good private key in PEM" },
     { { cert = broken, key = c.key }, "tls: cert: no good certificate in PEM" },
-    { { cert = c.cert }, "tls: key '" .. c.cert .. "': no good private key in PEM" },
+    { { cert = c.cert }, "tls: key '" .. c.cert .. "': no private key is given, and none is in this" },
     { { key = c.key }, "tls: cert: it is missing, key is there" },
     { {}, "tls: cert: it is missing" },
     { { cert = c.cert, key = second.key }, "tls: key '" .. second.key .. "': it does not belong to the certificate" },

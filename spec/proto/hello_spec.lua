@@ -272,7 +272,7 @@ function T:test_protocol()
   bad("PROTOCOL_ANSWER", named "chat")               -- none offered
   bad("PROTOCOL_ANSWER", named "", "chat")           -- empty
   bad("PROTOCOL_ANSWER", named "")
-  bad("PROTOCOL_ANSWER", with(), "chat")             -- offered, and none chosen
+  bad("PROTOCOL_MISSING", with(), "chat")            -- offered, and none chosen
   bad("PROTOCOL_ANSWER", named "Chat", "chat")       -- other case
   bad("PROTOCOL_ANSWER", named "cha", "chat")
   bad("PROTOCOL_ANSWER", named "chat, soap", "chat, soap")

@@ -323,9 +323,10 @@ function Talk:listen()
     local tell = data == self.asked and self.screen.note or self.screen.detail
     tell(self.screen, "* pong%s, after %.3f s", carried(data), self:connection().latency or 0)
   end)
-  s:on("error", function(message)
+  s:on("error", function(message, code)
     self:show_response()
-    self.screen:note("wsock: %s", message)
+    local silent = code == "CLOSED" and not self.there and self:connection().url:find "^ws:"
+    self.screen:note("wsock: %s%s", message, silent and "; is it a server of wss: ?" or "")
   end)
   if self.options.reconnect then s:on("reconnecting", function(...) self:away(...) end) end
   s:on("close", function(...)

@@ -361,6 +361,8 @@ function T:test_tls()
   output = command.run { url, "-w0", "-x", "a", "--insecure", "-v" }
   lu.assertStrMatches(output, ".*%* TLSv1%.3, TLS_[%w_]+: CN=good%.test, O=Specs, by CN=Spec Root, until 2120.*")
   lu.assertEquals(select(2, command.run { url, "--ca", "/no/such/file" }), 2)
+  lu.assertEquals({ command.run { "ws" .. url:sub(4), "-x", "a" } }, -- it hangs up without a word
+    { "wsock: connection ended before the handshake was done; is it a server of wss: ?\n", 1 })
 end
 
 function T:test_a_certificate_of_ours()
