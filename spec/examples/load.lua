@@ -6,7 +6,7 @@
 local wsock = require "wsock"
 
 local url, n = arg[1] or "ws://127.0.0.1:8080/", tonumber(arg[2]) or 100
-local seconds, message = tonumber(arg[3]) or 5, ("x"):rep(tonumber(arg[4]) or 125)
+local seconds, payload = tonumber(arg[3]) or 5, ("x"):rep(tonumber(arg[4]) or 125)
 local trips, worst, failed, stop, trouble = 0, 0, 0, wsock.now() + seconds, nil
 
 local function client()
@@ -14,7 +14,7 @@ local function client()
   local alive = socket ~= nil
   while alive and wsock.now() < stop do
     local sent = wsock.now()
-    socket:send(message)
+    socket:send(payload)
     alive, message = socket:receive(seconds)
     trips, worst = trips + 1, math.max(worst, wsock.now() - sent)
   end
