@@ -215,8 +215,9 @@ function M:connect(uri, options)
   local headers, err = read_headers(options.headers)
   err = err or check_texts(options)
   if err then return nil, err end
+  if self.sock then self.sock:close(1000) end -- as that library has it: the one before ends
   self.pool, self.pool_size = pool_of(parsed, options), options.pool_size
-  self.fatal, self.closed = nil, nil
+  self.sock, self.fatal, self.closed = nil, nil, nil
   local pool = pool_named(self.pool)
   err = options.backlog and no_room(pool, options.pool_size or SIZE, options.backlog, frames.seconds(self))
   if err then return nil, "failed to connect: " .. err end

@@ -52,8 +52,15 @@ function M.set_timeout(self, ms)
   return 1
 end
 
-local function fail(self, err)
+-- Nothing works any more. A client's connection is let go: its close says no more than that, and what nobody closes
+-- would stay. (A server's is closed behind its handler.)
+local function give_up(self)
   self.fatal = true
+  if self.masks and self.sock then self.sock:close(1000) end
+end
+
+local function fail(self, err)
+  give_up(self)
   return nil, nil, err
 end
 
@@ -107,7 +114,7 @@ function M.send_frame(self, fin, opcode, payload)
     if ok then return size_of(self, payload) end
     why = "failed to send frame: " .. (code == "TIMEOUT" and "timeout" or code == "CLOSED" and "closed" or message)
   end
-  self.fatal = true
+  give_up(self)
   return nil, why
 end
 

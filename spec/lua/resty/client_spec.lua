@@ -284,13 +284,24 @@ function T:test_what_does_not_leave()
     { true, 5, "x", "failed to build frame: reserved opcode" },
   }
   for _, case in ipairs(cases) do
-    local wb = self:connect { max_send_len = 200 }
+    local wb, record = self:connect { max_send_len = 200 }
     lu.assertEquals({ wb:send_frame(case[1], case[2], case[3]) }, { nil, case[4] })
     lu.assertTrue(wb.fatal)
     lu.assertEquals({ wb:send_text "x" }, { nil, "fatal error already happened" })
     lu.assertEquals({ wb:recv_frame() }, { nil, nil, "fatal error already happened" })
     lu.assertEquals({ wb:close() }, { nil, "fatal error already happened" })
+    record:wait "^close 1000 %- clean" -- nobody else would close it
   end
+end
+
+function T:test_a_second_connect_ends_the_first()
+  local wb, record = self:connect()
+  assert(wb:connect(self.uri))
+  record:wait "^close 1000 %- clean"
+  lu.assertEquals(wb:send_text "x", 2 + 4 + 1)
+  lu.assertEquals({ wb:recv_frame() }, { "x", "text" })
+  lu.assertNil((wb:connect "ws://127.0.0.1:1/"))
+  lu.assertEquals({ wb:send_text "x" }, { nil, "failed to send frame: closed" })
 end
 
 function T:test_what_is_too_long_to_come()
