@@ -153,6 +153,7 @@ for _, name in ipairs { "send", "sendFrame", "ping", "pong", "close", "terminate
     settle(self)
     -- What is known already is told in the next turn.
     if conn:want "event" and not self.handle:is_closing() then arm(self, 0) end
+    if ok == conn then return self end -- pause and resume give what they were called on
     return ok, message, code
   end
 end

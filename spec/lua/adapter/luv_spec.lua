@@ -243,7 +243,8 @@ end
 function T:test_pause_stops_the_peer()
   local got = 0
   local socket, _, far = self:connect({ onmessage = function(_, data) got = got + #data end }, { pingInterval = 0 })
-  socket:pause()
+  lu.assertIs(socket:resume(), socket)
+  lu.assertIs(socket:pause(), socket)
   local block, n = ("x"):rep(100000), 100
   for _ = 1, n do far.socket:send(block) end
   local before
