@@ -87,6 +87,7 @@ struct ws_lloop {
     size_t active; /* sockets, servers, timers...: what run() waits for */
     uint8_t open, running, stopping, closing; /* closing: tasks, how deep */
     uint8_t ending; /* the turn's sources are served, now its work is */
+    uint8_t begun;  /* the coroutine of the turns came as far as `telling` */
 };
 
 struct ws_lserver {

@@ -165,6 +165,7 @@ static int turns(lua_State *L)
     struct ws_lsocket *left = NULL; /* in the midst of its messages */
 
     lay_out(L, ll);
+    ll->begun = 1;
     if (ll->telling != NULL)
         left = take_over(L, ll);
     lua_pushthread(L);
@@ -232,11 +233,12 @@ static void run_protected(lua_State *L, struct ws_lloop *ll)
         lua_pushthread(L);
         lua_xmove(L, co, 4);
         ll->running = 1;
+        ll->begun = 0;
         status = lua_resume(co, L, 3, &n);
         ll->running = 0;
         ll->known.n = 0; /* its string went with the stack */
-        if (status != LUA_OK && ll->telling == NULL)
-            failed(L, co, status);
+        if (status != LUA_OK && (ll->telling == NULL || !ll->begun))
+            failed(L, co, status); /* what was left is left to the next run */
         again = ll->telling != NULL || lua_toboolean(co, -1);
         if (status == LUA_OK)
             lua_settop(co, 0);

@@ -243,6 +243,37 @@ function T:test_a_handler_after_one_that_nobody_could_report()
   end
 end
 
+-- A function that was told a message raised, and there was no memory to go on: the next run does, or says why it
+-- cannot. Here it is so deep in C that nothing can be resumed.
+function T:test_a_run_that_cannot_take_over_what_one_left()
+  local text = [[
+    local wsock = require "wsock"
+    local loop, reported, said, raised = wsock.loop(), 0, {}, false
+    loop.onerror = function() reported = reported + 1 end
+    local server = assert(wsock.listen { loop = loop, port = 0, onmessage = function()
+      raised = true
+      arm()
+      error(loop)
+    end })
+    local socket = assert(wsock.connect("ws://127.0.0.1:" .. select(2, server:address()) .. "/", { loop = loop }))
+    socket:send "x"
+    local ok
+    repeat ok = pcall(loop.step, loop, 5) until raised
+    disarm()
+    local function deep(n)
+      if n > 0 then pcall(string.gsub, "a", "a", function() deep(n - 1) end) end
+      local done, message = pcall(loop.step, loop, 0)
+      if not done and message:find "stack overflow" then said.overflow = true end
+    end
+    if not ok then deep(250) end
+    loop:step(0)
+    loop:close()
+    return ("%s %s %d"):format(ok, said.overflow or false, reported)]]
+  lu.assertEquals(probe.state(text), "true false 1")
+  local result, counts = probe.state(text, 1, 2)
+  lu.assertEquals({ result, counts.bytes, counts.wrong }, { "false true 1", 0, 0 })
+end
+
 function T:test_no_turn_within_a_turn()
   local messages = {}
   self.loop:after(0, function()
