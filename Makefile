@@ -7,7 +7,7 @@
 #   make asan        the specs under AddressSanitizer and UBSan; make valgrind
 #   make fuzz        every fuzz target for SECONDS=20
 #   make cover       line coverage, and of each file by its own spec
-#   make bench doc   throughput; the reference as HTML
+#   make bench doc   throughput; LDoc of the modules in lua/
 #   make install     PREFIX=/usr/local DESTDIR= ; make uninstall takes it back
 #   make format      C files in the shape .clang-format says
 #   make clean       remove what was built (build/node is a download and stays)
