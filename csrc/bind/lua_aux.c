@@ -145,6 +145,25 @@ void ws_check_callable(lua_State *L, int idx, const char *name)
     luaL_error(L, "%s must be a function, got %s", name, luaL_typename(L, idx));
 }
 
+static int call_upvalue(lua_State *L)
+{
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+    return lua_gettop(L);
+}
+
+int ws_take_callable(lua_State *L)
+{
+    if (lua_isfunction(L, -1))
+        return 1;
+    if (luaL_getmetafield(L, -1, "__call") == LUA_TNIL)
+        return 0;
+    lua_pop(L, 1);
+    lua_pushcclosure(L, call_upvalue, 1);
+    return 1;
+}
+
 /* -- options -- */
 
 int ws_get_field(lua_State *L, int idx, const char *name, int type)

@@ -73,6 +73,9 @@ void *ws_check_self(lua_State *L, int idx, const char *class);
 
 /* A function or a callable value, else raises. */
 void ws_check_callable(lua_State *L, int idx, const char *name);
+/* Where a table would do too: a callable value at the top is replaced by a
+** function that calls it.  Whether it is a function now. */
+int ws_take_callable(lua_State *L);
 
 /* t[name] of the table at idx, which must be of the given type or nil;
 ** pushed.  1 when it is there. */

@@ -79,7 +79,7 @@ void ws_read_pmd(lua_State *L, int idx, struct ws_conf *conf)
 
     ws_get_field(L, idx, option, LUA_TNONE);
     value = lua_gettop(L);
-    if (lua_isnil(L, value) || (server && lua_isfunction(L, value))) {
+    if (lua_isnil(L, value) || (server && ws_take_callable(L))) {
         set_defaults(&conf->pmd, server);
         conf->pmd.on = !server; /* a server is asked for it */
     } else {
@@ -91,7 +91,7 @@ void ws_read_pmd(lua_State *L, int idx, struct ws_conf *conf)
 void ws_push_pmd_hook(lua_State *L, int idx)
 {
     ws_get_field(L, idx, option, LUA_TNONE);
-    if (lua_isfunction(L, -1))
+    if (ws_take_callable(L))
         return;
     lua_pop(L, 1);
     lua_pushnil(L);

@@ -38,11 +38,18 @@ static void read_options(lua_State *L, struct ws_lserver *sv, int idx)
 
 /* -- what handshakes ask -- */
 
-/* Replaces the list at the top by a plain one with the same values. */
-static void copy_list(lua_State *L)
+/* Replaces the list at the top, an option's value, by a plain one with the same
+** values.  A set, say, would be a list of nothing. */
+static void copy_list(lua_State *L, const char *option)
 {
     lua_Integer i, n = luaL_len(L, -1);
 
+    if (n == 0) {
+        lua_pushnil(L);
+        if (lua_next(L, -2) != 0)
+            luaL_error(L, "option '%s' must be a list, got a %s key", option,
+                       luaL_typename(L, -2));
+    }
     lua_createtable(L, 0, 0);
     for (i = 1; i <= n; i++) {
         lua_geti(L, -2, i);
@@ -55,7 +62,7 @@ static void copy_list(lua_State *L)
 static void check_origin(lua_State *L)
 {
     struct ws_slice s, scheme, host;
-    int port;
+    int port, usual;
 
     if (lua_type(L, -1) != LUA_TSTRING)
         luaL_error(L, "option 'origins' must hold strings, got a %s",
@@ -66,6 +73,12 @@ static void check_origin(lua_State *L)
         luaL_error(L,
                    "option 'origins': '%s' is no origin like "
                    "\"https://example.com\" or \"null\"",
+                   lua_tostring(L, -1));
+    if (ws_slice_is(s, "null") || host.p + host.n == s.p + s.n)
+        return;
+    s.n = (size_t)(host.p + host.n - s.p);
+    if (ws_origin_host(s, &scheme, &host, &usual) == WS_OK && port == usual)
+        luaL_error(L, "option 'origins': browsers leave out the port of '%s'",
                    lua_tostring(L, -1));
 }
 
@@ -80,8 +93,8 @@ static void take_origins(lua_State *L)
         lua_createtable(L, 1, 0);
         lua_insert(L, -2);
         lua_rawseti(L, -2, 1);
-    } else if (lua_istable(L, -1)) {
-        copy_list(L);
+    } else if (!ws_take_callable(L) && lua_istable(L, -1)) {
+        copy_list(L, "origins");
     } else {
         if (!lua_isnil(L, -1) && !lua_isfunction(L, -1))
             luaL_error(L, "option 'origins' must be \"*\", a list or a "
@@ -98,11 +111,13 @@ static void take_origins(lua_State *L)
 
 static void take_protocols(lua_State *L)
 {
+    if (ws_take_callable(L))
+        return;
     if (lua_istable(L, -1)) {
-        copy_list(L);
+        copy_list(L, "protocols");
         ws_read_protocols(L, -1);
         lua_pop(L, 1);
-    } else if (!lua_isnil(L, -1) && !lua_isfunction(L, -1)) {
+    } else if (!lua_isnil(L, -1)) {
         luaL_error(L, "option 'protocols' must be a list or a function");
     }
 }

@@ -54,6 +54,25 @@ function T:test_origins_by_a_function()
   lu.assertEquals(seen, { { "http://x.good", "/" }, { "http://x.bad", "/" }, { "none", "/" } })
 end
 
+-- A table that can be called is no list.
+function T:test_callable_values()
+  local function callable(fn)
+    return setmetatable({}, { __call = function(_, ...) return fn(...) end })
+  end
+  local _, _, port = self.rig:listen {
+    origins = callable(function(origin, request) return origin == "http://good" and request.path == "/" end),
+    protocols = callable(function(offered) return offered[2] end),
+    perMessageDeflate = callable(function(request) return request.headers["x-a"] == "1" end),
+    verify = callable(function() return true end),
+  }
+  lu.assertEquals(visitors.status(self.rig, port, { Origin = "http://bad" }), 403)
+  local head = { Origin = "http://good", ["Sec-WebSocket-Protocol"] = "a, b", ["X-A"] = "1",
+    ["Sec-WebSocket-Extensions"] = "permessage-deflate" }
+  local status, answer = visitors.status(self.rig, port, head)
+  lu.assertEquals({ status, answer.headers["sec-websocket-protocol"] }, { 101, "b" })
+  lu.assertStrContains(answer.headers["sec-websocket-extensions"], "permessage-deflate")
+end
+
 -- What is found in a table by mistake, a message: nobody comes in.
 function T:test_a_function_says_neither()
   local verdict
