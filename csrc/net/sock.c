@@ -47,6 +47,13 @@ static ptrdiff_t failed(struct ws_stream *s)
     return WS_ERR_SYSTEM;
 }
 
+static ptrdiff_t write_failed(struct ws_stream *s)
+{
+    if (errno == EPIPE || errno == ECONNRESET)
+        s->want |= WS_STREAM_LEFT;
+    return failed(s);
+}
+
 static ptrdiff_t sock_read(struct ws_stream *s, struct ws_span room)
 {
     int fd = sock_of(s)->fd;
@@ -89,7 +96,7 @@ static ptrdiff_t write_many(struct ws_stream *s, const struct ws_slice *v,
     do
         done = sendmsg(sock_of(s)->fd, &m, flags_of(s));
     while (done < 0 && errno == EINTR);
-    return done >= 0 ? done : failed(s);
+    return done >= 0 ? done : write_failed(s);
 }
 
 static ptrdiff_t sock_write(struct ws_stream *s, const struct ws_slice *v,
@@ -102,7 +109,7 @@ static ptrdiff_t sock_write(struct ws_stream *s, const struct ws_slice *v,
     do
         done = send(sock_of(s)->fd, v->p, v->n, flags_of(s));
     while (done < 0 && errno == EINTR);
-    return done >= 0 ? done : failed(s);
+    return done >= 0 ? done : write_failed(s);
 }
 
 static int sock_shutdown(struct ws_stream *s)
@@ -315,14 +322,11 @@ int ws_sock_is_exhausted(int err)
     return err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM;
 }
 
-int ws_sock_left(const struct ws_sock *s)
+int ws_sock_has_bytes(const struct ws_sock *s)
 {
     char byte;
 
-    if (s->stream.err != EPIPE && s->stream.err != ECONNRESET)
-        return WS_ERR_SYSTEM;
-    return recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1 ? WS_OK
-                                                               : WS_MORE;
+    return recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
 }
 
 void ws_sock_local(const struct ws_sock *s, struct ws_addr *a)

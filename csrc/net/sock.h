@@ -54,10 +54,8 @@ int ws_sock_is_exhausted(int err);
 void ws_sock_local(const struct ws_sock *s, struct ws_addr *a);
 void ws_sock_peer(const struct ws_sock *s, struct ws_addr *a);
 
-/* After a write that failed.  WS_OK: the peer has left, and some of what it
-** sent before can still be read; WS_MORE: it has left, and that was all;
-** WS_ERR_SYSTEM: the trouble is another. */
-int ws_sock_left(const struct ws_sock *s);
+/* 1: bytes of the peer wait to be read. */
+int ws_sock_has_bytes(const struct ws_sock *s);
 
 /* -- a descriptor to spare -- */
 

@@ -21,7 +21,8 @@
 **   It writes by ws_stream_write_below, so that WS_STREAM_MORE gets down.
 ** - After WS_AGAIN the want-bits say what to wait for, when it is not the
 **   usual.  They are current after each call of open, read and write.
-** - After an error it is only asked for failure, and closed.  failure asks
+** - After an error it is only asked for failure, and closed; after one of write
+**   that leaves WS_STREAM_LEFT it may be read until its end.  failure asks
 **   the one below when the error was its.  A server's TLS that did not open is
 **   also shut down and read to the peer's end, whatever that is, so that the
 **   alert it sent is not lost to a reset.
@@ -44,9 +45,11 @@ enum {
     WS_STREAM_PENDING = 2,  /* read has something, whatever the socket says */
     WS_STREAM_READ_OUT = 4, /* open, read wait until the socket is writable */
     WS_STREAM_WRITE_IN = 8, /* write waits until the socket is readable */
-    WS_STREAM_MORE = 16     /* told by the owner: what is written is followed at
+    WS_STREAM_MORE = 16,    /* told by the owner: what is written is followed at
                                once, by more or by shutdown, and may travel
                                with that */
+    WS_STREAM_LEFT = 32     /* write failed since the peer has left; what it
+                               sent before can be read as ever */
 };
 
 struct ws_stream;

@@ -174,20 +174,24 @@ static int write_batch(struct ws_tls *t, struct rest *w, size_t *done)
     return sent == WS_OK ? err : sent;
 }
 
-/* An error is the end.  OpenSSL has its wishes; what is kept only has to go
-** out. */
+/* An error is the end; but of one that OpenSSL has not seen it knows nothing,
+** and it reads on.  OpenSSL has its wishes; what is kept only has to go out. */
 static int conclude(struct ws_tls *t, int err)
 {
     int in = err == WS_AGAIN && t->rest == NULL && !ws_tls_waits_out(t);
+    int left = !t->broken && (t->below->want & WS_STREAM_LEFT) != 0;
 
     t->stream.want &= (uint8_t)~WS_STREAM_WRITE_IN;
     t->stream.want |= (uint8_t)(in ? WS_STREAM_WRITE_IN : 0);
     if (err == 0)
         err = WS_ERR_LOST; /* the peer has said good-bye */
-    if (err != WS_AGAIN) {
+    if (err == WS_AGAIN)
+        return err;
+    t->fault = err;
+    if (left)
+        t->stream.want |= WS_STREAM_LEFT;
+    else
         t->broken = 1;
-        t->fault = err;
-    }
     return err;
 }
 
@@ -199,7 +203,7 @@ ptrdiff_t ws_tls_write(struct ws_stream *s, const struct ws_slice *v, int n)
     size_t done;
     int err;
 
-    if (t->broken)
+    if (t->broken || (t->stream.want & WS_STREAM_LEFT) != 0)
         return t->fault;
     ws_tls_begin(t);
     err = ws_tls_flush(t);

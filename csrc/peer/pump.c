@@ -164,14 +164,12 @@ static int step_input(struct ws_session *s)
 
 /* -- output and the rest of a turn -- */
 
-/* Whether a peer that left has sent what we did not look at yet.  TLS is not to
-** be asked for it after an error (SSL_get_error(3)). */
+/* Whether a peer that left has sent what we did not look at yet. */
 static int is_to_read(const struct ws_session *s)
 {
-    int left = s->top != &s->sock.stream ? WS_ERR_TLS : ws_sock_left(&s->sock);
-
-    return left == WS_OK ||
-           (left == WS_MORE && (s->rest != NULL || s->peers->reading == s));
+    return (s->top->want & WS_STREAM_LEFT) != 0 &&
+           (s->rest != NULL || s->peers->reading == s || has_more(s) ||
+            ws_sock_has_bytes(&s->sock));
 }
 
 /* There may be messages in it, and a Close. */

@@ -143,8 +143,8 @@ function T:test_reset_while_something_is_kept()
   p.near:terminate()
 end
 
--- Some of it is out when the rest fails: what comes meanwhile is not read past
--- TLS, as if it had been decrypted.
+-- Some of it is out when the rest fails: what is there by then is read, and not
+-- past TLS, as if it had been decrypted.
 function T:test_what_comes_behind_a_write_that_failed()
   local socket, record
   local _, _, port = self:server(nil, { onconnection = function(s) socket, record = s, rigs.record(s) end })
@@ -157,8 +157,37 @@ function T:test_what_comes_behind_a_write_that_failed()
   lu.assertEquals(tostring(record), "")
   peer:data(bytes.frame { op = "text", mask = true, "hello" })
   self.rig:closed(record)
-  lu.assertEquals(tostring(record), "error:ECONNRESET close:1006::false")
+  lu.assertEquals(tostring(record), "text:hello error:ECONNRESET close:1006::false")
   lu.assertEquals(record.message, "send: Connection reset by peer")
+end
+
+-- A peer's last messages and its Close wait behind a pause when a write finds
+-- that it has left: they are read, whether it said close_notify or not.
+function T:test_what_a_peer_that_left_has_sent()
+  local socket, record
+  local _, _, port = self:server(nil, { onconnection = function(s) socket, record = s, rigs.record(s) end })
+  for _, last in ipairs { "close", "notify", "nothing" } do
+    socket = nil
+    local peer = hostile.client(self.rig, port)
+    peer:data(visitors.upgrade())
+    peer:head()
+    self.rig:wait(function() return socket end)
+    socket:pause()
+    for i = 1, 3 do peer:data(bytes.frame { op = "text", mask = true, ("%d"):format(i) }) end
+    if last == "close" then peer:data(bytes.close(1001, "gone", true)) end
+    if last == "notify" then peer:send(peer.tls:record(21, "\1\0")) end
+    peer.raw:close()
+    self.rig:wait(function() -- until one of them cannot be sent
+      if record.closed then return true end
+      socket:send "x"
+      self.rig:turn()
+      return socket.bufferedAmount > 0
+    end)
+    socket:resume()
+    self.rig:closed(record)
+    lu.assertEquals(tostring(record):gsub(":E%u+", ":E"), "text:1 text:2 text:3 "
+      .. (last == "close" and "close:1001:gone:false" or "error:E close:1006::false"))
+  end
 end
 
 return T

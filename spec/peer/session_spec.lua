@@ -94,13 +94,27 @@ function T:test_an_answer_that_never_leaves_is_not_clean()
   lu.assertEquals(ended, "close 1000 false")
 end
 
+-- A client, open, its record and peer; by a proxy, which is the peer, too.
+function T:connected(by_proxy)
+  if not by_proxy then return self.rig:opened() end
+  local proxy = self.rig:raw_server()
+  local socket = self.rig:client("ws://a.test:8080/", nil, { proxy = (proxy.url:gsub("^ws", "http")) })
+  local record, peer = rigs.record(socket), proxy:accept()
+  peer:head()
+  peer:send "HTTP/1.1 200 Connected\r\n\r\n"
+  peer:welcome()
+  self.rig:events(record, 1)
+  return socket, record, peer
+end
+
 -- SR-07, CL-17: what a peer sent before it left is told, though a write fails
 -- in between, its Close too.
 function T:test_a_failed_write_does_not_hide_what_came()
-  for _, close in ipairs { true, false } do
-    local socket, record, peer = self.rig:opened()
+  for i = 0, 3 do
+    local close = i % 2 == 0
+    local socket, record, peer = self:connected(i > 1)
     socket:pause()
-    for i = 1, 3 do peer:frame { op = "text", ("%d"):format(i) } end
+    for k = 1, 3 do peer:frame { op = "text", ("%d"):format(k) } end
     if close then peer:say_close(1001, "gone") end
     peer:close()
     self.rig:wait(function() -- until one of them cannot be sent

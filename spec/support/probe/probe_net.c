@@ -330,15 +330,13 @@ static int sock_ends(lua_State *L)
     return 2;
 }
 
-/* s:left() -> true, false: nothing is left, or nil: the trouble is another */
+/* s:left() -> whether the peer has, and whether bytes of its are there */
 static int sock_left(lua_State *L)
 {
-    int rc = ws_sock_left(get_sock(L, 1));
-    if (rc == WS_OK || rc == WS_MORE)
-        lua_pushboolean(L, rc == WS_OK);
-    else
-        lua_pushnil(L);
-    return 1;
+    struct ws_sock *s = get_sock(L, 1);
+    lua_pushboolean(L, (s->stream.want & WS_STREAM_LEFT) != 0);
+    lua_pushboolean(L, ws_sock_has_bytes(s));
+    return 2;
 }
 
 /* exhausted(errno) */
