@@ -4,6 +4,7 @@
 ** not start waits like the main thread, by turning the loop, and where that
 ** already runs further down the stack there is no way to wait.
 */
+#include "bind/lua_pull.h"
 #include "bind/lua_task.h"
 
 int64_t ws_check_timeout(lua_State *L, int idx, const char *name)
@@ -134,7 +135,8 @@ static int resumed(lua_State *L, int status, lua_KContext ctx)
     return t->late ? timed_out(L, w) : suspend(L, t, w);
 }
 
-/* A handler's task waits for the first time. */
+/* A handler's task waits for the first time; or one that was let go, and goes
+** on. */
 static void come_to_stay(lua_State *L, struct ws_ltask *t,
                          const struct ws_wait *w)
 {
@@ -143,6 +145,8 @@ static void come_to_stay(lua_State *L, struct ws_ltask *t,
     w->push_loop(L);
     ws_task_here(L, 2);
     ws_task_anchor(L, t, 2, 3);
+    if (t->about != NULL)
+        ws_pull_handler(t->about, 1);
     lua_settop(L, 1);
 }
 

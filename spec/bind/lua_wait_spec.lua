@@ -5,6 +5,7 @@ local lu = require "luaunit"
 local luasocket = require "socket"
 local probe = require "wsock.probe".bind
 local wsock = require "wsock"
+local bytes = require "support.bytes"
 local rigs = require "support.rig"
 local visitors = require "support.visitors"
 
@@ -333,6 +334,37 @@ function T:test_a_task_that_is_cancelled_while_somebody_closes_it()
   lu.assertTrue(coroutine.close(co))
   lu.assertTrue(second)
   lu.assertEquals(select(3, task:join(5)), "CANCELLED")
+end
+
+-- It turns the loop, which takes it for cancelled, and waits once more: its socket is lent the queue as often as it
+-- is taken back.
+function T:test_a_handler_that_somebody_else_resumes()
+  local loop, co, ended = self.rig.loop, nil, 0
+  local socket, _, peer = self.rig:opened()
+  for _, name in ipairs { "message", "ping" } do socket:off(name) end
+  local other = loop:spawn(loop.sleep, loop, 100)
+  socket:on("ping", function()
+    co = co or coroutine.running()
+    if ended == 0 then
+      other:join()
+      loop:step(0)
+    end
+    loop:sleep(0)
+    ended = ended + 1
+  end)
+  peer:frame { op = "ping", "" }
+  self.rig:wait(function() return co end)
+  other:cancel()
+  lu.assertEquals({ coroutine.resume(co) }, { true })
+  self.rig:wait(function() return ended == 1 end)
+  peer:send(bytes.frame { op = "ping", "" } .. bytes.frame { "for nobody" })
+  self.rig:wait(function() return ended == 2 end)
+  self.rig:idle()
+  local got = {}
+  socket:on("message", function(data) got[#got + 1] = data end)
+  peer:frame { "for him" }
+  self.rig:wait(function() return got[#got] == "for him" end)
+  lu.assertEquals(got, { "for him" })
 end
 
 -- ---- loops that go ----------------------------------------------------------------------------
