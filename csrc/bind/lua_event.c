@@ -311,6 +311,10 @@ void ws_pump(lua_State *L, struct ws_session *s)
         on_event(L, k, idx, &ev);
         lua_settop(L, idx);
     }
+    if (WS_UNLIKELY(k->queued > 0 && ws_pull_pushes(k))) {
+        deliver_queue(L, k, idx); /* a handler began to listen just now */
+        ws_session_touch(s);      /* its listener may have raised */
+    }
     unpin(L, k);
     if (s->conn.told_close && k->slot != 0)
         ws_unanchor_socket(L, WS_IX_LOOP, k);

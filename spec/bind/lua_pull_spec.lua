@@ -2,6 +2,7 @@
 -- the peer.
 
 local lu = require "luaunit"
+local wsock = require "wsock"
 local bytes = require "support.bytes"
 local clock = require "support.clock"
 local rigs = require "support.rig"
@@ -289,6 +290,27 @@ function T:test_a_listener_turns_it_back_and_gets_what_waited()
     local n = way == "once" and 1 or 4
     self.rig:wait(function() return #got == n end)
     lu.assertEquals(table.concat(got, " "), ("m1 m2 m3 m4"):sub(1, 3 * n - 1))
+  end
+end
+
+-- Also one that is added in a handler of the socket's own: whatever comes next may be long in coming, and behind the
+-- close nothing comes.
+function T:test_a_listener_that_is_added_in_a_handler()
+  for _, event in ipairs { "ping", "close" } do
+    local far
+    local _, url = self.rig:listen { onconnection = function(socket)
+      far = socket
+      for i = 1, 3 do socket:send("m" .. i) end
+    end }
+    local socket, got = assert(wsock.connect(url, { loop = self.rig.loop })), {}
+    socket:on(event, function() socket:on("message", function(data) got[#got + 1] = data end) end)
+    self.rig:wait(function() return far end)
+    self.rig:idle()
+    lu.assertEquals(got, {})
+    if event == "ping" then far:ping() else far:close() end
+    self.rig:wait(function() return #got == 3 end)
+    lu.assertEquals(got, { "m1", "m2", "m3" })
+    socket:terminate()
   end
 end
 
