@@ -91,4 +91,6 @@ void ws_open_limits(lua_State *L)
 {
     lua_pushcfunction(L, check);
     lua_setfield(L, -2, "checkLimits");
+    lua_pushcfunction(L, ws_check_origins);
+    lua_setfield(L, -2, "checkOrigins");
 }

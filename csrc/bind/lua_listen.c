@@ -109,6 +109,14 @@ static void take_origins(lua_State *L)
     }
 }
 
+/* checkOrigins(value): raises now for what listen would raise for. */
+int ws_check_origins(lua_State *L)
+{
+    lua_settop(L, 1);
+    take_origins(L);
+    return 0;
+}
+
 static void take_protocols(lua_State *L)
 {
     if (ws_take_callable(L))

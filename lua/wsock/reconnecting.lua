@@ -443,7 +443,8 @@ function meta:__close() self:close() end
 local function set_of(codes)
   if check.callable(codes) then return codes end
   local set = {}
-  for _, code in ipairs(codes) do
+  for i, code in pairs(codes) do
+    if math.type(i) ~= "integer" then error("option 'giveUpCodes' must be a list, got a " .. type(i) .. " key", 3) end
     if math.type(code) ~= "integer" then error("option 'giveUpCodes' must hold integers, got a " .. type(code), 3) end
     set[code] = true
   end

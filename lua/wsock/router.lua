@@ -277,7 +277,7 @@ function Router:ws(pattern, options)
   end
   check.passed(pcall(core.checkLimits, route.limits or {}))
   check.passed(pcall(core.checkHeaders, route.headers))
-  if type(route.protocols) == "table" then check.passed(pcall(core.checkProtocols, route.protocols)) end
+  if not check.callable(route.protocols) then check.passed(pcall(core.checkProtocols, route.protocols)) end
   local node = node_for(self, pattern)
   if node.socket then error(("%s has its WebSocket already"):format(pattern), 2) end
   node.socket = route

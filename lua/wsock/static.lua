@@ -149,6 +149,11 @@ function M.new(directory, options)
   -- "." is no file, which is said only when the directory was opened
   local _, message, code = core.openFile(directory, ".")
   if code ~= "EINVAL" then error(("directory '%s': %s"):format(directory, message), 2) end
+  for ending in pairs(options.types or {}) do
+    if tostring(ending):find(".", 1, true) then
+      error(("option 'types': '%s': an ending has no dot"):format(tostring(ending)), 2)
+    end
+  end
   local headers = strings("headers", options.headers, function(name) return name end)
   local self = {
     directory = directory, index = index, maxSize = options.maxSize or MAX_SIZE, not_found = options.notFound,

@@ -119,6 +119,7 @@ function T:test_registering()
   contains([['binaryType' must be "string", "blob" or "arraybuffer", got bytes]], router.ws, router, "/c",
     { binaryType = "bytes" })
   contains("options must be a table, got nil", router.options, router)
+  router:ws("/called", { protocols = setmetatable({ a = 1 }, { __call = print }) })
   router:ws("/c", { headers = { { "A", "b" } }, protocols = { "a" }, binaryType = "blob" })
   contains("unknown option of router 'notFond'; did you mean 'notFound'?", wsock.router, { notFond = print })
   lu.assertEquals(tostring(wsock.router():get("/a", print):get("/:b", print)), "wsock.router (2 patterns)")

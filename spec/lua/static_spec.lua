@@ -198,6 +198,7 @@ function T:test_misuse()
   for _, bad in ipairs { { ["a b"] = "x" }, { a = "x\r\ny: z" }, { ["Content-Length"] = "1" } } do
     contains("option 'headers': header '", wsock.static, self.root, { headers = bad })
   end
+  contains("option 'types': '.txt': an ending has no dot", wsock.static, self.root, { types = { [".txt"] = "a/b" } })
   contains("option 'types': header 'Content-Type' has", wsock.static, self.root, { types = { txt = "x\r\n" } })
   contains("static_spec.lua", function() local _ = wsock.static("/nothing/at/all") end)
 end

@@ -91,9 +91,12 @@ local function from_here(conn, origins)
   return false
 end
 
-local function check_origins(origins)
-  local good = origins == nil or type(origins) == "string" or type(origins) == "table" or check.callable(origins)
-  return not good and "option 'origins' must be \"*\", an origin, a list or a function, got " .. type(origins) or nil
+-- What is wrong with what says who may come in, or nil.
+local function lists_fault(options)
+  local protocols = options.protocols
+  local ok, message = pcall(core.checkOrigins, options.origins)
+  if ok and not check.callable(protocols) then ok, message = pcall(core.checkProtocols, protocols) end
+  return not ok and message or nil
 end
 
 --- Raises, in the name of whoever called listen, unless the options can be right.
@@ -103,7 +106,7 @@ end
 function M.check_listen(options, types, needs_handler)
   if type(options) ~= "table" then error("options must be a table, got " .. type(options), 3) end
   local message = fault(options, types, pcall(core.protocol.server, options_of(options, 0, types)))
-    or check_origins(options.origins)
+    or lists_fault(options)
   if message then error(message, 3) end
   local port = options.port
   if math.type(port) ~= "integer" or port < 0 or port > 65535 then

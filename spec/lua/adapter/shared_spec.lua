@@ -66,7 +66,11 @@ function T:test_listen_misuse()
     { { verify = true }, "option 'verify' must be a function, got boolean" },
     { { onrequest = {} }, "option 'onrequest' must be a function, got table" },
     { { protocols = "x" }, "option 'protocols' must be a list or a function, got string" },
-    { { origins = 1 }, "option 'origins' must be \"*\", an origin, a list or a function, got number" },
+    { { origins = 1 }, "option 'origins' must be \"*\", a list or a function" },
+    { { origins = { "http://a/" } }, "'http://a/' is no origin" },
+    { { origins = { ["http://a"] = true } }, "option 'origins' must be a list, got a string key" },
+    { { protocols = { a = true } }, "protocols must be a list of names, got the key 'a'" },
+    { { protocols = { "a b" } }, "'a b' is no subprotocol name" },
     { { handler = 1 }, "option 'handler' must be a function, got number" },
     { {}, "option 'handler' must be a function, got nil" },
   } do
@@ -75,6 +79,8 @@ function T:test_listen_misuse()
   end
   lu.assertErrorMsgContains("options must be a table, got nil", shared.check_listen, nil, types)
   shared.check_listen({ port = 0 }, types)
+  local callable = setmetatable({ a = 1 }, { __call = print })
+  shared.check_listen({ port = 0, origins = callable, protocols = callable }, types)
 end
 
 function T:test_origins()
