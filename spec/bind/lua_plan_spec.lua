@@ -201,4 +201,21 @@ function T:test_what_is_ours_stays_behind()
   lu.assertStrContains(seen[1], "Alice")
 end
 
+-- S2, RP-04: another origin is met under its own name, not that of the first.
+function T:test_the_name_of_the_first_is_not_asked_of_the_second()
+  local a = certs.get "a_test"
+  local named = { cert = a.cert, key = a.key }
+  local _, good = self:server()
+  local _, wrong = self:server(named)
+  local target
+  local _, first = self:server(named, { onupgrade = function(request) request:reject(302, { Location = target }) end })
+  local tls = { ca = self.good.ca, serverName = "a.test" }
+  target = good
+  lu.assertEquals(self:open(first, tls, { maxRedirects = 1 }).url, good)
+  target = wrong
+  local none, message = self:open(first, tls, { maxRedirects = 1 })
+  lu.assertNil(none)
+  lu.assertStrContains(message, "TLS handshake with 127.0.0.1: certificate is not for 127.0.0.1: it is for a.test")
+end
+
 return T

@@ -207,6 +207,25 @@ function T:test_accept_later()
   lu.assertEquals(got, "early")
 end
 
+-- I3: while the application thinks about its answer the peer's frames wait where
+-- they are, but for a few.
+function T:test_what_comes_before_the_answer_is_bounded()
+  local asked
+  local _, _, port = self.rig:listen { onupgrade = function(request) asked = request end }
+  local peer = visitors.visit(self.rig, port, visitors.upgrade())
+  self.rig:wait(function() return asked end)
+  local chunk, sent, idle = ("x"):rep(1 << 20), 0, 0
+  self.rig:wait(function() -- until the kernel's buffers are full, or long after
+    local last, _, part = peer.sock:send(chunk)
+    local n = last or part
+    sent, idle = sent + n, n > 0 and 0 or idle + 1
+    self.rig:idle(2)
+    return idle == 50 or sent >= 64 << 20
+  end)
+  lu.assertTrue(sent < 64 << 20, sent)
+  asked:reject(403)
+end
+
 function T:test_reject_now_and_later()
   local asked, reply
   local server, _, port = self.rig:listen { onupgrade = function(request)
