@@ -267,6 +267,7 @@ static const char *translated(const char *key, const char *const *names)
         {"cert", "tls.cert", "tls"},
         {"key", "tls.key", "tls"},
         {"rejectUnauthorized", "tls.verify", "tls"},
+        {"verify", "tls.verify", "tls"}, /* a server has one of its own */
         {"timeout", "handshakeTimeout", "handshakeTimeout"},
         {"onopen", "onconnection", "onconnection"},
         {"onconnect", "onconnection", "onconnection"},

@@ -52,11 +52,30 @@ static const char *const server_names[] = {
     "onrequest", "onupgrade", "onlistening", "onclosed", "onrefused", NULL};
 /* clang-format on */
 
+/* A server has its handlers among the options, a client has not. */
+static void refuse_handlers(lua_State *L, int idx)
+{
+    static const char *const names[] = {"onopen", "onmessage", "onclose",
+                                        "onerror", NULL};
+    const char *const *name;
+
+    for (name = names; *name != NULL; name++) {
+        if (lua_getfield(L, idx, *name) != LUA_TNIL)
+            luaL_error(L,
+                       "unknown option '%s'; a client's handlers are set on "
+                       "its socket",
+                       *name);
+        lua_pop(L, 1);
+    }
+}
+
 void ws_check_options(lua_State *L, int idx, int server)
 {
     if (lua_isnoneornil(L, idx))
         return;
     ws_check_table(L, idx, "options");
+    if (!server)
+        refuse_handlers(L, idx);
     ws_check_keys(L, idx, "option", server ? server_names : client_names);
 }
 

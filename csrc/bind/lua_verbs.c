@@ -37,6 +37,21 @@ void ws_check_sending(lua_State *L, int idx, const struct ws_conn *c,
     s->flags = ws_check_flags(L, idx + 2);
 }
 
+/* Why it is not open any more, where the peer has said so. */
+static int push_closed(lua_State *L, const struct ws_conn *c)
+{
+    lua_pushnil(L);
+    lua_pushfstring(L, "%s; the peer closed with %d", ws_err_text(WS_ERR_STATE),
+                    c->close_code);
+    lua_pushstring(L, ws_err_word(WS_ERR_STATE));
+    return 3;
+}
+
+static int is_explained(const struct ws_conn *c)
+{
+    return c->close_code > WS_STATUS_NORMAL && c->close_code != WS_STATUS_NONE;
+}
+
 int ws_push_sent(lua_State *L, const struct ws_conn *c, int err)
 {
     if (err == WS_ERR_UTF8 && c->sending_op != 0)
@@ -46,6 +61,8 @@ int ws_push_sent(lua_State *L, const struct ws_conn *c, int err)
         return luaL_error(L, "data is not valid UTF-8; send it as \"binary\"");
     if (err == WS_ERR_NOMEM)
         return luaL_error(L, "out of memory");
+    if (err == WS_ERR_STATE && is_explained(c))
+        return push_closed(L, c);
     if (err != WS_OK)
         return ws_push_error(L, err);
     lua_pushboolean(L, 1);

@@ -119,6 +119,8 @@ function T:test_unknown_keys_name_the_nearest()
     { "client", "pinginterval", "did you mean 'pingInterval'?" }, { "client", true, "every option must have a name" },
     { "client", "ca", "did you mean 'tls.ca'?" }, { "server", "cert", "did you mean 'tls.cert'?" },
     { "client", "timeout", "did you mean 'handshakeTimeout'?" }, { "client", "onopen", "unknown option 'onopen'" },
+    { "client", "onmessage", "'onmessage'; a client's handlers are set on its socket" },
+    { "client", "verify", "did you mean 'tls.verify'?" },
     -- later issues' options are unknown until they exist
     { "server", "proxy", "unknown option 'proxy'" },
     { "server", "maxRedirects", "unknown option" },

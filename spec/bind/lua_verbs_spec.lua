@@ -88,6 +88,22 @@ function T:test_before_open()
   end
 end
 
+-- Who goes on sending learns why nobody listens.
+function T:test_after_a_close_of_the_peer()
+  local conn = open()
+  conn:feed "\x88\x82\0\0\0\0\x03\xf1"
+  for _ in conn.next, conn do end
+  local closed = { nil, "connection is not open; the peer closed with 1009", "CLOSED" }
+  lu.assertEquals({ conn:send "x" }, closed)
+  lu.assertEquals({ conn:ping() }, closed)
+  for _, usual in ipairs { "\x88\x80\0\0\0\0", "\x88\x82\0\0\0\0\x03\xe8" } do
+    conn = open()
+    conn:feed(usual)
+    for _ in conn.next, conn do end
+    lu.assertEquals({ conn:send "x" }, { nil, "connection is not open", "CLOSED" })
+  end
+end
+
 -- W-31
 function T:test_after_close()
   local conn = open()

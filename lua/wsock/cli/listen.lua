@@ -24,7 +24,7 @@ Usage: wsock listen [flags] PORT    be a server; port 0: any free one
   -o, --origin ORIGIN       let pages from there in, * from anywhere; repeatable
                             (without: pages of the same host)
   -s, --subprotocol NAME    agree to it; repeatable
-  -H, --header LINE         "Name: value" for each answer; repeatable
+  -H, --header LINE         "Name: value" for each 101 and file; repeatable
       --compress            compress messages where the client offers it
       --ping SECONDS        between pings (30; 0: none)
   -v, --verbose             who comes, goes and sends, on standard error
@@ -104,19 +104,22 @@ local function check(options)
   if options.watch and not options.exec then flags.usage "--watch needs --exec" end
 end
 
-local function files(directory)
-  local ok, handler = pcall(wsock.static, directory)
+local function files(directory, lines)
+  local headers = {}
+  for _, field in ipairs(lines) do headers[field[1]] = field[2] end
+  local ok, handler = pcall(wsock.static, directory, { headers = headers })
   if not ok then flags.usage("--static: %s", handler) end
   return handler
 end
 
 -- What the command line says, put over the options of a file.
 local function dresser(options, words)
+  local lines = flags.fields(options.header)
   local own = {
     port = port_of(options, words), path = options.path, host = options.host, pingInterval = options.ping,
-    perMessageDeflate = options.compress, onrequest = options.static and files(options.static),
+    perMessageDeflate = options.compress, onrequest = options.static and files(options.static, lines),
     tls = options.tls and { cert = options.tls[1], key = options.tls[2] },
-    headers = #options.header > 0 and flags.fields(options.header) or nil,
+    headers = #lines > 0 and lines or nil,
     protocols = #options.subprotocol > 0 and options.subprotocol or nil, origins = origins(options.origin),
   }
   return function(settings)

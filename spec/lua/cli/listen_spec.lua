@@ -82,6 +82,8 @@ function T:test_files()
   local _, url = start { "0", "--static", folder }
   lu.assertEquals({ peer.run { "curl", "-s", "--noproxy", "*", (url:gsub("^ws", "http")) } }, { "hello", 0 })
   lu.assertEquals({ command.run { url, "-n1", "-x", "a" } }, { "a\n", 0 })
+  _, url = start { "0", "--static", folder, "-H", "X-A: b" }
+  lu.assertStrContains((peer.run { "curl", "-si", "--noproxy", "*", (url:gsub("^ws", "http")) }), "\r\nX-A: b\r\n")
   local output, code = command.run { "listen", "0", "--static", folder .. "/none" }
   lu.assertEquals(code, 2)
   lu.assertStrContains(output, "--static: ")
