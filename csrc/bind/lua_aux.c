@@ -164,6 +164,19 @@ int ws_take_callable(lua_State *L)
     return 1;
 }
 
+lua_Integer ws_list_length(lua_State *L, const char *option)
+{
+    lua_Integer n = luaL_len(L, -1);
+
+    if (n > 0)
+        return n;
+    lua_pushnil(L);
+    if (lua_next(L, -2) != 0)
+        luaL_error(L, "option '%s' must be a list, got a %s key", option,
+                   luaL_typename(L, -2));
+    return 0;
+}
+
 /* -- options -- */
 
 int ws_get_field(lua_State *L, int idx, const char *name, int type)
@@ -178,9 +191,7 @@ int ws_get_field(lua_State *L, int idx, const char *name, int type)
         return 0;
     if (got != type && type != LUA_TNONE)
         luaL_error(L, "option '%s' must be a %s, got %s", name,
-                   type == LUA_TUSERDATA ? "wsock object"
-                                         : lua_typename(L, type),
-                   luaL_typename(L, -1));
+                   lua_typename(L, type), luaL_typename(L, -1));
     return 1;
 }
 

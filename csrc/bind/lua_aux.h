@@ -76,6 +76,9 @@ void ws_check_callable(lua_State *L, int idx, const char *name);
 /* Where a table would do too: a callable value at the top is replaced by a
 ** function that calls it.  Whether it is a function now. */
 int ws_take_callable(lua_State *L);
+/* The length of the table at the top, an option's value that is to be a list;
+** raises for a set, say, which would be a list of nothing. */
+lua_Integer ws_list_length(lua_State *L, const char *option);
 
 /* t[name] of the table at idx, which must be of the given type or nil;
 ** pushed.  1 when it is there. */

@@ -39,17 +39,11 @@ static void read_options(lua_State *L, struct ws_lserver *sv, int idx)
 /* -- what handshakes ask -- */
 
 /* Replaces the list at the top, an option's value, by a plain one with the same
-** values.  A set, say, would be a list of nothing. */
+** values. */
 static void copy_list(lua_State *L, const char *option)
 {
-    lua_Integer i, n = luaL_len(L, -1);
+    lua_Integer i, n = ws_list_length(L, option);
 
-    if (n == 0) {
-        lua_pushnil(L);
-        if (lua_next(L, -2) != 0)
-            luaL_error(L, "option '%s' must be a list, got a %s key", option,
-                       luaL_typename(L, -2));
-    }
     lua_createtable(L, 0, 0);
     for (i = 1; i <= n; i++) {
         lua_geti(L, -2, i);

@@ -74,8 +74,12 @@ static struct ws_lloop *push_default_loop(lua_State *L)
 
 struct ws_lloop *ws_push_loop_option(lua_State *L, int options)
 {
-    if (ws_get_field(L, options, "loop", LUA_TUSERDATA))
+    if (ws_get_field(L, options, "loop", LUA_TNONE)) {
+        if (luaL_testudata(L, -1, WS_LOOP_NAME) == NULL)
+            luaL_error(L, "option 'loop' must be a loop, got %s",
+                       luaL_typename(L, -1));
         return ws_check_loop(L, lua_gettop(L));
+    }
     lua_pop(L, 1);
     return push_default_loop(L);
 }

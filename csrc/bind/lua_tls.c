@@ -67,7 +67,7 @@ static void read_alpn(lua_State *L, int idx, struct reading *r)
         memcpy(r->alpn, usual, sizeof usual - 1);
         at = sizeof usual - 1;
     } else {
-        n = luaL_len(L, -1);
+        n = ws_list_length(L, "tls.alpn");
         for (i = 1; i <= n; i++) {
             lua_geti(L, -1, i);
             s = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &k)

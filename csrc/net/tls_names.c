@@ -114,6 +114,18 @@ static int share(struct ws_tls_ctx *ctx, SSL_CTX *c)
     return ws_tls_copy_ciphers(c, ctx->ssl);
 }
 
+/* Whether a client can ask for it: letters, digits, '-', '.' and '_', behind
+** "*." perhaps.  Others are asked for as "xn--...". */
+static int is_name(const char *name)
+{
+    static const char chars[] = "abcdefghijklmnopqrstuvwxyz"
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
+
+    if (name[0] == '*' && name[1] == '.')
+        name += 2;
+    return name[0] != '\0' && name[strspn(name, chars)] == '\0';
+}
+
 int ws_tls_ctx_add(struct ws_tls_ctx *ctx, const char *name,
                    const struct ws_tls_conf *conf, char *why)
 {
@@ -121,8 +133,7 @@ int ws_tls_ctx_add(struct ws_tls_ctx *ctx, const char *name,
     struct ws_tls_name *n;
     int err;
 
-    if (name[0] == '\0' || strlen(name) > WS_TLS_NAME_MAX ||
-        (name[0] == '*' && name[1] != '.'))
+    if (strlen(name) > WS_TLS_NAME_MAX || !is_name(name))
         return ws_tls_complain(why, "sni", name, "it is no host name");
     n = ws_mem_get(&ctx->mem, sizeof *n);
     if (n == NULL)

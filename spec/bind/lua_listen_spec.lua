@@ -204,7 +204,8 @@ end
 
 function T:test_bad_loops()
   for _, loop in ipairs { 1, io.stdout, {} } do
-    lu.assertErrorMsgContains("loop", wsock.listen, { port = 0, loop = loop })
+    lu.assertErrorMsgContains("option 'loop' must be a loop, got " .. type(loop), wsock.listen,
+      { port = 0, loop = loop })
   end
   local closed = wsock.loop()
   closed:close()

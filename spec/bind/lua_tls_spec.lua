@@ -26,6 +26,7 @@ function T:test_what_a_client_may_say()
     { { minVersion = 1.2 }, "minVersion" },
     { { alpn = "http/1.1" }, "alpn" },
     { { alpn = { "" } }, "option 'tls.alpn' must be a list of names" },
+    { { alpn = { ["http/1.1"] = true } }, "option 'tls.alpn' must be a list, got a string key" },
     { { alpn = { 1 } }, "option 'tls.alpn' must be a list of names" },
     { { alpn = { ("a"):rep(255) } }, "option 'tls.alpn' must be a list of names" },
     { { serverName = ("a"):rep(256) }, "option 'tls.serverName' is too long" },

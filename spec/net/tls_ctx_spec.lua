@@ -50,6 +50,9 @@ function T:test_what_cannot_be()
       "tls: sni 'a.test': cert '/no': No such file or directory" },
     { { cert = c.cert, key = c.key, sni = { ["a.test"] = {} } }, "tls: sni 'a.test': cert: it is missing" },
     { { cert = c.cert, key = c.key, sni = { ["*x"] = c } }, "tls: sni '*x': it is no host name" },
+    { { cert = c.cert, key = c.key, sni = { ["https://a"] = c } }, "tls: sni 'https://a': it is no host name" },
+    { { cert = c.cert, key = c.key, sni = { ["a:443"] = c } }, "tls: sni 'a:443': it is no host name" },
+    { { cert = c.cert, key = c.key, sni = { ["*.*.a"] = c } }, "tls: sni '*.*.a': it is no host name" },
     { { cert = c.cert, key = c.key, sni = { [("a"):rep(256)] = c } },
       "tls: sni '" .. ("a"):rep(200) .. "': it is no host name" },
   } do
