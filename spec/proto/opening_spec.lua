@@ -510,6 +510,16 @@ function T:test_content_limit()
   end
 end
 
+-- LM-01: what is announced to be too much is refused before any of it comes.
+function T:test_too_much_content_is_refused_at_its_head()
+  for n = 10, 11 do
+    local server = page { body_max = 10 }
+    server:feed(conn.head { "POST / HTTP/1.1", "Host: h", "Content-Length: " .. n })
+    local out = server:take()
+    lu.assertEquals(out == "" and out or answer(out), n == 10 and "" or 413)
+  end
+end
+
 -- I1: a length that is only claimed is not allocated
 function T:test_claimed_content()
   local server = page { body_max = 1 << 30 }
