@@ -138,6 +138,17 @@ function Rig:events(record, n)
   return self:wait(function() return #record >= n end, function() return "only: " .. tostring(record) end)
 end
 
+--- Sends to a peer that has left, until something cannot be sent: it waits then,
+--- or that was the end.
+function Rig:send_in_vain(socket, record)
+  self:wait(function()
+    if record.closed then return true end
+    socket:send "x"
+    self:turn()
+    return socket.bufferedAmount > 0
+  end, "all of it is sent")
+end
+
 -- ---- raw peers -------------------------------------------------------------------
 
 local function raw(rig, sock)
