@@ -15,6 +15,7 @@ local asked = { "verify", "protocols", "origins" }
 -- Handlers of one socket.
 local by_socket = {
   onconnection = true, onmessage = true, onclose = true, onerror = true, onping = true, onpong = true, ondrain = true,
+  onchunk = true,
 }
 
 local function read(path)

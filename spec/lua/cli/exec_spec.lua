@@ -131,6 +131,22 @@ function T:test_a_router()
   ask(socket, record, "x", "text x3")
 end
 
+function T:test_a_router_with_parts_of_messages()
+  local text = [[
+    local router = require "wsock".router()
+    router:ws("/a", { onchunk = function(s, data, kind) s:send(data .. "a%d", kind) end })
+    return { router = router, streaming = true }]]
+  self:write(text:gsub("%%d", "1"))
+  local url = self:start("0", "--watch")
+  local socket, record = connect(url .. "a")
+  ask(socket, record, "x", "text xa1")
+  self:write(text:gsub("%%d", "2"))
+  self:expect "reloaded"
+  ask(socket, record, "x", "text xa1")
+  local newer, its = connect(url .. "a")
+  ask(newer, its, "x", "text xa2")
+end
+
 function T:test_gates_change_too_and_the_rest_is_named()
   self:write "return { maxPayload = 100, verify = function() return true end, protocols = { 'a' } }"
   local url = self:start("0", "--watch")
