@@ -69,6 +69,10 @@ int ws_plan_again(lua_State *L, struct ws_lsocket *k, struct ws_plan *p);
 /* Shows the URL in the own table at idx. */
 void ws_plan_show(lua_State *L, int own, const struct ws_uri *uri);
 
+/* The socket at idx, at the top, has failed with err: where it was not open yet
+** the words for that name whom it talked to. */
+void ws_plan_explain(lua_State *L, struct ws_lsocket *k, int idx, int err);
+
 /* Pushes the own table of the socket at idx, and its plan or nil: NULL. */
 struct ws_plan *ws_plan_of(lua_State *L, int idx);
 

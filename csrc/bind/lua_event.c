@@ -183,6 +183,7 @@ static void on_message(lua_State *L, struct ws_lsocket *k, int idx,
 
 static void on_fault(lua_State *L, struct ws_lsocket *k, int idx, int err)
 {
+    ws_plan_explain(L, k, idx, err);
     if (!k->exposed)
         ws_server_refused(L, k, idx, err);
     else

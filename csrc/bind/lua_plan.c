@@ -29,6 +29,23 @@ void ws_plan_show(lua_State *L, int own, const struct ws_uri *uri)
     set_own_string(L, own, "origin", uri->origin);
 }
 
+void ws_plan_explain(lua_State *L, struct ws_lsocket *k, int idx, int err)
+{
+    char text[WS_FAILURE_MAX];
+
+    if (k->server != NULL || k->s.conn.opened || k->s.failure != NULL ||
+        err == WS_ERR_ABORTED)
+        return;
+    ws_push_own(L, idx);
+    lua_getfield(L, -1, "origin");
+    if (strcmp(lua_tostring(L, -1), "null") == 0)
+        lua_getfield(L, -2, "url"); /* of a unix socket */
+    snprintf(text, sizeof text, "handshake with %s: %s", lua_tostring(L, -1),
+             ws_err_text(err));
+    ws_session_explain(&k->s, ws_err_word(err), text);
+    lua_settop(L, idx);
+}
+
 /* -- reading -- */
 
 static void read_local_address(lua_State *L, struct ws_plan *p)

@@ -151,7 +151,7 @@ void ws_add_status(lua_State *L, int err)
     lua_getfield(L, -1, "status");
     lua_remove(L, -2);
     if (err == WS_ERR_STATUS && lua_isinteger(L, -1)) {
-        lua_pushfstring(L, "%s: %d", ws_err_text(err),
+        lua_pushfstring(L, "%s: %d", lua_tostring(L, -3),
                         (int)lua_tointeger(L, -1));
         lua_replace(L, -4);
     }

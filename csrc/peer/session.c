@@ -76,14 +76,14 @@ static int is_put_off(struct ws_session *s)
     return again; /* pulled like any other, it is armed anew */
 }
 
-/* A client's time for the handshake is over: with what, in words. */
+/* A client's time for the handshake is over: with what of a stream's. */
 static void say_handshake(struct ws_session *s)
 {
     char text[WS_FAILURE_MAX];
 
-    snprintf(text, sizeof text, "%s: %s",
-             ws_stream_is_opening(s->top) ? ws_stream_busy(s->top)
-                                          : "waiting for the response",
+    if (!ws_stream_is_opening(s->top))
+        return;
+    snprintf(text, sizeof text, "%s: %s", ws_stream_busy(s->top),
              ws_err_text(WS_ERR_HANDSHAKE_TIMEOUT));
     ws_session_say(s, ws_err_word(WS_ERR_HANDSHAKE_TIMEOUT), text);
 }
@@ -302,9 +302,16 @@ void ws_session_restart(struct ws_session *s)
 
 void ws_session_say(struct ws_session *s, const char *word, const char *failure)
 {
+    if (s->conn.fault == WS_OK)
+        ws_session_explain(s, word, failure);
+}
+
+void ws_session_explain(struct ws_session *s, const char *word,
+                        const char *failure)
+{
     size_t w = strlen(word) + 1, n = strlen(failure) + 1;
 
-    if (s->failure != NULL || s->conn.fault != WS_OK)
+    if (s->failure != NULL)
         return;
     s->failure = ws_mem_get(s->peers->mem, w + n);
     if (s->failure == NULL)

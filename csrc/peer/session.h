@@ -179,6 +179,10 @@ void ws_session_fail(struct ws_session *s, int err, const char *word,
                      const char *failure);
 void ws_session_say(struct ws_session *s, const char *word, const char *words);
 
+/* Words for an error that the connection has found. */
+void ws_session_explain(struct ws_session *s, const char *word,
+                        const char *words);
+
 /* The same of an error of the top stream, in its words; note keeps these. */
 void ws_session_broke(struct ws_session *s, int err, const char *call);
 void ws_session_note(struct ws_session *s, const char *call);

@@ -46,8 +46,12 @@ local function failure(rig, socket)
   return record.message, record.code
 end
 
+local function not_101(socket, status)
+  return ("handshake with %s: server did not answer 101: %d"):format(socket.origin, status)
+end
+
 local function refused(rig, socket)
-  lu.assertEquals({ failure(rig, socket) }, { "server did not answer 101: 401", "HANDSHAKE" })
+  lu.assertEquals({ failure(rig, socket) }, { not_101(socket, 401), "HANDSHAKE" })
   lu.assertEquals({ socket.response.status, socket.response.body }, { 401, "who" })
 end
 
@@ -197,7 +201,7 @@ function T:test_only_a_401_with_credentials_is_answered()
     local peer = server:accept()
     peer:head()
     peer:send(("HTTP/1.1 %d X\r\nWWW-Authenticate: %s\r\nContent-Length: 0\r\n\r\n"):format(status, DIGEST))
-    lu.assertEquals(failure(self.rig, socket), "server did not answer 101: " .. status)
+    lu.assertEquals(failure(self.rig, socket), not_101(socket, status))
   end
   nobody(self.rig, server)
 end

@@ -25,6 +25,38 @@ function T:test_what_the_option_may_be()
   says("socks5://" .. ("u"):rep(256) .. "@h", "is no URL of a proxy: user or password is longer than 255 bytes")
 end
 
+-- Who had it before, by event and by pull; never with the URL's password.
+function T:test_errors_of_a_handshake_name_whom_it_was_with()
+  local refuses = { verify = function() return false, 403 end }
+  local path = self.rig:directory() .. "/sock"
+  self.rig:try_listen { path = path, verify = refuses.verify }
+  local _, url, port = self.rig:listen(refuses)
+  local _, tls_url, tls_port = self:server(nil, refuses)
+  for _, row in ipairs {
+    { url, "ws://127.0.0.1:" .. port }, { "ws://ann:secret@127.0.0.1:" .. port .. "/x?y", "ws://127.0.0.1:" .. port },
+    { tls_url, "wss://127.0.0.1:" .. tls_port }, { "ws+unix:" .. path .. ":/x", "ws+unix:" .. path .. ":/x" },
+  } do
+    local options = { tls = row[1] == tls_url and { ca = self.good.ca } or nil, loop = self.rig.loop }
+    local why = ("handshake with %s: server did not answer 101: 403"):format(row[2])
+    local record = rigs.record(self.rig:client(row[1], nil, options))
+    self.rig:closed(record)
+    lu.assertEquals({ record.message, record.code }, { why, "HANDSHAKE" })
+    lu.assertEquals({ wsock.connect(row[1], options) }, { nil, why, "HANDSHAKE", 403 })
+  end
+end
+
+-- What goes wrong behind it is about messages.
+function T:test_later_errors_do_not()
+  local server = self.rig:raw_server()
+  local record = rigs.record(self.rig:client(server.url))
+  local peer = server:welcome()
+  peer:send "\xFF\0"
+  peer:take_close()
+  peer:close()
+  self.rig:closed(record)
+  lu.assertNotStrContains(record.message, "handshake with")
+end
+
 -- A client in a process with these variables; prints what became of it.
 local script = [[
 local wsock = require "wsock"

@@ -135,7 +135,8 @@ function T:test_it_gives_up()
   local peer = self.server:accept()
   peer:head()
   peer:send "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"
-  lu.assertEquals({ socket:receive() }, { nil, "server did not answer 101: 403", "CLOSED", 1006, "" })
+  local why = ("handshake with ws://127.0.0.1:%d: server did not answer 101: 403"):format(self.server.port)
+  lu.assertEquals({ socket:receive() }, { nil, why, "CLOSED", 1006, "" })
   self.server.close()
   socket = self:begin { maxAttempts = 3 }
   lu.assertEquals(select(3, socket:receive()), "CLOSED")

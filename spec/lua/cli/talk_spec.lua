@@ -303,7 +303,8 @@ function T:test_verbose_tells_what_a_refusal_says()
   local output, code = command.run { "127.0.0.1:" .. port, "-v" }
   lu.assertEquals(code, 1)
   lu.assertStrContains(output, "< HTTP/1.1 403 Forbidden\n")
-  lu.assertStrContains(output, "\nask Ann\nwsock: server did not answer 101: 403\n")
+  lu.assertStrContains(output, "\nask Ann\nwsock: handshake with ws://127.0.0.1:" .. port
+    .. ": server did not answer 101: 403\n")
 end
 
 function T:test_verbose_pings()
@@ -362,7 +363,8 @@ function T:test_tls()
   lu.assertStrMatches(output, ".*%* TLSv1%.3, TLS_[%w_]+: CN=good%.test, O=Specs, by CN=Spec Root, until 2120.*")
   lu.assertEquals(select(2, command.run { url, "--ca", "/no/such/file" }), 2)
   lu.assertEquals({ command.run { "ws" .. url:sub(4), "-x", "a" } }, -- it hangs up without a word
-    { "wsock: connection ended before the handshake was done; is it a server of wss: ?\n", 1 })
+    { ("wsock: handshake with ws://127.0.0.1:%d: connection ended before the handshake was done; "
+      .. "is it a server of wss: ?\n"):format(port), 1 })
 end
 
 function T:test_a_certificate_of_ours()
