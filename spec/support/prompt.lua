@@ -27,7 +27,8 @@ function M.class()
     tearDown(self)
   end
 
-  -- The command in a terminal, connected. words: flags; env, added to ours; behind: shell behind it; jobs: see tmux.
+  -- The command in a terminal, connected. words: flags; user: what is in front of the host; env, added to ours; behind:
+  -- shell behind it; jobs: see tmux.
   function T:open(words)
     words = words or {}
     local env = {
@@ -35,7 +36,7 @@ function M.class()
       WSOCK_HISTORY = "",
     }
     for name, value in pairs(words.env or {}) do env[name] = value or nil end
-    local line = command.shell { "127.0.0.1:" .. self.port, env = env, table.unpack(words) }
+    local line = command.shell { (words.user or "") .. "127.0.0.1:" .. self.port, env = env, table.unpack(words) }
     self.terminal = tmux.start(line .. (words.behind or ""), words.jobs)
     self.terminal:expect(M.connected)
     return self.terminal

@@ -269,7 +269,8 @@ function Talk:opened()
   self:show_response()
   self.screen:detail("* open: %s%s%s%s", s.remoteAddress, s.remotePort and " port " .. s.remotePort or "",
     s.protocol ~= "" and ", subprotocol " .. s.protocol or "", s.extensions ~= "" and ", compressed" or "")
-  if s.url ~= self.url then self.screen:detail("* redirected to %s", s.url) end
+  local url = s.url:gsub("^(%a+://)[^/]*@", "%1") -- there may be a password in it
+  if s.url ~= self.url then self.screen:detail("* redirected to %s", url) end
   if s.tls then
     local c = s.tls.peerCertificate or {}
     self.screen:detail("* %s, %s: %s, by %s, until %s", s.tls.version, s.tls.cipher, c.subject, c.issuer, c.validTo)
@@ -277,7 +278,7 @@ function Talk:opened()
   self.there = true
   if self.open then return self:back() end
   self.open = true
-  if self.interactive then self.screen:note("connected to %s; Ctrl-C or /close ends", s.url) end
+  if self.interactive then self.screen:note("connected to %s; Ctrl-C or /close ends", url) end
   self:begin()
 end
 

@@ -16,6 +16,14 @@ function T:test_lines_are_messages()
   t:expect "< grüße\n> $"
 end
 
+-- What says that it is connected is looked at by `open`.
+function T:test_a_password_is_not_shown()
+  local t = self:open { user = "ann:s3cret@" }
+  t:type "hello\n"
+  t:expect "\n> hello\n< hello\n> $"
+  lu.assertNotStrContains(t:screen(), "s3cret@127.0.0.1:" .. self.port .. "/")
+end
+
 function T:test_ping_pong_close()
   local t = self:open()
   t:type "/ping abc\n"
