@@ -42,7 +42,7 @@ void ws_plan_explain(lua_State *L, struct ws_lsocket *k, int idx, int err)
         lua_getfield(L, -2, "url"); /* of a unix socket */
     snprintf(text, sizeof text, "handshake with %s: %s", lua_tostring(L, -1),
              ws_err_text(err));
-    ws_session_explain(&k->s, ws_err_word(err), text);
+    ws_session_explain(&k->s, err, text);
     lua_settop(L, idx);
 }
 

@@ -300,16 +300,10 @@ void ws_session_restart(struct ws_session *s)
     s->was_shut = 0;
 }
 
-void ws_session_say(struct ws_session *s, const char *word, const char *failure)
+static void keep_words(struct ws_session *s, const char *word,
+                       const char *words)
 {
-    if (s->conn.fault == WS_OK)
-        ws_session_explain(s, word, failure);
-}
-
-void ws_session_explain(struct ws_session *s, const char *word,
-                        const char *failure)
-{
-    size_t w = strlen(word) + 1, n = strlen(failure) + 1;
+    size_t w = strlen(word) + 1, n = strlen(words) + 1;
 
     if (s->failure != NULL)
         return;
@@ -317,7 +311,18 @@ void ws_session_explain(struct ws_session *s, const char *word,
     if (s->failure == NULL)
         return;
     memcpy(s->failure, word, w);
-    memcpy(s->failure + w, failure, n);
+    memcpy(s->failure + w, words, n);
+}
+
+void ws_session_say(struct ws_session *s, const char *word, const char *words)
+{
+    if (s->conn.fault == WS_OK)
+        keep_words(s, word, words);
+}
+
+void ws_session_explain(struct ws_session *s, int err, const char *words)
+{
+    keep_words(s, ws_err_word(err), words);
 }
 
 void ws_session_fail(struct ws_session *s, int err, const char *word,

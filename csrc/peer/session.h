@@ -44,15 +44,13 @@ enum ws_tag {
 ** next one has its turn is WS_READS_MAX times this. */
 enum { WS_READ_SIZE = 262144, WS_READS_MAX = 4, WS_WRITE_SLICES = 64 };
 
-/* Bytes one session may decompress in a pull; what is over waits for the next
-** turn.  The 256 KiB of one read may mean a thousand times as much. */
+/* Bytes one session may decompress in a pull; the rest has the next turn. */
 enum { WS_PLAIN_MAX = 1048576 };
 
 /* Input kept while a request waits for the application's answer. */
 enum { WS_EARLY_MAX = 16384 };
 
-/* Steps of streams' openings in one turn.  A step may be a signature's work;
-** those who are open already are served before each few of them. */
+/* Steps of streams' openings in one turn: each may be a signature's work. */
 enum { WS_OPENS_MAX = 8 };
 
 enum { WS_FAILURE_MAX = 512 }; /* words of a failure, with the NUL */
@@ -174,14 +172,12 @@ void ws_session_count(struct ws_session *s, size_t n, int sent);
 uint64_t ws_session_buffered(struct ws_session *s);
 
 /* The transport could not be made, or broke: err, and in words what call on
-** what address failed; word is a static code.  say only keeps the words. */
+** what address failed; word is a static code.  say only keeps the words,
+** explain those of an error that the connection has found. */
 void ws_session_fail(struct ws_session *s, int err, const char *word,
                      const char *failure);
 void ws_session_say(struct ws_session *s, const char *word, const char *words);
-
-/* Words for an error that the connection has found. */
-void ws_session_explain(struct ws_session *s, const char *word,
-                        const char *words);
+void ws_session_explain(struct ws_session *s, int err, const char *words);
 
 /* The same of an error of the top stream, in its words; note keeps these. */
 void ws_session_broke(struct ws_session *s, int err, const char *call);
