@@ -86,7 +86,9 @@ function T:test_the_system_store()
     wsock.run()]]):format(url)
   for file, words in pairs { [self.good.ca] = "open", [certs.authority "other_ca"] = "unknown authority" } do
     self.program = process.start_lua { "-e", script, env = { SSL_CERT_FILE = file, SSL_CERT_DIR = "/nowhere" } }
-    self.program:expect(words, 10, function() self.rig:turn() end)
+    local function turn() self.rig:turn() end
+    self.program:expect(words, 10, turn)
+    self.program:wait(10, turn) -- not killed while it cleans up
     self.program:stop()
   end
 end
