@@ -52,13 +52,15 @@ void ws_peers_conf(struct ws_peers *p, struct ws_conf *conf)
     conf->random_ud = p;
 }
 
-/* With want-bits either readiness may be what reading, or writing, waits for:
-** both are tried. */
+/* With want-bits, but for those that wait for nothing, either readiness may be
+** what reading, or writing, waits for: both are tried. */
 static void session_ready(struct ws_session *s, struct ws_watcher *w)
 {
-    if ((w->got & (WS_IO_READ | WS_IO_ERROR)) != 0 || s->top->want != 0)
+    int both = (s->top->want & ~(WS_STREAM_MORE | WS_STREAM_LEFT)) != 0;
+
+    if ((w->got & (WS_IO_READ | WS_IO_ERROR)) != 0 || both)
         s->readable = 1;
-    if ((w->got & (WS_IO_WRITE | WS_IO_ERROR)) != 0 || s->top->want != 0)
+    if ((w->got & (WS_IO_WRITE | WS_IO_ERROR)) != 0 || both)
         s->blocked = 0;
     s->reads = WS_READS_MAX;
 }
