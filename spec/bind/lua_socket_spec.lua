@@ -312,6 +312,25 @@ function T:test_reasons()
   lu.assertEquals({ peer:take_close() }, { 1000, "x" })
 end
 
+-- threats K3: what goes out is what was given, of every length, and nothing of
+-- ours; a number is no length of anything
+function T:test_K3_payloads_of_every_length()
+  local text = ("0123456789"):rep(13)
+  for n = 0, 123 do
+    local socket, _, peer = self.rig:opened()
+    for _, bad in ipairs { n, 1e3, true, {} } do
+      contains("reason must be a string", socket.close, socket, 1000, bad)
+      if type(bad) ~= "number" then contains("string", socket.ping, socket, bad) end
+    end
+    lu.assertTrue(socket:ping(text:sub(1, n)))
+    lu.assertTrue(socket:pong(text:sub(1, n)))
+    lu.assertTrue(socket:close(1000, text:sub(1, n)))
+    lu.assertEquals(peer:take().payload, text:sub(1, n))
+    lu.assertEquals(peer:take().payload, text:sub(1, n))
+    lu.assertEquals({ peer:take_close() }, { 1000, text:sub(1, n) })
+  end
+end
+
 function T:test_an_empty_reason_without_code_is_an_empty_close()
   local socket, _, peer = self.rig:opened()
   socket:close(nil, "")
