@@ -5,6 +5,7 @@
 #include "base/digest.h"
 #include "proto/hello.h"
 #include "wire/field.h"
+#include "wire/host.h"
 #include "wire/uri.h"
 
 /* Most subprotocols of one offer.  That they are distinct is checked by
@@ -30,6 +31,13 @@ static int find_host(const struct ws_head *head, struct ws_slice *host)
         ws_host_port(t.authority, host, &port) != WS_OK)
         return WS_ERR_HEAD_HOST;
     return WS_OK;
+}
+
+struct ws_slice ws_welcome_host(const struct ws_head *head)
+{
+    struct ws_slice host;
+
+    return find_host(head, &host) == WS_OK ? host : ws_slice_of(NULL, 0);
 }
 
 /* What an absolute target begins with: a server of HTTP has nothing else (RFC
@@ -282,13 +290,36 @@ int ws_welcome_accept(struct ws_buf *out, struct ws_mem *mem,
     return w.err != WS_OK ? w.err : ws_head_put_end(out, mem);
 }
 
+/* Who gets a 401 must be told what is asked for (RFC 9110 15.5.2): Basic, in
+** UTF-8 (RFC 7617 2.1), which is what servers read.  The realm is the host, in
+** which no character needs a backslash. */
+static void put_challenge(struct ws_head_writer *w, struct ws_slice host)
+{
+    static const char before[] = "Basic realm=\"",
+                      behind[] = "\", charset=\"UTF-8\"";
+    char text[sizeof before + WS_HOST_MAX + sizeof behind], *p = text;
+
+    memcpy(p, before, sizeof before - 1);
+    p += sizeof before - 1;
+    if (host.n > 0 && host.n <= WS_HOST_MAX) {
+        memcpy(p, host.p, host.n);
+        p += host.n;
+    }
+    memcpy(p, behind, sizeof behind - 1);
+    p += sizeof behind - 1;
+    ws_head_put_named(w, "WWW-Authenticate",
+                      ws_slice_of(text, (size_t)(p - text)));
+}
+
 /* What the status itself asks for, unless the caller said it (RFC 9110
-** 15.5.6, 15.5.22; RFC 6455 4.4). */
+** 15.5.2, 15.5.6, 15.5.22; RFC 6455 4.4). */
 static void put_status_fields(struct ws_head_writer *w,
                               const struct ws_answer *a)
 {
     int upgrade = given(a, "Upgrade");
 
+    if (a->status == 401 && !given(a, "WWW-Authenticate"))
+        put_challenge(w, a->host);
     if (a->status == 405 && !given(a, "Allow"))
         ws_head_put_named(w, "Allow", ws_slice_str("GET"));
     if (a->status == 426 && !upgrade) {
@@ -365,6 +396,7 @@ int ws_welcome_refuse_error(struct ws_buf *out, struct ws_mem *mem, int err,
     a.reason = ws_slice_of(NULL, 0);
     a.fields = &field;
     a.nfields = 1;
+    a.host = ws_slice_of(NULL, 0);
     a.body = ws_slice_of(text, n + 1);
     a.head_method = head_method;
     return ws_welcome_refuse(out, mem, &a);

@@ -27,6 +27,7 @@ struct ws_answer {
     struct ws_slice reason;        /* n 0: the standard one */
     const struct ws_field *fields; /* further headers, in order */
     unsigned nfields;
+    struct ws_slice host; /* the request's; n 0: not known */
     struct ws_slice body; /* not for 101 */
     int head_method;      /* 1: announce the body, send none */
 };
@@ -55,9 +56,9 @@ int ws_welcome_reserved(struct ws_slice name);
 
 /* Appends a whole response with Content-Length, Connection: close and, where
 ** the status asks for it and the caller did not say it, Upgrade,
-** Sec-WebSocket-Version or Allow.  204 and 304 have no body.  WS_OK;
-** WS_ERR_FIELD (a header that may not be sent, or is reserved);
-** WS_ERR_NOMEM; WS_ERR_ARGUMENT (status). */
+** Sec-WebSocket-Version, Allow, or a challenge of Basic for the host.  204 and
+** 304 have no body.  WS_OK; WS_ERR_FIELD (a header that may not be sent, or is
+** reserved); WS_ERR_NOMEM; WS_ERR_ARGUMENT (status). */
 int ws_welcome_refuse(struct ws_buf *out, struct ws_mem *mem,
                       const struct ws_answer *answer);
 
@@ -65,6 +66,9 @@ int ws_welcome_refuse(struct ws_buf *out, struct ws_mem *mem,
 ** and its text as a plain-text body, which is not sent when head_method. */
 int ws_welcome_refuse_error(struct ws_buf *out, struct ws_mem *mem, int err,
                             int head_method);
+
+/* The host the request is for, without its port; n 0: none that is valid. */
+struct ws_slice ws_welcome_host(const struct ws_head *head);
 
 /* 1 when the client offered this subprotocol: nothing else may be agreed on
 ** (4.2.2). */

@@ -316,6 +316,15 @@ function T:test_routes()
   visitors.bystander(self.rig, port, visitors.upgrade(nil, "GET /ws HTTP/1.1")):check()
 end
 
+-- AU-01
+function T:test_401_says_what_it_asks_for()
+  local headers
+  local port = serve(self.rig, function(_, response) response:send(401, headers) end)
+  lu.assertEquals(visitors.ask(self.rig, port, plain()).headers["www-authenticate"], 'Basic realm="h", charset="UTF-8"')
+  headers = { ["www-authenticate"] = "Bearer" }
+  lu.assertEquals(visitors.ask(self.rig, port, plain()).headers["www-authenticate"], "Bearer")
+end
+
 -- What frames the answer is ours; the answer can still be given.
 function T:test_headers_that_are_not_the_applications()
   local messages = {}

@@ -72,7 +72,8 @@ function T:test_verify_says_no()
     local answer = visitors.ask(self.rig, port, visitors.upgrade())
     lu.assertEquals({ answer.status, answer.body }, { row[2], row[3] })
     lu.assertEquals(answer.headers.connection, "close")
-    if row[2] == 401 and row[1][3] then lu.assertEquals(answer.headers["www-authenticate"], "Basic") end
+    lu.assertEquals(answer.headers["www-authenticate"],
+      row[2] == 401 and (row[1][3] and "Basic" or 'Basic realm="h", charset="UTF-8"') or nil)
     if row[2] == 302 then lu.assertEquals(answer.headers["set-cookie"], "a=1|b=2") end
   end
   lu.assertEquals(server.clientCount, 0)
@@ -232,12 +233,13 @@ function T:test_reject_now_and_later()
     if request.path == "/now" then request:reject(table.unpack(reply)) else asked = request end
   end }
   for _, row in ipairs {
-    { {}, 403, "" }, { { 404 }, 404, "" }, { { 401, { ["WWW-Authenticate"] = "x" }, "no" }, 401, "no" },
-    { { nil, nil, "no" }, 403, "no" },
+    { {}, 403, "" }, { { 404 }, 404, "" }, { { 401, { ["WWW-Authenticate"] = "x" }, "no" }, 401, "no", "x" },
+    { { nil, nil, "no" }, 403, "no" }, { { 401 }, 401, "", 'Basic realm="h", charset="UTF-8"' },
   } do
     reply, asked = row[1], nil
     local answer = visitors.ask(self.rig, port, visitors.upgrade(nil, "GET /now HTTP/1.1"))
     lu.assertEquals({ answer.status, answer.body }, { row[2], row[3] })
+    lu.assertEquals(answer.headers["www-authenticate"], row[4])
     local peer = visitors.visit(self.rig, port, visitors.upgrade())
     self.rig:wait(function() return asked end)
     lu.assertTrue(asked:reject(table.unpack(row[1])))

@@ -615,6 +615,22 @@ function T:test_reject()
   lu.assertEquals(server:settle():heard(), "upgrade | close:1006::false")
 end
 
+-- AU-01, AU-04: who is asked for something is told what
+function T:test_401()
+  for _, row in ipairs {
+    { "GET / HTTP/1.1", "Host: example.org:8080", "example.org" }, { "GET / HTTP/1.1", "Host: [::1]:1", "[::1]" },
+    { "GET http://a.example/ HTTP/1.1", "Host: b.example", "a.example" },
+  } do
+    local server = conn.peer { role = "server" }
+    server:feed(conn.head { row[1], row[2] })
+    assert(server.raw:respond { status = 401 })
+    local status, _, head = answer(server:take())
+    lu.assertEquals(status, 401)
+    lu.assertStrContains(head, ('\r\nWWW-Authenticate: Basic realm="%s", charset="UTF-8"\r\n'):format(row[3]))
+    server:free()
+  end
+end
+
 -- ---- ends in the middle ------------------------------------------------------
 
 -- CL-16, HC-08: the transport ends at any byte of the handshake

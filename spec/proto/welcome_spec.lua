@@ -339,10 +339,25 @@ function T:test_405()
     "HTTP/1.1 405 Method Not Allowed", "allow: PUT", "Connection: close", "Content-Length: 0" })
 end
 
--- SC-15, SC-16
-function T:test_401_and_307()
-  lu.assertStrContains(self:refuse { status = 401, fields = { { "WWW-Authenticate", 'Basic realm="x"' } } },
-    '\r\nWWW-Authenticate: Basic realm="x"\r\n')
+-- AU-01, AU-04
+function T:test_401()
+  local function head(line)
+    return conn.head { "HTTP/1.1 401 Unauthorized", line, "Connection: close", "Content-Length: 0" }
+  end
+  for _, host in ipairs { "h", "[::1]", "a!$&'()*+,;=-._~b", ("x"):rep(255), "" } do
+    bytes.equals(self:refuse { status = 401, host = host },
+      head(('WWW-Authenticate: Basic realm="%s", charset="UTF-8"'):format(host)))
+  end
+  bytes.equals(self:refuse { status = 401, host = ("x"):rep(256) },
+    head 'WWW-Authenticate: Basic realm="", charset="UTF-8"')
+  for _, own in ipairs { "www-authenticate: Bearer", "WWW-Authenticate: " } do
+    bytes.equals(self:refuse { status = 401, host = "h", fields = { { own:match "^(.-): (.*)$" } } }, head(own))
+  end
+  lu.assertNil(self:refuse({ status = 403, host = "h" }):find "WWW")
+end
+
+-- SC-16
+function T:test_307()
   lu.assertStrContains(self:refuse { status = 307, fields = { { "Location", "/y" } } }, "\r\nLocation: /y\r\n")
 end
 

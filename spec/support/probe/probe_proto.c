@@ -63,6 +63,7 @@ void probe_answer(lua_State *L, int idx, struct ws_answer *a)
     lua_pop(L, 2);
     a->reason = probe_option(L, idx, "reason");
     a->body = probe_option(L, idx, "body");
+    a->host = probe_option(L, idx, "host");
 }
 
 /* A head in memory of exactly its size, cut up; raises when it is none. */
@@ -244,7 +245,7 @@ static int welcome_accept(lua_State *L)
     return n;
 }
 
-/* welcome_refuse({status, reason, fields, body, head_method}, mem) */
+/* welcome_refuse({status, reason, fields, host, body, head_method}, mem) */
 static int welcome_refuse(lua_State *L)
 {
     struct ws_mem *mem = probe_mem(L, 2);
