@@ -19,12 +19,13 @@ struct reading {
 /* -- reading -- */
 
 static const char *const client_names[] = {
-    "ca",     "cert",       "key",     "password", "serverName",
-    "verify", "minVersion", "ciphers", "alpn",     NULL};
+    "ca",     "crl",        "cert",    "key",  "password", "serverName",
+    "verify", "minVersion", "ciphers", "alpn", NULL};
 
 static const char *const server_names[] = {
-    "ca",      "cert", "key",         "password", "verify", "minVersion",
-    "ciphers", "alpn", "requestCert", "tickets",  "sni",    NULL};
+    "ca",      "crl",        "cert",    "key",  "password",
+    "verify",  "minVersion", "ciphers", "alpn", "requestCert",
+    "tickets", "sni",        NULL};
 
 static const char *const sni_names[] = {"cert", "key", "password", NULL};
 
@@ -97,15 +98,19 @@ static void read_identity(lua_State *L, int idx, struct ws_tls_conf *conf)
 /* Also of no table (nil): the defaults.  The texts stay pushed. */
 static void read_conf(lua_State *L, int idx, int server, struct reading *r)
 {
-    luaL_checkstack(L, 24, NULL); /* for all that is read of an option `tls` */
+    luaL_checkstack(L, 25, NULL); /* for all that is read of an option `tls` */
     memset(r, 0, sizeof *r);
     r->conf.server = server;
     r->conf.verify = ws_get_boolean(L, idx, "verify", 1);
     r->conf.min_version = min_version(L, idx);
     r->conf.ca = get_text(L, idx, "ca");
+    r->conf.crl = get_text(L, idx, "crl");
     r->conf.ciphers = get_text(L, idx, "ciphers");
     read_identity(L, idx, &r->conf);
     read_alpn(L, idx, r);
+    if (r->conf.crl != NULL && !r->conf.verify)
+        luaL_error(L, "option 'tls.crl' would do nothing: 'tls.verify' is "
+                      "false");
 }
 
 /* -- a client's context -- */
@@ -155,6 +160,7 @@ static void push_key(lua_State *L, const struct reading *r)
 
     luaL_buffinit(L, &b);
     add_text(&b, c->ca);
+    add_text(&b, c->crl);
     add_text(&b, c->cert);
     add_text(&b, c->key);
     add_text(&b, c->password);
@@ -326,6 +332,9 @@ int ws_server_tls(lua_State *L, struct ws_lloop *ll, int idx,
     if (r.conf.request && r.conf.verify && r.conf.ca == NULL)
         luaL_error(L, "option 'tls.requestCert' needs 'tls.ca', or anybody "
                       "with any certificate would do");
+    if (r.conf.crl != NULL && !r.conf.request)
+        luaL_error(L, "option 'tls.crl' needs 'tls.requestCert': it is about "
+                      "certificates of clients");
     err = ws_tls_ctx_new(&h->ctx, &ll->mem, &r.conf, why);
     if (err == WS_OK)
         err = add_names(L, sni, h->ctx, why);

@@ -37,6 +37,8 @@ struct ws_tls_conf {
     int min_version;      /* WS_TLS_V1_2 or _3 */
     const char *ca;       /* PEM, or a directory as c_rehash makes; NULL: the
                              system's.  Instead of those, not beside them. */
+    const char *crl;      /* PEM: lists of what is revoked (RFC 5280 5); NULL:
+                             nobody asks.  One of each authority in a chain. */
     const char *cert;     /* PEM: certificate, then what leads to the root */
     const char *key;      /* PEM; NULL: it is in cert */
     const char *password; /* of the key, or NULL */

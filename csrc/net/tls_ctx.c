@@ -168,7 +168,7 @@ static int add_all(SSL_CTX *c, BIO *b, int server)
     return n;
 }
 
-static int trust(SSL_CTX *c, const struct ws_tls_conf *conf, char *why)
+static int trust_these(SSL_CTX *c, const struct ws_tls_conf *conf, char *why)
 {
     struct stat st;
     BIO *b;
@@ -191,17 +191,91 @@ static int trust(SSL_CTX *c, const struct ws_tls_conf *conf, char *why)
                : ws_tls_complain(why, "ca", conf->ca, "no certificate in PEM");
 }
 
+/* How many lists were added; -1: one cannot be read, be it the last of many.
+** Whom it would refuse is nobody's guess. */
+static int add_lists(X509_STORE *store, BIO *b)
+{
+    X509_CRL *list;
+    unsigned long e;
+    int n = 0, ok = 1;
+
+    ERR_clear_error();
+    while (ok) {
+        list = PEM_read_bio_X509_CRL(b, NULL, give_password, NULL);
+        if (list == NULL)
+            break;
+        ok = X509_STORE_add_crl(store, list);
+        X509_CRL_free(list);
+        n++;
+    }
+    e = ERR_peek_last_error();
+    if (ERR_GET_LIB(e) != ERR_LIB_PEM ||
+        ERR_GET_REASON(e) != PEM_R_NO_START_LINE)
+        n = -1;
+    ERR_clear_error();
+    return n;
+}
+
+/* Each certificate of a chain has to be in no list of who signed it, and a list
+** there has to be: what nginx, curl and Node understand by a list. */
+static int use_lists(SSL_CTX *c, const struct ws_tls_conf *conf, char *why)
+{
+    BIO *b;
+    int n;
+
+    if (conf->crl == NULL)
+        return WS_OK;
+    b = open_pem(conf->crl, "crl", why);
+    if (b == NULL)
+        return WS_ERR_TLS;
+    n = add_lists(SSL_CTX_get_cert_store(c), b);
+    BIO_free(b);
+    if (n <= 0)
+        return ws_tls_complain(why, "crl", conf->crl,
+                               n == 0 ? "no revocation list in PEM"
+                                      : "a revocation list cannot be read");
+    X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(c),
+                                X509_V_FLAG_CRL_CHECK |
+                                    X509_V_FLAG_CRL_CHECK_ALL);
+    return WS_OK;
+}
+
+static int trust(SSL_CTX *c, const struct ws_tls_conf *conf, char *why)
+{
+    int err = trust_these(c, conf, why);
+
+    return err == WS_OK ? use_lists(c, conf, why) : err;
+}
+
+/* Whom we trust by name needs no list that speaks of it, which for an authority
+** that is no root there cannot be: its own issuer is not in the chain.  If one
+** does, it counts. */
+static int is_unlisted_anchor(X509_STORE_CTX *x)
+{
+    int err = X509_STORE_CTX_get_error(x);
+    int n = sk_X509_num(X509_STORE_CTX_get0_chain(x));
+
+    if (X509_STORE_CTX_get_error_depth(x) != n - 1)
+        return 0;
+    return err == X509_V_ERR_UNABLE_TO_GET_CRL ||
+           (X509_STORE_CTX_get0_current_crl(x) != NULL &&
+            err != X509_V_ERR_CERT_REVOKED);
+}
+
 static int on_verify(int ok, X509_STORE_CTX *x)
 {
     SSL *ssl =
         X509_STORE_CTX_get_ex_data(x, SSL_get_ex_data_X509_STORE_CTX_idx());
     struct ws_tls *t = SSL_get_app_data(ssl);
 
-    if (!t->ctx->verify)
+    if (!t->ctx->verify || ok)
         return 1;
-    if (!ok)
-        ws_tls_note_verify(t, x);
-    return ok;
+    if (is_unlisted_anchor(x)) {
+        X509_STORE_CTX_set_error(x, X509_V_OK);
+        return 1;
+    }
+    ws_tls_note_verify(t, x);
+    return 0;
 }
 
 static void set_verify(SSL_CTX *c, const struct ws_tls_conf *conf)

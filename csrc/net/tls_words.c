@@ -53,11 +53,9 @@ static void write_name(char *out, size_t size, X509_NAME *name)
     BIO_free(b);
 }
 
-/* "CN=example.com", or the whole subject when there is no CN. */
-static void write_who(char *out, size_t size, X509 *x, int issuer)
+/* "CN=example.com", or the whole name when there is no CN. */
+static void write_short(char *out, size_t size, X509_NAME *name)
 {
-    X509_NAME *name =
-        issuer ? X509_get_issuer_name(x) : X509_get_subject_name(x);
     int i = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
     unsigned char *utf8 = NULL;
     int n = -1;
@@ -74,6 +72,12 @@ static void write_who(char *out, size_t size, X509 *x, int issuer)
     write_name(out, size, name);
     if (out[0] == '\0')
         snprintf(out, size, "nobody");
+}
+
+static void write_who(char *out, size_t size, X509 *x, int issuer)
+{
+    write_short(out, size,
+                issuer ? X509_get_issuer_name(x) : X509_get_subject_name(x));
 }
 
 static void write_time(char *out, size_t size, const ASN1_TIME *t, int whole)
@@ -182,6 +186,14 @@ void ws_tls_note(struct ws_tls *t, const char *what)
 
 /* -- what a verification found -- */
 
+static void of_other(char *out, size_t size, X509 *x, const char *what)
+{
+    char who[TEXT];
+
+    write_who(who, sizeof who, x, 0);
+    snprintf(out, size, "%s (%s)", what, who);
+}
+
 static void of_issuer(char *out, size_t size, X509 *x)
 {
     char who[TEXT], by[TEXT];
@@ -214,25 +226,87 @@ static void of_name(struct ws_tls *t, char *out, size_t size, X509 *x)
              t->name != NULL ? t->name : "?", names);
 }
 
-static void of_other(char *out, size_t size, X509 *x, const char *what)
+static void of_revoked(char *out, size_t size, X509 *x, X509_CRL *list)
+{
+    char who[TEXT], day[TEXT];
+    X509_REVOKED *r = NULL;
+
+    if (list == NULL || X509_CRL_get0_by_cert(list, &r, x) != 1) {
+        of_other(out, size, x, "certificate is revoked");
+        return;
+    }
+    write_who(who, sizeof who, x, 0);
+    write_time(day, sizeof day, X509_REVOKED_get0_revocationDate(r), 0);
+    snprintf(out, size, "certificate is revoked (%s, since %s)", who, day);
+}
+
+static void of_no_list(char *out, size_t size, X509 *x)
+{
+    char who[TEXT], by[TEXT];
+
+    write_who(who, sizeof who, x, 0);
+    write_who(by, sizeof by, x, 1);
+    snprintf(out, size,
+             "certificate may be revoked: there is no list of its authority "
+             "(%s, by %s)",
+             who, by);
+}
+
+/* The list is its issuer's, and so named. */
+static void of_list_date(char *out, size_t size, X509_CRL *list, int begins)
+{
+    char who[TEXT], day[TEXT];
+
+    write_short(who, sizeof who, X509_CRL_get_issuer(list));
+    write_time(day, sizeof day,
+               begins ? X509_CRL_get0_lastUpdate(list)
+                      : X509_CRL_get0_nextUpdate(list),
+               0);
+    snprintf(out, size,
+             begins ? "revocation list is not valid yet (%s, from %s)"
+                    : "revocation list has expired (%s, %s)",
+             who, day);
+}
+
+static void of_list(char *out, size_t size, X509_CRL *list, int err)
 {
     char who[TEXT];
 
-    write_who(who, sizeof who, x, 0);
-    snprintf(out, size, "%s (%s)", what, who);
+    if (err == X509_V_ERR_CRL_HAS_EXPIRED ||
+        err == X509_V_ERR_CRL_NOT_YET_VALID) {
+        of_list_date(out, size, list, err == X509_V_ERR_CRL_NOT_YET_VALID);
+        return;
+    }
+    write_short(who, sizeof who, X509_CRL_get_issuer(list));
+    snprintf(out, size, "revocation list cannot be trusted: %s (%s)",
+             err == X509_V_ERR_CRL_SIGNATURE_FAILURE
+                 ? "its authority did not sign it"
+                 : X509_verify_cert_error_string(err),
+             who);
 }
 
 static void describe(struct ws_tls *t, char *out, size_t size,
                      X509_STORE_CTX *s)
 {
     X509 *x = X509_STORE_CTX_get_current_cert(s);
+    X509_CRL *list = X509_STORE_CTX_get0_current_crl(s);
     int err = X509_STORE_CTX_get_error(s);
 
     if (x == NULL) {
         snprintf(out, size, "%s", X509_verify_cert_error_string(err));
         return;
     }
+    if (list != NULL && err != X509_V_ERR_CERT_REVOKED) {
+        of_list(out, size, list, err);
+        return;
+    }
     switch (err) {
+    case X509_V_ERR_CERT_REVOKED:
+        of_revoked(out, size, x, list);
+        break;
+    case X509_V_ERR_UNABLE_TO_GET_CRL:
+        of_no_list(out, size, x);
+        break;
     case X509_V_ERR_CERT_HAS_EXPIRED:
     case X509_V_ERR_CERT_NOT_YET_VALID:
         of_date(out, size, x, err == X509_V_ERR_CERT_NOT_YET_VALID);

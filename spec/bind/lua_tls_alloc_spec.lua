@@ -8,7 +8,7 @@ local T = {}
 
 local script = [[
 local wsock = require "wsock"
-local cert, key, ca = %q, %q, %q
+local cert, key, ca, crl = %q, %q, %q, %q
 local loop = wsock.loop()
 loop.onerror = function() end
 local server, client, got
@@ -16,7 +16,8 @@ local function step() return pcall(loop.step, loop, 0.002) end
 
 local function life()
   server = wsock.listen { port = 0, loop = loop, closeTimeout = 0.02, handshakeTimeout = 0.2,
-    tls = { cert = cert, key = key, ca = ca, requestCert = true, sni = { ["a.test"] = { cert = cert, key = key } } },
+    tls = { cert = cert, key = key, ca = ca, crl = crl, requestCert = true,
+      sni = { ["a.test"] = { cert = cert, key = key } } },
     onmessage = function(socket, data) socket:send(data .. tostring(socket.tls.version)) end }
   local url = ("wss://127.0.0.1:%%d/"):format(select(2, server:address()))
   client = wsock.WebSocket(url, nil, { loop = loop, handshakeTimeout = 0.2, closeTimeout = 0.02,
@@ -52,7 +53,7 @@ return "fine"
 
 function T:test_each_in_turn()
   local c = certs.get "both_uses"
-  local text = script:format(c.cert, c.key, c.ca)
+  local text = script:format(c.cert, c.key, c.ca, certs.list("ca", {}))
   local result, info = probe.state(text)
   lu.assertEquals(result, "fine")
   lu.assertEquals({ info.failed, info.bytes, info.wrong }, { 0, 0, 0 })

@@ -3,6 +3,7 @@
 local lu = require "luaunit"
 local certs = require "support.certs"
 local rigs = require "support.rig"
+local base64 = require "wsock.core".codec.base64
 
 local T = rigs.class()
 
@@ -101,6 +102,48 @@ end
 
 function T:test_the_system_knows_no_authority_of_ours()
   lu.assertStrContains(self:visit("good", {}), "unknown authority")
+end
+
+-- ---- revocation (RFC 5280 5) ---------------------------------------------------------
+
+-- The server with that kind of certificate, judged by lists.
+function T:judged(kind, ...)
+  local texts = {}
+  for _, list in ipairs { ... } do texts[#texts + 1] = certs.read(list) end
+  return (self:visit(kind, { ca = certs.authority "ca", crl = table.concat(texts) }))
+end
+
+function T:test_what_a_list_says_in_its_own_words()
+  local list = certs.list("ca", { "revoked", "client_revoked" })
+  local none = certs.list("other_ca", {})
+  lu.assertEquals(self:judged("good", list), "open")
+  lu.assertEquals(self:judged("revoked", list), with .. "certificate is revoked (CN=gone.test, since 2022-03-04)")
+  lu.assertEquals(self:judged("good", none),
+    with .. "certificate may be revoked: there is no list of its authority (CN=good.test, by CN=Spec Root)")
+  lu.assertEquals(self:judged("good", certs.list("ca", {}, "past")),
+    with .. "revocation list has expired (CN=Spec Root, 2021-01-02)")
+  lu.assertEquals(self:judged("good", certs.list("ca", {}, "future")),
+    with .. "revocation list is not valid yet (CN=Spec Root, from 2090-01-02)")
+  -- what is wrong besides is told as ever
+  lu.assertStrContains(self:judged("expired", list), "certificate has expired (CN=old.test, 2021-01-02)")
+  lu.assertStrContains(self:judged("unknown", list), "certificate is from an unknown authority")
+  lu.assertStrContains(self:judged("other_host", list), "certificate is not for 127.0.0.1")
+end
+
+-- A list that says what its authority did not sign.
+function T:test_a_forged_list()
+  local text = certs.read(certs.list("ca", { "revoked" }))
+  local head, body, foot = text:match "^(%-.-%-\n)(.*)(\n%-.*)$"
+  local forged = base64.decode((body:gsub("\n", ""))):gsub("220304050607Z", "220304050608Z")
+  text = head .. base64.encode(forged):gsub(("."):rep(64), "%0\n") .. foot
+  lu.assertEquals(self:judged("good", certs.file("forged.crl", text)),
+    with .. "revocation list cannot be trusted: its authority did not sign it (CN=Spec Root)")
+end
+
+function T:test_the_server_hears_of_revocation()
+  local tls = { ca = certs.authority "ca", crl = certs.list("ca", { "revoked" }) }
+  local _, refused = self:visit("revoked", tls)
+  lu.assertEquals(refused, "TLS handshake: the peer refused: certificate revoked")
 end
 
 -- Only `false` written out turns it off (TL-08).

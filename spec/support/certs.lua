@@ -45,7 +45,9 @@ local kinds = {
   self_signed = { self = true, san = "DNS:localhost,IP:127.0.0.1", cn = "own.test" },
   unknown = { by = "other_ca", san = "DNS:localhost,IP:127.0.0.1", cn = "stranger.test" },
   chained = { by = "middle", san = "DNS:localhost,IP:127.0.0.1", cn = "chained.test" },
+  revoked = { san = "DNS:localhost,IP:127.0.0.1", cn = "gone.test" },
   client = { use = "clientAuth", cn = "Alice" },
+  client_revoked = { use = "clientAuth", cn = "Gone Alice" },
   client_old = { use = "clientAuth", cn = "Old Alice", dates = PAST },
   client_unknown = { by = "other_ca", use = "clientAuth", cn = "Mallory" },
   both_uses = { use = "serverAuth,clientAuth", san = "IP:127.0.0.1", cn = "both.test" },
@@ -140,6 +142,26 @@ function M.authority(name)
   prepare()
   authority(name, table.unpack(authorities[name]))
   return state.dir .. "/" .. name .. ".crt"
+end
+
+--- A list of what an authority has revoked, certificates by kind or authorities;
+--- a file. dates: "past" or "future", instead of a hundred years that we are in.
+function M.list(by, revoked, dates)
+  M.authority(by)
+  local from, to = table.unpack(dates == "past" and PAST or dates == "future" and FUTURE or LONG)
+  state.lists = (state.lists or 0) + 1
+  local path = ("%s/%s-%d.crl"):format(state.dir, by, state.lists)
+  local rows = {}
+  for _, name in ipairs(revoked) do
+    local file = authorities[name] and M.authority(name) or M.get(name).cert
+    local serial = shell("openssl x509 -noout -serial -in '" .. file .. "'"):match "serial=(%x+)"
+    rows[#rows + 1] = ("R\t%s\t220304050607Z\t%s\tunknown\t/CN=%s\n"):format(LONG[2], serial, name)
+  end
+  write("list", table.concat(rows))
+  write("list.cnf", (config:gsub("= index", "= list")))
+  shell(openssl(("openssl ca -gencrl -config list.cnf -cert %s.crt -keyfile %s.key -crl_lastupdate %s "
+    .. "-crl_nextupdate %s -out '%s'"):format(by, by, from, to, path)))
+  return path
 end
 
 --- The key of a kind, encrypted with a password; a file.
