@@ -83,6 +83,13 @@ static int is_answered(const struct ws_tls *t)
            SSL_has_pending(t->ssl);
 }
 
+/* That the peer has left is kept from OpenSSL, which would read no more: it is
+** told that there is no room, and who called for that record looks. */
+static int is_kept_quiet(const struct ws_tls *t)
+{
+    return t->alone && (t->below->want & WS_STREAM_LEFT) != 0;
+}
+
 static int bio_write(BIO *b, const char *in, int n)
 {
     struct ws_tls *t = BIO_get_data(b);
@@ -97,7 +104,7 @@ static int bio_write(BIO *b, const char *in, int n)
     k = ws_tls_flush(t);
     if (k == WS_OK)
         k = ws_tls_put(t, v);
-    if (k == WS_AGAIN)
+    if (k == WS_AGAIN || (k < 0 && is_kept_quiet(t)))
         BIO_set_retry_write(b);
     return k < 0 ? -1 : (int)k;
 }
@@ -258,7 +265,8 @@ static int notify(struct ws_tls *t)
 {
     int r;
 
-    if (t->broken || t->shut || !SSL_is_init_finished(t->ssl))
+    if (t->broken || t->shut || !SSL_is_init_finished(t->ssl) ||
+        (t->stream.want & WS_STREAM_LEFT) != 0)
         return WS_OK;
     ws_tls_begin(t);
     r = SSL_shutdown(t->ssl);

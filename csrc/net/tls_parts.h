@@ -64,6 +64,7 @@ struct ws_tls {
     uint8_t broken : 1;     /* OpenSSL will do nothing more */
     uint8_t gathers : 1;    /* what OpenSSL writes goes to the batch */
     uint8_t shut : 1;       /* close_notify is out */
+    uint8_t alone : 1;      /* a record is written that is not gathered */
 };
 
 /* -- tls.c -- */

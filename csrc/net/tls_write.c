@@ -150,6 +150,17 @@ static int encrypt(struct ws_tls *t, struct rest *w, size_t *done)
     return WS_OK;
 }
 
+/* One that goes straight to the stream below. */
+static int write_alone(struct ws_tls *t, struct rest *w, size_t *done)
+{
+    int err;
+
+    t->alone = 1;
+    err = encrypt(t, w, done);
+    t->alone = 0;
+    return err == WS_AGAIN && t->below_err != 0 ? t->below_err : err;
+}
+
 /* As many records as there is room for, in one go. */
 static int write_batch(struct ws_tls *t, struct rest *w, size_t *done)
 {
@@ -213,7 +224,7 @@ ptrdiff_t ws_tls_write(struct ws_stream *s, const struct ws_slice *v, int n)
     t->ahead = 0;
     skip(&w, done);
     while (w.n > 0 && err == WS_OK)
-        err = gather ? write_batch(t, &w, &done) : encrypt(t, &w, &done);
+        err = gather ? write_batch(t, &w, &done) : write_alone(t, &w, &done);
     if (w.n > 0 || err != WS_OK)
         err = conclude(t, err);
     return done > 0 || err == WS_OK ? (ptrdiff_t)done : err;

@@ -3,6 +3,7 @@
 local lu = require "luaunit"
 local probe = require "wsock.probe"
 local bytes = require "support.bytes"
+local forward = require "support.forward"
 local hostile = require "support.hostile"
 local relays = require "support.relay"
 local rigs = require "support.rig"
@@ -182,6 +183,32 @@ function T:test_what_a_peer_that_left_has_sent()
     self.rig:closed(record)
     lu.assertEquals(tostring(record):gsub(":E%u+", ":E"), "text:1 text:2 text:3 "
       .. (last == "close" and "close:1001:gone:false" or "error:E close:1006::false"))
+  end
+end
+
+-- So it is through a proxy, where each record goes out on its own.
+function T:test_what_a_peer_that_left_has_sent_through_a_tunnel()
+  local far
+  local _, _, port = self:server(nil, { onconnection = function(socket) far = socket end })
+  for kind, scheme in pairs { http = "http", socks = "socks5" } do
+    local proxy = forward.new(self.rig, { kind = kind })
+    for _, last in ipairs { "close", "nothing" } do
+      far = nil
+      local near, record = self:open(("wss://localhost:%d/"):format(port), nil,
+        { proxy = scheme .. "://" .. proxy.where })
+      self.rig:wait(function() return far end)
+      near:pause()
+      for i = 1, 3 do far:send(("%d"):format(i)) end
+      if last == "close" then far:close(1001, "gone") end
+      self.rig:wait(function() return far.bufferedAmount == 0 end)
+      far:terminate()
+      self.rig:wait(function() return #proxy.clients == 0 end)
+      self.rig:send_in_vain(near, record)
+      near:resume()
+      self.rig:closed(record)
+      lu.assertEquals(rigs.after_open(record):gsub(":E%u+", ":E"), "text:1 text:2 text:3 "
+        .. (last == "close" and "close:1001:gone:false" or "error:E close:1006::false"))
+    end
   end
 end
 
