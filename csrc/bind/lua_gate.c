@@ -22,6 +22,31 @@ int ws_gate_verdict(lua_State *L, int idx, const char *name)
     return -1;
 }
 
+/* -- the host -- */
+
+int ws_gate_host(lua_State *L, int idx, const struct ws_head *h)
+{
+    int top = lua_gettop(L), ok = 1, port;
+    struct ws_slice host;
+    lua_Integer i, n;
+
+    lua_getiuservalue(L, idx, WS_UV_OWNER);
+    lua_getiuservalue(L, -1, WS_UV_OPTIONS);
+    if (lua_getfield(L, -1, "hosts") == LUA_TTABLE) {
+        n = (lua_Integer)lua_rawlen(L, -1);
+        ok = 0;
+        if (ws_welcome_host(h, &host, &port) != WS_OK)
+            n = 0;
+        for (i = 1; i <= n && !ok; i++) {
+            lua_rawgeti(L, top + 3, i);
+            ok = ws_welcome_names(ws_slice_at(L, -1), host, port);
+            lua_pop(L, 1);
+        }
+    }
+    lua_settop(L, top);
+    return ok;
+}
+
 /* -- the origin -- */
 
 /* The list at the top has the origin, in any letter case: scheme and host

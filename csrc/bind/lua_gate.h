@@ -1,7 +1,7 @@
-/* bind/lua_gate.h -- whom a server lets in: the Origin, the subprotocols.
+/* bind/lua_gate.h -- whom a server lets in: Host, Origin, the subprotocols.
 **
-** What the options `origins` and `protocols` say of a request, whether they are
-** values or the application's functions.  lua_upgrade.c says when they are
+** What the options `hosts`, `origins` and `protocols` say of a request, whether
+** they are values or the application's functions.  lua_upgrade.c says when they are
 ** asked, and what is answered.
 */
 #ifndef WS_BIND_LUA_GATE_H
@@ -13,6 +13,10 @@
 ** top: 1 for true, 0 for false or nil; else, for a status in the place of it,
 ** say, -1, which was reported: nobody comes in by mistake. */
 int ws_gate_verdict(lua_State *L, int idx, const char *name);
+
+/* 1: the request h of the socket at idx is for a host of the server's, 0: for
+** another, as of a page whose name was made to lead here (DNS rebinding). */
+int ws_gate_host(lua_State *L, int idx, const struct ws_head *h);
 
 /* The Origin of the request h of the socket at idx.  1: welcome, 0: not, -1:
 ** the application's function failed, which was reported.  Without an Origin

@@ -1,8 +1,8 @@
 /* bind/lua_listen.c -- wsock.listen: options, the address, a server object.
 **
-** What is asked again at each handshake (origins, protocols, headers, verify)
+** What is asked again at each request (hosts, origins, protocols, headers, ...)
 ** is checked and copied here, once: whatever the caller does to the tables
-** later, no handshake meets a bad one.
+** later, no request meets a bad one.
 */
 #include "bind/lua_deflate.h"
 #include "bind/lua_options.h"
@@ -76,17 +76,33 @@ static void check_origin(lua_State *L)
                    lua_tostring(L, -1));
 }
 
+/* Replaces the value at the top by a list with nothing else in it. */
+static void make_list(lua_State *L)
+{
+    lua_createtable(L, 1, 0);
+    lua_insert(L, -2);
+    lua_rawseti(L, -2, 1);
+}
+
+/* Calls check with each value of the plain list at the top. */
+static void check_each(lua_State *L, void (*check)(lua_State *L))
+{
+    lua_Integer i, n = (lua_Integer)lua_rawlen(L, -1);
+
+    for (i = 1; i <= n; i++) {
+        lua_rawgeti(L, -1, i);
+        check(L);
+        lua_pop(L, 1);
+    }
+}
+
 /* "*", a function, or a list; one origin becomes a list. */
 static void take_origins(lua_State *L)
 {
-    lua_Integer i, n;
-
     if (lua_type(L, -1) == LUA_TSTRING) {
         if (strcmp(lua_tostring(L, -1), "*") == 0)
             return;
-        lua_createtable(L, 1, 0);
-        lua_insert(L, -2);
-        lua_rawseti(L, -2, 1);
+        make_list(L);
     } else if (!ws_take_callable(L) && lua_istable(L, -1)) {
         copy_list(L, "origins");
     } else {
@@ -95,12 +111,7 @@ static void take_origins(lua_State *L)
                           "function");
         return;
     }
-    n = (lua_Integer)lua_rawlen(L, -1);
-    for (i = 1; i <= n; i++) {
-        lua_rawgeti(L, -1, i);
-        check_origin(L);
-        lua_pop(L, 1);
-    }
+    check_each(L, check_origin);
 }
 
 /* checkOrigins(value): raises now for what listen would raise for. */
@@ -109,6 +120,41 @@ int ws_check_origins(lua_State *L)
     lua_settop(L, 1);
     take_origins(L);
     return 0;
+}
+
+/* As Host has it: one with a scheme, a path or a "*" (which a name may have)
+** would silently match nobody. */
+static void check_host(lua_State *L)
+{
+    struct ws_slice s, host;
+    int port;
+
+    if (lua_type(L, -1) != LUA_TSTRING)
+        luaL_error(L, "option 'hosts' must hold strings, got a %s",
+                   luaL_typename(L, -1));
+    s = ws_slice_at(L, -1);
+    if (ws_host_port(s, &host, &port) != WS_OK ||
+        memchr(host.p, '*', host.n) != NULL ||
+        (port == 0 && host.p + host.n != s.p + s.n))
+        luaL_error(L,
+                   "option 'hosts': '%s' is no host like \"example.com\" or "
+                   "\"example.com:8080\"",
+                   lua_tostring(L, -1));
+}
+
+/* A list; one host becomes a list. */
+static void take_hosts(lua_State *L)
+{
+    if (lua_isnil(L, -1))
+        return;
+    if (lua_type(L, -1) == LUA_TSTRING)
+        make_list(L);
+    else if (lua_istable(L, -1))
+        copy_list(L, "hosts");
+    else
+        luaL_error(L, "option 'hosts' must be a host or a list, got %s",
+                   luaL_typename(L, -1));
+    check_each(L, check_host);
 }
 
 static void take_protocols(lua_State *L)
@@ -151,12 +197,15 @@ static void take_headers(lua_State *L)
 /* Pushes a table of the server's own with what handshakes ask. */
 static void push_hooks(lua_State *L, int options)
 {
-    lua_createtable(L, 0, 5);
+    lua_createtable(L, 0, 6);
     ws_push_pmd_hook(L, options);
     lua_setfield(L, -2, "perMessageDeflate");
     if (lua_getfield(L, options, "verify") != LUA_TNIL)
         ws_check_callable(L, -1, "option 'verify'");
     lua_setfield(L, -2, "verify");
+    lua_getfield(L, options, "hosts");
+    take_hosts(L);
+    lua_setfield(L, -2, "hosts");
     lua_getfield(L, options, "origins");
     take_origins(L);
     lua_setfield(L, -2, "origins");

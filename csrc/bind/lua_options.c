@@ -46,7 +46,7 @@ static const char *const server_names[] = {
     "streaming", "handshakeTimeout", "closeTimeout", "pingInterval",
     "pingTimeout", "sendTimeout", "autoPong", "frames", "noDelay", "loop",
     "port", "host", "path", "backlog", "reusePort", "tls", "maxConnections",
-    "responseTimeout", "handshakesMax", "maxBody", "origins", "verify",
+    "responseTimeout", "handshakesMax", "maxBody", "hosts", "origins", "verify",
     "slowConsumer", "perMessageDeflate", "router", "onconnection", "onmessage",
     "onclose", "onerror", "onping", "onpong", "ondrain", "onchunk",
     "onrequest", "onupgrade", "onlistening", "onclosed", "onrefused", NULL};

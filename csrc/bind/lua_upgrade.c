@@ -1,8 +1,9 @@
 /* bind/lua_upgrade.c -- what a server says to a request.
 **
 ** Every request for WebSocket passes the same gates in the same order, and
-** none has a way around: room for one more, the Origin, verify, then onupgrade
-** or the choice of a subprotocol.  Plain HTTP goes to onrequest.
+** none has a way around: the host, room for one more, the Origin, verify, then
+** onupgrade or the choice of a subprotocol.  Plain HTTP goes to onrequest, if
+** it is for the right host.
 */
 #include "bind/lua_deflate.h"
 #include "bind/lua_gate.h"
@@ -196,6 +197,19 @@ static void turn_away(struct ws_lsocket *k, int err)
     ws_session_touch(&k->s);
 }
 
+/* The head of k's request; whether it is for a host of the server's, else that
+** is the answer. */
+static int is_for_us(lua_State *L, struct ws_lsocket *k, int idx,
+                     struct ws_head *h, struct ws_field *fields)
+{
+    if (ws_conn_head(&k->s.conn, h, fields) != WS_OK)
+        return 0;
+    if (ws_gate_host(L, idx, h))
+        return 1;
+    turn_away(k, WS_ERR_MISDIRECTED);
+    return 0;
+}
+
 /* Whether there is room; else that is the answer. */
 static int has_room(struct ws_lsocket *k)
 {
@@ -226,7 +240,7 @@ void ws_server_upgrade(lua_State *L, struct ws_lsocket *k, int idx)
     struct ws_head h;
     int ok;
 
-    if (!has_room(k) || ws_conn_head(&k->s.conn, &h, fields) != WS_OK)
+    if (!is_for_us(L, k, idx, &h, fields) || !has_room(k))
         return;
     ok = ws_gate_origin(L, idx, &h);
     if (ok == 0)
@@ -248,7 +262,11 @@ void ws_server_request(lua_State *L, struct ws_lsocket *k, int idx,
                        struct ws_slice body)
 {
     struct ws_lserver *sv = k->server;
+    struct ws_field fields[WS_HEAD_LINES_MAX];
+    struct ws_head h;
 
+    if (!is_for_us(L, k, idx, &h, fields))
+        return;
     if ((sv->mask >> WS_ON_REQUEST & 1) == 0) {
         ws_server_answer(k, 426, "this is a WebSocket server\n");
         return;

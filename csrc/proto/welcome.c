@@ -15,20 +15,20 @@ enum { OFFERS_MAX = 1024 };
 
 /* -- the request -- */
 
-/* The authority a request is for: its target's, when it has one, else Host
-** (RFC 9112 3.2.2).  Host must be there and valid in both cases. */
-static int find_host(const struct ws_head *head, struct ws_slice *host)
+/* Host must be there and valid, even where the target has an authority, which
+** then counts (RFC 9112 3.2.2). */
+int ws_welcome_host(const struct ws_head *head, struct ws_slice *host,
+                    int *port)
 {
     const struct ws_field *f = ws_head_only(head, "Host");
     struct ws_target t;
-    int port;
 
-    if (f == NULL || ws_host_port(f->value, host, &port) != WS_OK)
+    if (f == NULL || ws_host_port(f->value, host, port) != WS_OK)
         return WS_ERR_HEAD_HOST;
     if (ws_target_split(&t, head->target) != WS_OK)
         return WS_ERR_HEAD_LINE;
     if (t.form == WS_TARGET_ABSOLUTE &&
-        ws_host_port(t.authority, host, &port) != WS_OK)
+        ws_host_port(t.authority, host, port) != WS_OK)
         return WS_ERR_HEAD_HOST;
     return WS_OK;
 }
@@ -228,7 +228,7 @@ static int check_upgrade(struct ws_welcome *w, const struct ws_head *head)
 int ws_welcome_check(struct ws_welcome *w, const struct ws_head *head)
 {
     struct ws_slice host;
-    int err;
+    int err, port;
 
     w->upgrade = ws_head_has_token(head, "Upgrade", "websocket");
     w->key = ws_slice_of(NULL, 0);
@@ -237,7 +237,7 @@ int ws_welcome_check(struct ws_welcome *w, const struct ws_head *head)
     w->length = 0;
     err = check_target(head);
     if (err == WS_OK)
-        err = find_host(head, &host);
+        err = ws_welcome_host(head, &host, &port);
     if (err == WS_OK)
         err = ws_head_body(head, &w->body, &w->length);
     if (err == WS_OK && ws_head_count(head, "Expect") > 0)
@@ -413,5 +413,30 @@ int ws_welcome_same_host(const struct ws_head *head)
     if (origin == NULL)
         return ws_head_count(head, "Origin") == 0;
     return ws_origin_host(origin->value, &scheme, &theirs, &port) == WS_OK &&
-           find_host(head, &ours) == WS_OK && ws_slice_same(ours, theirs);
+           ws_welcome_host(head, &ours, &port) == WS_OK &&
+           ws_slice_same(ours, theirs);
+}
+
+/* IPv6 addresses, in their brackets, have more than one spelling. */
+static int is_same_name(struct ws_slice a, struct ws_slice b)
+{
+    uint16_t x[8], y[8];
+
+    if (ws_slice_same(a, b))
+        return 1;
+    return a.p[0] == '[' && b.p[0] == '[' &&
+           ws_ipv6_read(ws_slice_of(a.p + 1, a.n - 2), x) &&
+           ws_ipv6_read(ws_slice_of(b.p + 1, b.n - 2), y) &&
+           memcmp(x, y, sizeof x) == 0;
+}
+
+int ws_welcome_names(struct ws_slice entry, struct ws_slice host, int port)
+{
+    struct ws_slice name;
+    int wanted;
+
+    return ws_host_port(entry, &name, &wanted) == WS_OK &&
+           is_same_name(name, host) &&
+           (wanted == 0 || wanted == port ||
+            (port == 0 && (wanted == 80 || wanted == 443)));
 }

@@ -74,6 +74,16 @@ struct ws_slice ws_welcome_host(const struct ws_head *head);
 ** (4.2.2). */
 int ws_welcome_offers(const struct ws_head *head, struct ws_slice name);
 
+/* The host a request is for, as it is written, and its port, 0: not written.
+** WS_OK, which a head that was checked has, else the error of such a one. */
+int ws_welcome_host(const struct ws_head *head, struct ws_slice *host,
+                    int *port);
+
+/* 1 when entry, "name" or "name:port", names that host, whatever the letter
+** case.  Without a port it does on any.  A port that is not written is 80 or
+** 443: which, knows the end that TLS comes to, and that may be a proxy. */
+int ws_welcome_names(struct ws_slice entry, struct ws_slice host, int port);
+
 /* 1 when the Origin header's host equals the Host header's (ports are not
 ** compared), or there is no Origin; the default policy against hijacking of
 ** browser sessions (10.2). */

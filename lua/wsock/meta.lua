@@ -206,6 +206,7 @@ function Socket:stats() end
 ---@field handshakesMax integer? connections before their 101: 1,000
 ---@field responseTimeout number? seconds for the answer of onrequest, onupgrade: 60; 0: none
 ---@field maxBody integer? bytes of a plain request's body: 1 MiB
+---@field hosts string|string[]|nil what the request may be for: any
 ---@field origins string|string[]|(fun(origin: string?, request: wsock.Request): boolean?)|nil
 ---@field protocols string[]|(fun(offered: string[], request: wsock.Request): string?)|nil
 ---@field verify nil|fun(request: wsock.Request): boolean?, integer?, wsock.HeaderFields?, string?

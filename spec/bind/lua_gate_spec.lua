@@ -1,10 +1,66 @@
--- bind/lua_gate: who is let in. Origins and subprotocols.
+-- bind/lua_gate: who is let in. Hosts, origins and subprotocols.
 
 local lu = require "luaunit"
 local rigs = require "support.rig"
 local visitors = require "support.visitors"
 
 local T = rigs.class()
+
+-- ---- hosts (X2) -------------------------------------------------------------------------
+
+-- Each Host gets its status: WebSocket's, and that of a plain request, which finds a page.
+local function asks_for(rig, option, rows)
+  local _, _, port = rig:listen { hosts = option, origins = "*",
+    onrequest = function(_, response) response:send(200, nil, "page") end }
+  for host, want in pairs(rows) do
+    lu.assertEquals(visitors.status(rig, port, { Host = host }), want, host)
+    local plain = visitors.ask(rig, port, ("GET / HTTP/1.1\r\nHost: %s\r\n\r\n"):format(host))
+    lu.assertEquals(plain.status, want == 101 and 200 or want, host)
+  end
+end
+
+function T:test_any_host_is_the_default()
+  asks_for(self.rig, nil, { ["a"] = 101, ["evil.example:1"] = 101, ["[::1]"] = 101, ["127.0.0.1"] = 101 })
+end
+
+function T:test_listed_hosts()
+  asks_for(self.rig, { "a.example", "B.example:8080", "c.example:443", "[::1]", "127.0.0.1" }, {
+    ["a.example"] = 101, ["A.EXAMPLE"] = 101, ["a.example:1"] = 101, ["b.example:8080"] = 101, ["c.example"] = 101,
+    ["c.example:443"] = 101, ["[::1]:99"] = 101, ["[0::1]"] = 101, ["127.0.0.1:8080"] = 101,
+    ["b.example"] = 421, ["b.example:80"] = 421, ["c.example:80"] = 421, ["evil.example"] = 421, ["a.example."] = 421,
+    ["a.example.evil"] = 421, ["xa.example"] = 421, ["127.0.0.2"] = 421, ["[::2]"] = 421, ["localhost"] = 421,
+    ["u@a.example"] = 400, ["a.example:x"] = 400,
+  })
+  asks_for(self.rig, "a.example", { ["a.example"] = 101, ["b.example"] = 421 })
+  asks_for(self.rig, {}, { ["a.example"] = 421 })
+end
+
+-- The target's authority is the host, where it has one (RFC 9112 3.2.2).
+function T:test_the_host_of_an_absolute_target()
+  local _, _, port = self.rig:listen { hosts = { "a.example" } }
+  for start, want in pairs { ["GET http://A.example/ HTTP/1.1"] = 101, ["GET http://evil/ HTTP/1.1"] = 421 } do
+    local _, answer = visitors.knock(self.rig, port, visitors.upgrade({ Host = "x" }, start))
+    lu.assertEquals(answer.status, want)
+  end
+  lu.assertEquals(visitors.ask(self.rig, port, visitors.plain "GET http://a.example/ HTTP/1.1").status, 426)
+end
+
+-- Before anybody else is asked, and told as other gates are.
+function T:test_another_host_is_told_so_and_asks_no_further()
+  local asked, refused = false, {}
+  local function ask() asked = true end
+  local _, _, port = self.rig:listen { hosts = { "a.example" }, origins = ask, verify = ask, protocols = ask,
+    onupgrade = ask, onrequest = ask, onrefused = function(...) refused[#refused + 1] = { ... } end }
+  local post = "POST / HTTP/1.1\r\nHost: evil\r\nContent-Length: 5\r\n\r\nhello"
+  for i, text in ipairs { visitors.upgrade(), visitors.plain(), post, visitors.plain "HEAD / HTTP/1.1" } do
+    local answer = visitors.ask(self.rig, port, text)
+    lu.assertEquals({ answer.status, answer.reason, answer.body, answer.headers.connection },
+      { 421, "Misdirected Request", i < 4 and "host is not one of this server's\n" or "", "close" })
+    self.rig:wait(function() return refused[i] end, "not told: " .. i)
+    lu.assertEquals(refused[i], { "host is not one of this server's", "HANDSHAKE", "127.0.0.1" })
+  end
+  lu.assertEquals({ asked, #refused }, { false, 4 })
+end
 
 -- ---- origins (X1, S27, S89) -------------------------------------------------------------
 
@@ -106,9 +162,9 @@ end
 
 -- What the caller does to the list afterwards is no concern of the server's.
 function T:test_lists_are_copied()
-  local list, protocols, headers = { "http://a" }, { "x" }, { A = "1" }
-  local _, _, port = self.rig:listen { origins = list, protocols = protocols, headers = headers }
-  list[1], protocols[1], headers.A, headers["b\n"] = {}, 42, false, 1
+  local list, hosts, protocols, headers = { "http://a" }, { "h" }, { "x" }, { A = "1" }
+  local _, _, port = self.rig:listen { origins = list, hosts = hosts, protocols = protocols, headers = headers }
+  list[1], hosts[1], protocols[1], headers.A, headers["b\n"] = {}, {}, 42, false, 1
   local got, answer = visitors.status(self.rig, port, { Origin = "http://a", ["Sec-WebSocket-Protocol"] = "x" })
   lu.assertEquals({ got, answer.headers["sec-websocket-protocol"], answer.headers.a }, { 101, "x", "1" })
 end

@@ -95,6 +95,7 @@ end
 function T:test_verify_comes_before_every_101()
   local order
   local options = {
+    hosts = { "h" },
     verify = function(request)
       order[#order + 1] = "verify"
       return request.path == "/in"

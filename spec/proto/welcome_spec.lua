@@ -466,6 +466,27 @@ function T:test_same_host()
   lu.assertFalse(same("a", "http://a", "GET http://b/ HTTP/1.1"))
 end
 
+-- threats X2. A port that is not written is the scheme's, http's or https'.
+function T:test_names_of_hosts()
+  for _, row in ipairs {
+    { "a.example", "a.example", 0 }, { "a.example", "A.EXAMPLE", 8080 }, { "A.example:8080", "a.example", 8080 },
+    { "a.example:80", "a.example", 0 }, { "a.example:443", "a.example", 0 }, { "a.example:443", "a.example", 443 },
+    { "127.0.0.1", "127.0.0.1", 1 }, { "[::1]", "[::1]", 80 }, { "[0:0::1]:81", "[::1]", 81 },
+    { "[::AB]", "[::ab]", 0 },
+  } do
+    lu.assertTrue(proto.welcome_names(row[1], row[2], row[3]), row[1])
+  end
+  for _, row in ipairs {
+    { "a.example", "b.example", 0 }, { "a.example", "a.example.evil", 0 }, { "a.example", "xa.example", 0 },
+    { "a.example", "a.example.", 0 }, { "a.example:8080", "a.example", 0 }, { "a.example:8080", "a.example", 8081 },
+    { "a.example:80", "a.example", 443 }, { "[::1]", "[::2]", 0 }, { "[::1]", "::1", 0 }, { "::1", "[::1]", 0 },
+    { "127.0.0.1", "[::ffff:127.0.0.1]", 0 }, { "[::ffff:127.0.0.1]", "127.0.0.1", 0 }, { "", "a", 0 },
+    { "http://a", "a", 0 },
+  } do
+    lu.assertFalse(proto.welcome_names(row[1], row[2], row[3]), row[1])
+  end
+end
+
 function T:test_accepting_with_extensions()
   bytes.equals(proto.welcome_accept(conn.KEY, "", nil, self.mem, "permessage-deflate"), conn.head {
     "HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade",

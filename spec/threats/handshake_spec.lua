@@ -113,6 +113,26 @@ function T:test_H3_hosts_and_targets()
   refuses(self.rig, rows)
 end
 
+-- ---- X2: DNS rebinding ---------------------------------------------------------------------
+
+-- A page of evil.example, whose name leads here by now: to its browser it comes from the very host it asks, so its
+-- Origin is not foreign. With `hosts` neither the socket nor a page, by whatever method, is to be had by that name.
+function T:test_X2_a_page_whose_name_leads_here()
+  local evil = { Host = "evil.example", Origin = "http://evil.example" }
+  local _, _, open = self.rig:listen {}
+  lu.assertEquals(visitors.status(self.rig, open, evil), 101)
+  local rows = { { 421, visitors.upgrade(evil) } }
+  local function add(text) rows[#rows + 1] = { 421, text } end
+  for _, host in ipairs { "evil.example:80", "h.evil.example", "127.0.0.1:80", "[::1]", "h.", "localhost.:80", "hh" } do
+    add(visitors.upgrade { Host = host, Origin = "http://" .. host })
+    add(visitors.upgrade({ Origin = "http://" .. host }, ("GET http://%s/ HTTP/1.1"):format(host)))
+    for _, method in ipairs { "GET", "POST", "OPTIONS", "DELETE" } do
+      add(("%s / HTTP/1.1\r\nHost: %s\r\nContent-Length: 0\r\n\r\n"):format(method, host))
+    end
+  end
+  refuses(self.rig, rows, { hosts = { "h", "localhost" } })
+end
+
 -- ---- H4, H5 ------------------------------------------------------------------------------
 
 function T:test_H4_lists()

@@ -287,6 +287,16 @@ static int welcome_same_host(lua_State *L)
     return 1;
 }
 
+/* (entry, host, port) -> boolean */
+static int welcome_names(lua_State *L)
+{
+    int port = (int)luaL_checkinteger(L, 3);
+
+    lua_pushboolean(
+        L, ws_welcome_names(probe_slice(L, 1), probe_slice(L, 2), port));
+    return 1;
+}
+
 /* -- message -- */
 
 #define MESSAGE "probe.message"
@@ -425,6 +435,7 @@ int ws_probe_proto(lua_State *L)
         {"welcome_refuse_error", welcome_refuse_error},
         {"welcome_offers", welcome_offers},
         {"welcome_same_host", welcome_same_host},
+        {"welcome_names", welcome_names},
         {"message", message_new},
         {NULL, NULL},
     };
