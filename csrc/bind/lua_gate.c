@@ -35,8 +35,7 @@ int ws_gate_host(lua_State *L, int idx, const struct ws_head *h)
     if (lua_getfield(L, -1, "hosts") == LUA_TTABLE) {
         n = (lua_Integer)lua_rawlen(L, -1);
         ok = 0;
-        if (ws_welcome_host(h, &host, &port) != WS_OK)
-            n = 0;
+        host = ws_welcome_host(h, &port);
         for (i = 1; i <= n && !ok; i++) {
             lua_rawgeti(L, top + 3, i);
             ok = ws_welcome_names(ws_slice_at(L, -1), host, port);

@@ -1,8 +1,8 @@
 /* bind/lua_gate.h -- whom a server lets in: Host, Origin, the subprotocols.
 **
 ** What the options `hosts`, `origins` and `protocols` say of a request, whether
-** they are values or the application's functions.  lua_upgrade.c says when they are
-** asked, and what is answered.
+** they are values or the application's functions.  lua_upgrade.c says when they
+** are asked, and what is answered.
 */
 #ifndef WS_BIND_LUA_GATE_H
 #define WS_BIND_LUA_GATE_H

@@ -463,13 +463,13 @@ int ws_conn_respond(struct ws_conn *c, const struct ws_answer *answer)
     struct ws_head head;
     struct ws_answer full = *answer;
     struct ws_buf b;
-    int err;
+    int err, port;
 
     if (c->stage != WS_IN_ANSWER)
         return WS_ERR_STATE;
     full.head_method = c->head_method;
     if (full.status == 401 && ws_conn_head(c, &head, fields) == WS_OK)
-        full.host = ws_welcome_host(&head);
+        full.host = ws_welcome_host(&head, &port);
     ws_buf_init(&b, 0);
     err = ws_welcome_refuse(&b, c->conf->mem, &full);
     if (err == WS_OK)

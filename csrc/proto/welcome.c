@@ -15,10 +15,10 @@ enum { OFFERS_MAX = 1024 };
 
 /* -- the request -- */
 
-/* Host must be there and valid, even where the target has an authority, which
-** then counts (RFC 9112 3.2.2). */
-int ws_welcome_host(const struct ws_head *head, struct ws_slice *host,
-                    int *port)
+/* The authority a request is for: its target's, when it has one, else Host
+** (RFC 9112 3.2.2).  Host must be there and valid in both cases. */
+static int find_host(const struct ws_head *head, struct ws_slice *host,
+                     int *port)
 {
     const struct ws_field *f = ws_head_only(head, "Host");
     struct ws_target t;
@@ -33,11 +33,11 @@ int ws_welcome_host(const struct ws_head *head, struct ws_slice *host,
     return WS_OK;
 }
 
-struct ws_slice ws_welcome_host(const struct ws_head *head)
+struct ws_slice ws_welcome_host(const struct ws_head *head, int *port)
 {
     struct ws_slice host;
 
-    return find_host(head, &host) == WS_OK ? host : ws_slice_of(NULL, 0);
+    return find_host(head, &host, port) == WS_OK ? host : ws_slice_of(NULL, 0);
 }
 
 /* What an absolute target begins with: a server of HTTP has nothing else (RFC
@@ -237,7 +237,7 @@ int ws_welcome_check(struct ws_welcome *w, const struct ws_head *head)
     w->length = 0;
     err = check_target(head);
     if (err == WS_OK)
-        err = ws_welcome_host(head, &host, &port);
+        err = find_host(head, &host, &port);
     if (err == WS_OK)
         err = ws_head_body(head, &w->body, &w->length);
     if (err == WS_OK && ws_head_count(head, "Expect") > 0)
@@ -413,7 +413,7 @@ int ws_welcome_same_host(const struct ws_head *head)
     if (origin == NULL)
         return ws_head_count(head, "Origin") == 0;
     return ws_origin_host(origin->value, &scheme, &theirs, &port) == WS_OK &&
-           ws_welcome_host(head, &ours, &port) == WS_OK &&
+           find_host(head, &ours, &port) == WS_OK &&
            ws_slice_same(ours, theirs);
 }
 
@@ -424,7 +424,7 @@ static int is_same_name(struct ws_slice a, struct ws_slice b)
 
     if (ws_slice_same(a, b))
         return 1;
-    return a.p[0] == '[' && b.p[0] == '[' &&
+    return a.n > 2 && b.n > 2 && a.p[0] == '[' && b.p[0] == '[' &&
            ws_ipv6_read(ws_slice_of(a.p + 1, a.n - 2), x) &&
            ws_ipv6_read(ws_slice_of(b.p + 1, b.n - 2), y) &&
            memcmp(x, y, sizeof x) == 0;

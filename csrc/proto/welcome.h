@@ -67,17 +67,13 @@ int ws_welcome_refuse(struct ws_buf *out, struct ws_mem *mem,
 int ws_welcome_refuse_error(struct ws_buf *out, struct ws_mem *mem, int err,
                             int head_method);
 
-/* The host the request is for, without its port; n 0: none that is valid. */
-struct ws_slice ws_welcome_host(const struct ws_head *head);
+/* The host the request is for, as it is written, and its port, 0 when that is
+** not; n 0: none that is valid, which a head that was checked has. */
+struct ws_slice ws_welcome_host(const struct ws_head *head, int *port);
 
 /* 1 when the client offered this subprotocol: nothing else may be agreed on
 ** (4.2.2). */
 int ws_welcome_offers(const struct ws_head *head, struct ws_slice name);
-
-/* The host a request is for, as it is written, and its port, 0: not written.
-** WS_OK, which a head that was checked has, else the error of such a one. */
-int ws_welcome_host(const struct ws_head *head, struct ws_slice *host,
-                    int *port);
 
 /* 1 when entry, "name" or "name:port", names that host, whatever the letter
 ** case.  Without a port it does on any.  A port that is not written is 80 or

@@ -481,7 +481,7 @@ function T:test_names_of_hosts()
     { "a.example", "a.example.", 0 }, { "a.example:8080", "a.example", 0 }, { "a.example:8080", "a.example", 8081 },
     { "a.example:80", "a.example", 443 }, { "[::1]", "[::2]", 0 }, { "[::1]", "::1", 0 }, { "::1", "[::1]", 0 },
     { "127.0.0.1", "[::ffff:127.0.0.1]", 0 }, { "[::ffff:127.0.0.1]", "127.0.0.1", 0 }, { "", "a", 0 },
-    { "http://a", "a", 0 },
+    { "http://a", "a", 0 }, { "[::1]", "", 0 },
   } do
     lu.assertFalse(proto.welcome_names(row[1], row[2], row[3]), row[1])
   end
