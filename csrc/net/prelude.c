@@ -76,6 +76,14 @@ void ws_prelude_stand(struct ws_stream *s, struct ws_stream *below)
     prelude_of(s)->below = below;
 }
 
+void ws_prelude_leave(struct ws_stream *s)
+{
+    struct ws_prelude *p = prelude_of(s);
+
+    ws_stream_close(p->below);
+    p->below = NULL;
+}
+
 /* -- the opening -- */
 
 /* An answer of the stream below: an error is its own to explain. */

@@ -46,8 +46,11 @@ struct ws_prelude *ws_prelude_new(size_t size, struct ws_stream *below,
 /* Gives back all but what is below: it could not be made. */
 void ws_prelude_free(struct ws_prelude *p);
 
-/* Puts one that was made without a stream below on below. */
+/* Puts one that has no stream below on below. */
 void ws_prelude_stand(struct ws_stream *s, struct ws_stream *below);
+
+/* Closes what is below, as WS_STREAM_ANEW asks for: there is nothing then. */
+void ws_prelude_leave(struct ws_stream *s);
 
 /* "host:port", with brackets around an IPv6 address, into out (cut if need
 ** be). */

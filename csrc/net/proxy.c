@@ -103,13 +103,13 @@ static int stays(const struct ws_head *head, uint64_t *length)
            *length <= WS_PROXY_CONTENT_MAX;
 }
 
-/* 1: it asks by Digest for what we can say, and over this connection. */
+/* 1: it asks by Digest for what we can say. */
 static int is_answerable(const struct proxy *x, const struct ws_head *head,
-                         struct ws_digest *d, uint64_t *length)
+                         struct ws_digest *d)
 {
     return head->status == 407 && x->answers > 0 && x->user.p != NULL &&
            ws_digest_choose(head, "Proxy-Authenticate", d) == WS_OK &&
-           (x->answers == ANSWERS_MAX || d->stale) && stays(head, length);
+           (x->answers == ANSWERS_MAX || d->stale);
 }
 
 /* What was read of it is done with; another answer follows. */
@@ -118,6 +118,25 @@ static int go_on(struct proxy *x, size_t n)
     ws_buf_skip(&x->p.in, n);
     ws_head_scan_init(&x->scan);
     return WS_MORE;
+}
+
+/* The head of n bytes asks for what d says.  WS_MORE: the answer goes out next;
+** WS_AGAIN: on another connection. */
+static int answer(struct proxy *x, const struct ws_head *head,
+                  const struct ws_digest *d, size_t n)
+{
+    int here = stays(head, &x->skip), err = ask(x, d);
+
+    if (err != WS_OK)
+        return ws_prelude_refuse(&x->p, ws_err_text(err));
+    x->answers--;
+    x->interims = 0;
+    if (here)
+        return go_on(x, n);
+    x->skip = 0;
+    x->p.stream.want |= WS_STREAM_ANEW;
+    go_on(x, ws_buf_size(&x->p.in));
+    return WS_AGAIN;
 }
 
 /* The head of n bytes in `in` is complete.  WS_MORE: another will follow. */
@@ -142,13 +161,8 @@ static int judge(struct proxy *x, size_t n)
         ws_buf_skip(&x->p.in, n); /* the tunnel's bytes are behind it */
         return WS_OK;
     }
-    if (is_answerable(x, &head, &d, &x->skip)) {
-        x->answers--;
-        x->interims = 0;
-        err = ask(x, &d);
-        return err == WS_OK ? go_on(x, n)
-                            : ws_prelude_refuse(&x->p, ws_err_text(err));
-    }
+    if (is_answerable(x, &head, &d))
+        return answer(x, &head, &d, n);
     x->p.status = head.status;
     x->p.reason = head.reason;
     return ws_prelude_refuse(&x->p, NULL);

@@ -4,8 +4,9 @@
 ** resolves; any 2xx is one, whatever Content-Length it has, also from HTTP/1.0.
 ** Anything else is an error that shows status and reason.  The user and
 ** password go to the proxy only, as Basic credentials, without being asked
-** for; a 407 that asks for Digest (RFC 7616) and keeps the connection gets that
-** over it, once, and once more when only the nonce was too old.
+** for; a 407 that asks for Digest (RFC 7616) gets that, once, and once more
+** when only the nonce was too old: over the same connection when that stays,
+** else over another (WS_STREAM_ANEW).
 */
 #ifndef WS_NET_PROXY_H
 #define WS_NET_PROXY_H

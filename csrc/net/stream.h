@@ -48,16 +48,18 @@ enum {
     WS_STREAM_MORE = 16,    /* told by the owner: what is written is followed at
                                once, by more or by shutdown, and may travel
                                with that */
-    WS_STREAM_LEFT = 32     /* write failed since the peer has left; what it
+    WS_STREAM_LEFT = 32,    /* write failed since the peer has left; what it
                                sent before can be read as ever */
+    WS_STREAM_ANEW = 64     /* open goes on when the prelude in it stands on a
+                               new connection */
 };
 
 struct ws_stream;
 
 struct ws_stream_ops {
     /* A step of the opening.  WS_OK: bytes may flow; WS_AGAIN: wait until the
-       socket is readable (WS_STREAM_READ_OUT: writable); or an error.  NULL:
-       never OPENING. */
+       socket is readable (WS_STREAM_READ_OUT: writable; WS_STREAM_ANEW: is
+       another); or an error.  NULL: never OPENING. */
     int (*open)(struct ws_stream *s);
     /* Bytes read into room (room.n > 0), 0: the peer's end, WS_AGAIN, or an
        error. */
@@ -93,10 +95,11 @@ static inline int ws_stream_open(struct ws_stream *s)
 static inline int ws_stream_open_below(struct ws_stream *s,
                                        struct ws_stream *below)
 {
+    const unsigned bits = WS_STREAM_READ_OUT | WS_STREAM_ANEW;
     int err = ws_stream_open(below);
 
-    s->want &= (uint8_t)~WS_STREAM_READ_OUT;
-    s->want |= (uint8_t)(below->want & WS_STREAM_READ_OUT);
+    s->want &= (uint8_t)~bits;
+    s->want |= (uint8_t)(below->want & bits);
     return err;
 }
 

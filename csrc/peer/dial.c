@@ -72,19 +72,28 @@ static int make_tunnel(struct ws_dial *d, const struct ws_dial_conf *conf)
     return ws_proxy_new(&d->tunnel, NULL, d->peers->mem, &t);
 }
 
+static void end_race(struct ws_dial *d)
+{
+    unsigned i;
+
+    ws_loop_disarm(d->peers->loop, &d->timer);
+    for (i = 0; i < d->next; i++)
+        stop_attempt(d, &d->attempts[i]);
+    d->next = 0;
+    d->running = 0;
+    d->session->dialing = 0;
+}
+
 /* Keeps nothing but what was handed over before. */
 static void end_dial(struct ws_dial *d)
 {
     struct ws_peers *p = d->peers;
-    unsigned i;
 
     if (d->looking)
         ws_lookup_cancel(&p->resolver, &d->lookup);
-    ws_loop_disarm(p->loop, &d->timer);
-    if (d->tunnel != NULL)
+    end_race(d);
+    if (d->tunnel != NULL && !d->stacked)
         ws_stream_close(d->tunnel);
-    for (i = 0; i < d->next; i++)
-        stop_attempt(d, &d->attempts[i]);
     d->session->dial = NULL;
     ws_tls_ctx_unref(d->tls);
     ws_tls_ctx_unref(d->proxy_tls);
@@ -132,19 +141,32 @@ void ws_dial_tick(struct ws_dial *d)
     ws_session_say(s, ws_err_word(WS_ERR_HANDSHAKE_TIMEOUT), text);
 }
 
-/* What the URL and its proxy ask for is put on the socket. */
-static void stack(struct ws_session *s, struct ws_dial *d)
+/* The tunnel on the socket, over TLS if the proxy wants that. */
+static int stand(struct ws_session *s, struct ws_dial *d)
 {
+    struct ws_stream *below = &s->sock.stream;
     int err = WS_OK;
 
     if (d->proxy_tls != NULL)
-        err = ws_session_secure(s, d->proxy_tls, d->proxy_name);
-    if (err == WS_OK && d->tunnel != NULL) {
-        ws_prelude_stand(d->tunnel, s->top);
-        ws_session_stack(s, d->tunnel);
-        d->tunnel = NULL;
-    }
-    if (err == WS_OK && d->tls != NULL)
+        err = ws_tls_new(&below, below, d->peers->mem, d->proxy_tls,
+                         d->proxy_name);
+    if (err != WS_OK)
+        return err;
+    ws_prelude_stand(d->tunnel, below);
+    ws_session_stack(s, d->stacked ? s->top : d->tunnel);
+    d->stacked = 1;
+    return WS_OK;
+}
+
+/* What the URL and its proxy ask for is put on the socket; on another one what
+** is above the tunnel is there already. */
+static void stack(struct ws_session *s, struct ws_dial *d)
+{
+    int first = !d->stacked, err = WS_OK;
+
+    if (d->tunnel != NULL)
+        err = stand(s, d);
+    if (err == WS_OK && first && d->tls != NULL)
         err = ws_session_secure(s, d->tls, d->tls_name);
     if (err != WS_OK)
         ws_conn_lost(&s->conn, err);
@@ -165,7 +187,10 @@ static void connected(struct ws_dial *d, struct ws_attempt *a)
     if (d->no_delay && d->port > 0)
         ws_sock_nodelay(&s->sock, 1);
     stack(s, d);
-    end_dial(d);
+    if (d->tunnel != NULL)
+        end_race(d);
+    else
+        end_dial(d);
     ws_session_touch(s);
 }
 
@@ -314,6 +339,17 @@ static int begin(struct ws_dial *d, const struct ws_dial_conf *conf)
     return conf->path == NULL ? look_up(d, host) : err;
 }
 
+void ws_dial_anew(struct ws_dial *d)
+{
+    struct ws_session *s = d->session;
+
+    ws_loop_unwatch(d->peers->loop, &s->io);
+    ws_prelude_leave(d->tunnel);
+    s->readable = 0;
+    s->dialing = 1;
+    start_next(d);
+}
+
 int ws_dial_open(struct ws_session *s, const struct ws_dial_conf *conf)
 {
     struct ws_dial *d = new_dial(s, conf);
@@ -322,6 +358,7 @@ int ws_dial_open(struct ws_session *s, const struct ws_dial_conf *conf)
     if (d == NULL)
         return WS_ERR_NOMEM;
     s->dial = d;
+    s->dialing = 1;
     s->opening = 1;
     if (conf->proxy != NULL && conf->path == NULL)
         err = make_tunnel(d, conf);

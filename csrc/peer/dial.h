@@ -5,7 +5,8 @@
 ** connects wins.  With a proxy all this is about the proxy, which is then asked
 ** for a tunnel to the target, whose name it looks up.  The session's own
 ** handshake clock runs over all of it.  A dial lives from ws_dial_open to the
-** end of the race and is no burden to an open connection.
+** end of the race, or until the proxy gave its tunnel, since that may want to
+** be asked over another connection; it is no burden to an open one.
 */
 #ifndef WS_PEER_DIAL_H
 #define WS_PEER_DIAL_H
@@ -50,7 +51,7 @@ struct ws_dial {
     unsigned running;      /* attempts under way */
     char host[256];        /* for the error's words */
     int port;
-    struct ws_stream *tunnel;     /* through the proxy, to be put on; or NULL */
+    struct ws_stream *tunnel;     /* through the proxy, or NULL */
     struct ws_tls_ctx *tls;       /* to be put on that, or NULL */
     struct ws_tls_ctx *proxy_tls; /* to be put under it, or NULL */
     char tls_name[WS_TLS_NAME_MAX + 1];
@@ -58,6 +59,7 @@ struct ws_dial {
     int last_errno; /* of the last attempt that failed */
     unsigned last;  /* and which it was */
     uint8_t no_delay, has_from, looking, by_proxy;
+    uint8_t stacked; /* the tunnel is the session's now, with what is on it */
 };
 
 /* Starts connecting s.  WS_OK: it goes on in the background, also when it
@@ -66,7 +68,11 @@ struct ws_dial {
 ** have to be told may not be sent): nothing was started. */
 int ws_dial_open(struct ws_session *s, const struct ws_dial_conf *conf);
 
-/* Ends the race without a winner and frees the dial. */
+/* The tunnel asks for another connection (WS_STREAM_ANEW): the one there is is
+** closed, and the race begins again. */
+void ws_dial_anew(struct ws_dial *d);
+
+/* Ends the race, if it goes on, without a winner and frees the dial. */
 void ws_dial_cancel(struct ws_dial *d);
 
 /* The session's clock is about to be told: when the handshake's time is over,

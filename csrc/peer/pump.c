@@ -7,6 +7,8 @@
 */
 #include "peer/session.h"
 
+#include "peer/dial.h"
+
 /* -- input -- */
 
 static int keep(struct ws_session *s, struct ws_slice in)
@@ -270,7 +272,7 @@ static unsigned settle(struct ws_session *s)
     want = ws_conn_want(&s->conn);
     if (!s->live)
         return want;
-    if (s->dial == NULL && !s->conn.drop) {
+    if (!s->dialing && !s->conn.drop) {
         if ((want & WS_WANT_SHUT) != 0)
             shut(s);
         watch(s, want);
@@ -297,6 +299,13 @@ static void not_opened(struct ws_session *s, int err)
     }
 }
 
+static void opened(struct ws_session *s)
+{
+    s->opening = 0;
+    if (s->dial != NULL)
+        ws_dial_cancel(s->dial);
+}
+
 /* Takes their opening a step further, when it may; 1: bytes flow now, or are
 ** at least thrown away. */
 static int establish(struct ws_session *s)
@@ -310,7 +319,9 @@ static int establish(struct ws_session *s)
         return 0;
     err = ws_stream_open(s->top);
     if (err == WS_OK)
-        s->opening = 0;
+        opened(s);
+    else if (err == WS_AGAIN && (s->top->want & WS_STREAM_ANEW) != 0)
+        ws_dial_anew(s->dial);
     else if (err == WS_AGAIN)
         s->readable = has_more(s) != 0;
     else
@@ -325,7 +336,7 @@ static void leave(struct ws_session *s)
 {
     ws_link_remove(&s->work); /* whatever it was touched for is done */
     if (s->opening) {
-        if (s->readable && s->dial == NULL)
+        if (s->readable && !s->dialing)
             ws_link_append(&s->peers->opening, &s->work);
     } else if (s->readable && s->reads == 0) {
         s->reads = WS_READS_MAX;

@@ -94,7 +94,7 @@ static void tick(struct ws_session *s)
 {
     const struct ws_conn *c = &s->conn;
 
-    if (s->dial != NULL)
+    if (s->dialing)
         ws_dial_tick(s->dial);
     else if (c->conf->role == WS_CLIENT && c->state == WS_CONNECTING &&
              ws_conn_overdue(c))
@@ -245,6 +245,7 @@ static void let_go(struct ws_session *s)
     ws_loop_unwatch(p->loop, &s->io);
     ws_loop_disarm(p->loop, &s->timer);
     ws_stream_close(s->top);
+    ws_stream_close(&s->sock.stream); /* a tunnel may not stand on it */
     s->top = &s->sock.stream;
     s->opening = 0;
     ws_session_drop_rest(s);

@@ -85,7 +85,7 @@ struct ws_session {
     struct ws_timer timer;
     struct ws_link work;
     struct ws_peers *peers;
-    struct ws_dial *dial; /* while it is being connected */
+    struct ws_dial *dial; /* until it is connected, be it by a tunnel */
     char *failure;        /* what went wrong below, or NULL: its code, NUL,
                              its words */
     /* private */
@@ -100,6 +100,7 @@ struct ws_session {
     uint8_t live : 1;     /* has a transport, or a dial that makes one */
     uint8_t opening : 1;  /* dials, or a stream has yet to open: no bytes */
     uint8_t granted : 1;  /* a step of the opening is its, this turn */
+    uint8_t dialing : 1;  /* dial makes a socket */
     uint8_t looks;        /* turns its end by the clock was put off */
 };
 
@@ -132,7 +133,7 @@ int ws_peers_busy(const struct ws_peers *p);
 
 /* -- one of them -- */
 
-/* A session without a transport yet.  conf must outlive it. */
+/* Has no transport yet.  conf must outlive it. */
 void ws_session_init(struct ws_session *s, struct ws_peers *p,
                      const struct ws_conf *conf);
 
@@ -191,8 +192,7 @@ const char *ws_session_word(const struct ws_session *s);
 ** which has ws_session_next. */
 void ws_session_finish(struct ws_session *s);
 
-/* Forgets input that waited. */
-void ws_session_drop_rest(struct ws_session *s);
+void ws_session_drop_rest(struct ws_session *s); /* input that waited */
 
 /* Drops everything at once and tells nothing; twice is fine. */
 void ws_session_free(struct ws_session *s);

@@ -176,6 +176,22 @@ function T:test_a_challenge_behind_tls_and_a_proxy()
   end
 end
 
+-- The TLS that was to stand on the first tunnel stands on the second.
+function T:test_a_proxy_that_asks_and_closes()
+  local _, _, port = self:server(nil, { onmessage = function(socket, data) socket:send("got " .. data) end })
+  local proxy = forward.new(self.rig, { digest = true })
+  for i = 1, 2 do
+    local client, record = self:open(("wss://localhost:%d/"):format(port), nil,
+      { proxy = "http://ann:sesame@" .. proxy.where })
+    client:send "hello"
+    self.rig:events(record, 2)
+    lu.assertEquals({ record[2], #proxy.heads, client.tls.resumed }, { "text:got hello", 2 * i, i == 2 })
+    client:close(1000)
+    self.rig:closed(record)
+    lu.assertEquals(record:last(), "close:1000::true")
+  end
+end
+
 function T:test_redirects_to_wss()
   local _, secure = self:server()
   local _, plain = self.rig:listen { onupgrade = function(request) request:reject(307, { Location = secure }) end }

@@ -163,11 +163,7 @@ end
 
 function T:test_what_is_not_answered()
   for _, text in ipairs {
-    asks "X: y", asks 'Proxy-Authenticate: Digest realm="r"', asks(DIGEST .. "\r\nConnection: close"),
-    asks(DIGEST, "1.0"),
-    asks(DIGEST .. "\r\nProxy-Connection: x, Close"), asks(DIGEST .. "\r\nTransfer-Encoding: chunked"),
-    (asks():gsub("Content%-Length: 5", "Content-Length: 65537")), (asks():gsub("Content%-Length", "X")),
-    (asks():gsub("Proxy%-Auth", "WWW-Auth")),
+    asks "X: y", asks 'Proxy-Authenticate: Digest realm="r"', (asks():gsub("Proxy%-Auth", "WWW-Auth")),
   } do
     local t = self:asked(text)
     lu.assertEquals(failure(t), "407 Who", text)
@@ -179,6 +175,41 @@ function T:test_what_is_not_answered()
   t = self:asked((asks():sub(1, -3)))
   t:ends()
   lu.assertEquals(failure(t), "the proxy ended the connection")
+end
+
+-- Where it cannot be answered over the connection it is over another.
+function T:test_a_challenge_of_who_closes()
+  for _, text in ipairs {
+    asks(DIGEST .. "\r\nConnection: close"), asks(DIGEST, "1.0"),
+    asks(DIGEST .. "\r\nProxy-Connection: x, Close"), asks(DIGEST .. "\r\nTransfer-Encoding: chunked"),
+    (asks():gsub("Content%-Length: 5", "Content-Length: 65537")), (asks():gsub("Content%-Length", "X")),
+  } do
+    local t = self:asked(text .. YES)
+    lu.assertEquals({ open(t) }, { nil, "AGAIN" })
+    lu.assertStrContains(t:want(), "opening anew")
+    lu.assertEquals(select(2, t:said():gsub("CONNECT", "")), 1)
+    t:anew()
+    t:feed(YES .. "x")
+    lu.assertTrue(open(t)) -- what came over the first is nothing of this
+    lu.assertEquals(t:read(9), "x")
+    lu.assertStrMatches(t:said(), 'CONNECT [^\r]*\r\n[^\r]*\r\nProxy%-Authorization: Digest [^\r]*"n1"[^\r]*\r\n\r\n')
+  end
+end
+
+-- AU-15, over as many connections
+function T:test_challenges_of_who_closes_end()
+  local closes = asks(DIGEST .. "\r\nConnection: close")
+  local stale = closes:gsub('SHA%-256', 'SHA-256, stale=true')
+  for _, row in ipairs { { closes, closes }, { closes, stale, stale }, { stale, stale, closes }, { closes, asks() } } do
+    local t = self:asked(row[1])
+    for i = 2, #row do
+      lu.assertEquals({ open(t) }, { nil, "AGAIN" })
+      t:anew()
+      t:feed(row[i])
+    end
+    lu.assertEquals(failure(t), "407 Who")
+    lu.assertEquals(select(2, t:said():gsub("CONNECT", "")), #row)
+  end
 end
 
 function T:test_challenges_without_memory_chance_or_hash()

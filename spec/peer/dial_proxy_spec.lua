@@ -122,6 +122,74 @@ function T:test_a_proxy_that_is_not_there()
   lu.assertStrMatches(code, "EAI_%u+")
 end
 
+-- ---- a challenge of a proxy that closes ------------------------------------------------
+
+local CLOSES = 'HTTP/1.1 407 Who\r\nProxy-Authenticate: Digest realm="r", nonce="n", algorithm=SHA-256, qop="auth"\r\n'
+  .. "Connection: close\r\n\r\nwho are you?"
+
+-- A client of such a proxy, its record, and the proxy.
+function T:challenged(url)
+  local proxy = self.rig:raw_server()
+  local client = self.rig:client(url or "ws://far.spec/", nil, { proxy = "http://ann:sesame@127.0.0.1:" .. proxy.port })
+  local peer = proxy:accept()
+  lu.assertStrContains(peer:head(), "Proxy-Authorization: Basic ")
+  peer:send(CLOSES)
+  return client, rigs.record(client), proxy, peer
+end
+
+function T:test_a_challenge_is_answered_over_another_connection()
+  local client, record, proxy, first = self:challenged()
+  local second = proxy:accept()
+  first:take_end()
+  local head = second:head()
+  lu.assertStrContains(head, "CONNECT far.spec:80 HTTP/1.1\r\n")
+  lu.assertStrContains(head, 'Proxy-Authorization: Digest username="ann", realm="r", nonce="n", uri="far.spec:80", ')
+  second:send "HTTP/1.1 200 OK\r\n\r\n"
+  second:welcome()
+  lu.assertNotStrContains(second.request, "Proxy-")
+  second:frame { op = "text", "hello" }
+  self.rig:events(record, 2)
+  lu.assertEquals(tostring(record), "open text:hello")
+  client:send "back"
+  lu.assertEquals(second:take().payload, "back")
+end
+
+-- A password that is wrong is not tried for ever.
+function T:test_it_is_answered_once()
+  local _, record, proxy = self:challenged()
+  local second = proxy:accept()
+  second:head()
+  second:send(CLOSES)
+  self.rig:closed(record)
+  lu.assertEquals(tostring(record), "error:PROXY close:1006::false")
+  lu.assertStrContains(record.message, "407 Who")
+  lu.assertNil((proxy.sock:accept()))
+end
+
+function T:test_the_other_connection_cannot_be_had()
+  local proxy = self.rig:raw_server()
+  local client = self.rig:client("ws://far.spec/", nil, { proxy = "http://a:b@127.0.0.1:" .. proxy.port })
+  local record = rigs.record(client)
+  local peer = proxy:accept()
+  peer:head()
+  proxy:close()
+  peer:send(CLOSES)
+  self.rig:closed(record)
+  lu.assertEquals(record.message, ("connect 127.0.0.1:%d (proxy): Connection refused"):format(proxy.port))
+  lu.assertEquals(tostring(record), "error:ECONNREFUSED close:1006::false")
+end
+
+function T:test_acts_between_two_connections()
+  for _, act in ipairs { "close", "terminate" } do
+    local client, record, proxy = self:challenged()
+    local second = proxy:accept()
+    client[act](client)
+    self.rig:closed(record)
+    lu.assertEquals(record:last(), "close:1006::false")
+    second:take_end()
+  end
+end
+
 -- H10: what the proxy says is never taken for the server's word
 function T:test_hostile_answers()
   for _, text in ipairs { "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x81\1x", "\x16\3\1", "\5\0",

@@ -59,6 +59,9 @@ function speak.http(self)
     self.down = "HTTP/1.1 400 Bad Request\r\n\r\n"
   elseif user and not head:find("\r\nProxy-Authorization: Basic " .. base64.encode(user) .. "\r\n", 1, true) then
     self.down = "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"spec\"\r\n\r\n"
+  elseif self.proxy.digest and not head:find "\r\nProxy%-Authorization: Digest " then
+    self.down = "HTTP/1.1 407 Who\r\nProxy-Authenticate: Digest realm=\"spec\", nonce=\"n\", algorithm=SHA-256, "
+      .. "qop=\"auth\"\r\nConnection: close\r\n\r\nwho are you?"
   elseif not self.connect(host, tonumber(port)) then
     self.down = "HTTP/1.1 502 Bad Gateway\r\n\r\n"
   else
@@ -132,7 +135,8 @@ local function close(self)
 end
 
 --- A proxy in the rig's loop: {kind = "http" or "socks", user = "name:password",
---- names = {name = address or "address:port"}, port = its own, answer = other words than 200's}. Its fields: port,
+--- names = {name = address or "address:port"}, port = its own, answer = other words than 200's,
+--- digest = true: it asks for Digest, closes, and then takes any}. Its fields: port,
 --- where ("127.0.0.1:1234"), heads (what it was asked), up and down (what went
 --- through it).
 function M.new(rig, options)

@@ -227,17 +227,18 @@ static int tunnel_failure(lua_State *L)
     return 2;
 }
 
-/* :want() -> the bits by name: "opening", "pending", "read_out", "write_in" */
+/* :want() -> the bits by name: "opening", "pending", "read_out", "write_in",
+** "anew" */
 static int tunnel_want(lua_State *L)
 {
-    static const char *const names[] = {"opening", "pending", "read_out",
-                                        "write_in"};
+    static const char *const names[] = {
+        "opening", "pending", "read_out", "write_in", NULL, NULL, "anew"};
     unsigned i, want = check(L)->top->want;
     luaL_Buffer b;
 
     luaL_buffinit(L, &b);
-    for (i = 0; i < 4; i++) {
-        if ((want >> i & 1) == 0)
+    for (i = 0; i < 7; i++) {
+        if (names[i] == NULL || (want >> i & 1) == 0)
             continue;
         if (luaL_bufflen(&b) > 0)
             luaL_addchar(&b, ' ');
@@ -245,6 +246,18 @@ static int tunnel_want(lua_State *L)
     }
     luaL_pushresult(&b);
     return 1;
+}
+
+/* :anew() puts it on another connection, to which nothing was fed yet */
+static int tunnel_anew(lua_State *L)
+{
+    struct tunnel *t = check(L);
+
+    ws_prelude_leave(t->top);
+    t->below.from = t->below.to = 0;
+    t->below.ended = 0;
+    ws_prelude_stand(t->top, &t->below.stream);
+    return 0;
 }
 
 /* :feed(bytes) to the stream below; :ends(); :breaks(); :mute(on) */
@@ -312,19 +325,13 @@ static int tunnel_close(lua_State *L)
 void probe_open_tunnel(lua_State *L)
 {
     static const luaL_Reg methods[] = {
-        {"open", tunnel_open},
-        {"read", tunnel_read},
-        {"write", tunnel_write},
-        {"failure", tunnel_failure},
-        {"want", tunnel_want},
-        {"feed", tunnel_feed},
-        {"ends", tunnel_ends},
-        {"breaks", tunnel_breaks},
-        {"mute", tunnel_mute},
-        {"said", tunnel_said},
-        {"shutdown", tunnel_shutdown},
-        {"close", tunnel_close},
-        {NULL, NULL},
+        {"open", tunnel_open},     {"read", tunnel_read},
+        {"write", tunnel_write},   {"failure", tunnel_failure},
+        {"want", tunnel_want},     {"anew", tunnel_anew},
+        {"feed", tunnel_feed},     {"ends", tunnel_ends},
+        {"breaks", tunnel_breaks}, {"mute", tunnel_mute},
+        {"said", tunnel_said},     {"shutdown", tunnel_shutdown},
+        {"close", tunnel_close},   {NULL, NULL},
     };
 
     probe_class(L, TUNNEL, methods, tunnel_close);
