@@ -39,6 +39,7 @@ build = {
     ["wsock.cli.screen"] = "lua/wsock/cli/screen.lua",
     ["wsock.cli.talk"] = "lua/wsock/cli/talk.lua",
     ["wsock.cli.terminal"] = "lua/wsock/cli/terminal.lua",
+    ["wsock.digest"] = "lua/wsock/digest.lua",
     ["wsock.events"] = "lua/wsock/events.lua",
     ["wsock.hub"] = "lua/wsock/hub.lua",
     ["wsock"] = "lua/wsock/init.lua",

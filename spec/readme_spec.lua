@@ -174,6 +174,16 @@ others["gates"] = function(port, start)
   lu.assertEquals(socket.protocol, "v1.chat")
 end
 
+others["digest"] = function(port, start)
+  start()
+  listening(port)
+  for password, status in pairs { sesame = 101, Sesame = 401 } do
+    local socket, record = peer.connect(url(port), nil, { auth = { "ann", password, scheme = "digest" } })
+    record:wait(status == 101 and "^open" or "^close")
+    lu.assertEquals(socket.response.status, status)
+  end
+end
+
 others["routes"] = function(port, start)
   start()
   listening(port)

@@ -72,11 +72,22 @@ void ws_hash_add(struct ws_hasher *h, struct ws_slice s)
         h->ok = EVP_DigestUpdate(h->ctx, s.p, s.n) == 1;
 }
 
-int ws_hash_end(struct ws_hasher *h, enum ws_hash kind, char *out)
+/* Two digits for each of n bytes. */
+static void put_hex(char *out, const uint8_t *p, size_t n)
 {
     static const char digits[] = "0123456789abcdef";
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        *out++ = digits[p[i] >> 4];
+        *out++ = digits[p[i] & 15];
+    }
+}
+
+int ws_hash_end(struct ws_hasher *h, enum ws_hash kind, char *out)
+{
     uint8_t sum[EVP_MAX_MD_SIZE];
-    size_t i, n = ws_hash_size(kind) / 2;
+    size_t n = ws_hash_size(kind) / 2;
 
     if (h->ok)
         h->ok = EVP_DigestFinal_ex(h->ctx, sum, NULL) == 1;
@@ -86,10 +97,7 @@ int ws_hash_end(struct ws_hasher *h, enum ws_hash kind, char *out)
         memset(out, 0, 2 * n);
         return WS_ERR_SYSTEM;
     }
-    for (i = 0; i < n; i++) {
-        *out++ = digits[sum[i] >> 4];
-        *out++ = digits[sum[i] & 15];
-    }
+    put_hex(out, sum, n);
     OPENSSL_cleanse(sum, sizeof sum);
     return WS_OK;
 }
@@ -106,6 +114,22 @@ int ws_hash_there(enum ws_hash kind)
 
     ws_hash_begin(&h, kind);
     return ws_hash_end(&h, kind, out) == WS_OK;
+}
+
+int ws_hmac(char out[WS_HMAC_SIZE], struct ws_slice key, struct ws_slice data)
+{
+    uint8_t sum[EVP_MAX_MD_SIZE];
+    size_t n = 0;
+
+    if (EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key.p, key.n, data.p,
+                  data.n, sum, sizeof sum, &n) == NULL ||
+        n != WS_HMAC_SIZE / 2) {
+        memset(out, 0, WS_HMAC_SIZE);
+        return WS_ERR_SYSTEM;
+    }
+    put_hex(out, sum, n);
+    OPENSSL_cleanse(sum, sizeof sum);
+    return WS_OK;
 }
 
 void ws_wipe(void *p, size_t n)

@@ -64,6 +64,11 @@ size_t ws_hash_size(enum ws_hash kind);
 /* 1 when OpenSSL has it. */
 int ws_hash_there(enum ws_hash kind);
 
+enum { WS_HMAC_SIZE = 64 };
+
+/* HMAC with SHA-256 (RFC 2104), in hexadecimal, no NUL.  As ws_hash_end. */
+int ws_hmac(char out[WS_HMAC_SIZE], struct ws_slice key, struct ws_slice data);
+
 /* Overwrites a secret, also where the compiler sees no reader. */
 void ws_wipe(void *p, size_t n);
 

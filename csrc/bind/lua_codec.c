@@ -154,6 +154,37 @@ static int digest_equal(lua_State *L)
     return 1;
 }
 
+/* hash(algorithm, data) -> hex, lower case; "MD5", "SHA-256", "SHA-512-256". */
+static int digest_hash(lua_State *L)
+{
+    static const char *const names[] = {"MD5", "SHA-256", "SHA-512-256", NULL};
+    enum ws_hash kind = (enum ws_hash)luaL_checkoption(L, 1, NULL, names);
+    struct ws_slice data = ws_check_slice(L, 2, "data");
+    char out[WS_HASH_HEX_MAX];
+    struct ws_hasher h;
+    int rc;
+    ws_hash_begin(&h, kind);
+    ws_hash_add(&h, data);
+    rc = ws_hash_end(&h, kind, out);
+    if (rc != WS_OK)
+        return ws_push_error(L, rc);
+    lua_pushlstring(L, out, ws_hash_size(kind));
+    return 1;
+}
+
+/* hmac(key, data) -> hex: HMAC with SHA-256. */
+static int digest_hmac(lua_State *L)
+{
+    struct ws_slice key = ws_check_slice(L, 1, "key");
+    struct ws_slice data = ws_check_slice(L, 2, "data");
+    char out[WS_HMAC_SIZE];
+    int rc = ws_hmac(out, key, data);
+    if (rc != WS_OK)
+        return ws_push_error(L, rc);
+    lua_pushlstring(L, out, sizeof out);
+    return 1;
+}
+
 /* -- the table -- */
 
 static const luaL_Reg utf8_functions[] = {
@@ -179,6 +210,8 @@ static const luaL_Reg functions[] = {
     {"accept", digest_accept},
     {"random", digest_random},
     {"equal", digest_equal},
+    {"hash", digest_hash},
+    {"hmac", digest_hmac},
     {NULL, NULL},
 };
 

@@ -10,6 +10,7 @@
 */
 #include "bind/lua_wire.h"
 
+#include "wire/challenge.h"
 #include "wire/field.h"
 #include "wire/frame.h"
 #include "wire/status.h"
@@ -344,13 +345,53 @@ static int field_origin(lua_State *L)
     return 3;
 }
 
-static const luaL_Reg field[] = {{"isToken", field_is_token},
-                                 {"list", field_list},
-                                 {"tokens", field_tokens},
-                                 {"extensions", field_extensions},
-                                 {"hostPort", field_host_port},
-                                 {"origin", field_origin},
-                                 {NULL, NULL}};
+/* Pushes what a quoted string means: no backslash before a byte. */
+static void push_unquoted(lua_State *L, struct ws_slice s)
+{
+    luaL_Buffer b;
+    size_t i;
+
+    luaL_buffinit(L, &b);
+    for (i = 0; i < s.n; i++) {
+        i += s.p[i] == '\\' && i + 1 < s.n;
+        luaL_addchar(&b, (char)s.p[i]);
+    }
+    luaL_pushresult(&b);
+}
+
+/* credentials(value) -> scheme, {{name, value}, ...}: of Authorization.  There
+** is no list where there are no parameters, but a token68 (RFC 9110 11.4). */
+static int field_credentials(lua_State *L)
+{
+    struct ws_slice rest = ws_wire_check(L, 1), scheme, params, name, value;
+    int n = 0, rc = ws_challenge_next(&rest, &scheme, &params);
+
+    if (rc != WS_OK)
+        return ws_wire_answer(L, WS_ERR_FIELD);
+    ws_push_slice(L, scheme);
+    lua_newtable(L);
+    for (;;) {
+        rc = ws_challenge_param(&params, &name, &value);
+        if (rc != WS_OK)
+            break;
+        lua_createtable(L, 2, 0);
+        ws_push_slice(L, name);
+        lua_rawseti(L, -2, 1);
+        push_unquoted(L, value);
+        lua_rawseti(L, -2, 2);
+        lua_rawseti(L, -2, ++n);
+    }
+    if (rc == WS_MORE && n > 0 && ws_list_next(&rest, &name) == WS_MORE)
+        return 2;
+    lua_pop(L, 1);
+    return 1;
+}
+
+static const luaL_Reg field[] = {
+    {"isToken", field_is_token},        {"list", field_list},
+    {"tokens", field_tokens},           {"extensions", field_extensions},
+    {"hostPort", field_host_port},      {"origin", field_origin},
+    {"credentials", field_credentials}, {NULL, NULL}};
 
 /* -- uri -- */
 

@@ -16,7 +16,7 @@ for _, name in ipairs {
 end
 
 -- What is written in Lua is loaded when it is first used.
-for _, name in ipairs { "router", "static", "hub", "reconnecting" } do
+for _, name in ipairs { "router", "static", "hub", "reconnecting", "digest" } do
   M[name] = function(...)
     check.dot(...)
     return require("wsock." .. name).new(...)

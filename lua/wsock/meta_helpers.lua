@@ -1,6 +1,8 @@
 ---@meta wsock
 
--- lua/wsock/meta_helpers.lua -- the types of what is written in Lua: router, static, hub, reconnecting; see meta.lua.
+-- lua/wsock/meta_helpers.lua -- the types of what is written in Lua: router, static, hub, digest, reconnecting; see
+-- meta.lua.
+-- luacheck: no max comment line length
 
 ---@class wsock
 local wsock = {}
@@ -136,6 +138,33 @@ function Hub:rooms(socket) end
 ---@param room string
 ---@return wsock.Socket[]
 function Hub:sockets(room) end
+
+-- ---- passwords --------------------------------------------------------------
+
+---@alias wsock.DigestAlgorithm "SHA-256"|"SHA-512-256"|"MD5"
+---@alias wsock.DigestPassword fun(user: string, request: wsock.Request): string|table<wsock.DigestAlgorithm, string>|nil
+
+--- Who asks for passwords by Digest (RFC 7616), for verify, onupgrade and onrequest.
+---@param options {realm: string, password: wsock.DigestPassword, algorithms?: wsock.DigestAlgorithm[], lifetime?: number, maxNonces?: integer}
+---@return wsock.Digest
+function wsock.digest(options) end
+
+---@class wsock.Digest
+local Digest = {}
+
+---@param request wsock.Request
+---@return string? user, "stale"|"malformed"|nil why
+function Digest:check(request) end
+
+---@param why? "stale"|"malformed"
+---@return false verdict, integer status, wsock.HeaderFields headers, string body for verify
+function Digest:challenge(why) end
+
+---@param user string
+---@param password string
+---@param algorithm? wsock.DigestAlgorithm the first of algorithms
+---@return string hex to be kept in the place of the password
+function Digest:hash(user, password, algorithm) end
 
 -- ---- coming back ------------------------------------------------------------
 

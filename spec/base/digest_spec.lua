@@ -46,8 +46,20 @@ function T:test_hashes()
   for kind = 0, 2 do lu.assertTrue(base.hash_there(kind)) end
 end
 
+-- RFC 4231 4.2, 4.3, 4.7
+function T:test_hmac()
+  lu.assertEquals(base.hmac(("\x0b"):rep(20), "Hi There"),
+    "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7")
+  lu.assertEquals(base.hmac("Jefe", "what do ya want for nothing?"),
+    "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843")
+  lu.assertEquals(base.hmac(("\xaa"):rep(131), "Test Using Larger Than Block-Size Key - Hash Key First"),
+    "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54")
+  lu.assertEquals(base.hmac("", ""), "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad")
+end
+
 function T:test_no_hashes()
   base.break_digest(true)
+  lu.assertEquals({ base.hmac("key", "data") }, { nil, "SYSTEM" })
   for kind = 0, 2 do
     lu.assertEquals({ base.hash(kind, "abc") }, { nil, "SYSTEM" })
     lu.assertFalse(base.hash_there(kind))

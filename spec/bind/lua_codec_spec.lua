@@ -122,4 +122,19 @@ function T:test_equal()
   raises("b must be a string", codec.equal, "", nil)
 end
 
+function T:test_hash_and_hmac()
+  lu.assertEquals(codec.hash("MD5", "abc"), "900150983cd24fb0d6963f7d28e17f72")
+  lu.assertEquals(codec.hash("SHA-256", "abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+  lu.assertEquals(codec.hash("SHA-512-256", "abc"), "53048e2681941ef99b2e29b76b4c7dabe4c2d0c634fc6d46e0e2f13107e7af23")
+  lu.assertEquals(codec.hmac("Jefe", "what do ya want for nothing?"),
+    "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843")
+  raises("invalid option 'SHA-1'", codec.hash, "SHA-1", "abc")
+  raises("data must be a string", codec.hash, "MD5")
+  raises("key must be a string", codec.hmac, nil, "x")
+  raises("data must be a string", codec.hmac, "x", nil)
+  probe.break_digest(true)
+  lu.assertEquals({ codec.hash("MD5", "x") }, { nil, "system call failed", "SYSTEM" })
+  lu.assertEquals({ codec.hmac("x", "x") }, { nil, "system call failed", "SYSTEM" })
+end
+
 return T

@@ -10,7 +10,8 @@ local T = {}
 function T:test_the_table()
   for name, functions in pairs {
     frame = { "decode", "encode" }, status = { "decode", "encode", "onWire", "maySend", "names" },
-    field = { "isToken", "list", "tokens", "extensions", "hostPort", "origin" }, uri = { "parse", "target" },
+    field = { "isToken", "list", "tokens", "extensions", "hostPort", "origin", "credentials" },
+    uri = { "parse", "target" },
     head = { "scanner", "parse", "body", "write", "reason", "chunked" },
   } do
     for _, fn in ipairs(functions) do lu.assertEquals(type(wire[name][fn]), "function", name .. "." .. fn) end
@@ -26,6 +27,22 @@ function T:test_frames()
   lu.assertEquals(wire.frame.encode { opcode = 8, fin = nil, length = nil }, "\x88\0")
   lu.assertEquals(wire.frame.encode { opcode = 1, fin = false, rsv1 = true, length = 3, key = "abcd" },
     "\x41\x83abcd")
+end
+
+-- AU-02
+function T:test_credentials()
+  local read = wire.field.credentials
+  lu.assertEquals({ read 'Digest username="a, \\"b\\\\", NC=1,, x = "" ' },
+    { "Digest", { { "username", 'a, "b\\' }, { "NC", "1" }, { "x", "" } } })
+  lu.assertEquals({ read "x a=b, a=c" }, { "x", { { "a", "b" }, { "a", "c" } } })
+  for _, value in ipairs { "Digest", "Basic YWJj==", 'Digest a="b', 'Digest a="b\\', 'Digest a="b\\"', "Digest a=b c=d",
+    "Digest a=b, Basic c", "Digest a=b, c=", "Digest a=b, \xff", "Digest ," } do
+    local scheme = value:match "^%a+"
+    lu.assertEquals({ read(value) }, { scheme }, value)
+  end
+  for _, value in ipairs { "", ",", "a=b", '"Digest"', "\xff", "Digest/x a=b", "Digest =" } do
+    lu.assertEquals({ read(value) }, { nil, "malformed header value", "HANDSHAKE", "FIELD" }, value)
+  end
 end
 
 function T:test_misuse_raises()

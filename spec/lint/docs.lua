@@ -120,6 +120,7 @@ local function specimens(wsock)
     socket = socket, server = server, timer = timer, loop = wsock.loop(),
     protocol = wsock.protocol and wsock.protocol.server {},
     blob = wsock.blob "", arraybuffer = wsock.arraybuffer "", router = wsock.router(), hub = wsock.hub(),
+    digest = wsock.digest { realm = "r", password = function() end },
     task = wsock.spawn(function() end),
   }
   return all, function()

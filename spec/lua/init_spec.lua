@@ -11,7 +11,7 @@ local functions = {
   "WebSocket", "listen", "loop", "run", "step", "stop", "now", "after", "every", "watch", "signal",
   "setTimeout", "setInterval", "clearTimeout", "clearInterval", "constantTimeEquals", "blob", "arraybuffer",
   "router", "connect", "spawn", "sleep",
-  "static", "hub", "reconnecting", "broadcast",
+  "static", "hub", "reconnecting", "digest", "broadcast",
 }
 
 function T:tearDown()

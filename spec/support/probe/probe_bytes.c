@@ -240,6 +240,18 @@ static int hash_there(lua_State *L)
     return 1;
 }
 
+/* hmac(key, data) -> digits or nil, code */
+static int hmac(lua_State *L)
+{
+    char out[WS_HMAC_SIZE];
+    int rc = ws_hmac(out, probe_slice(L, 1), probe_slice(L, 2));
+
+    if (rc != WS_OK)
+        return probe_result(L, rc);
+    lua_pushlstring(L, out, sizeof out);
+    return 1;
+}
+
 /* wiped(bytes) -> the same after ws_wipe */
 static int wiped(lua_State *L)
 {
@@ -385,6 +397,7 @@ void probe_open_bytes(lua_State *L)
         {"accept", accept_token},
         {"hash", hash},
         {"hash_there", hash_there},
+        {"hmac", hmac},
         {"wiped", wiped},
         {"random", random_bytes},
         {"equal", equal},
