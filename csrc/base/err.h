@@ -67,6 +67,7 @@ enum { WS_OK = 0, WS_MORE = 1 };
     X(ORIGIN, "HANDSHAKE", 0, 403, "origin is not allowed")                    \
     X(MISDIRECTED, "HANDSHAKE", 0, 421, "host is not one of this server's")    \
     X(FULL, "HANDSHAKE", 0, 503, "too many connections")                       \
+    X(CROWDED, "HANDSHAKE", 0, 503, "too many connections from one address")   \
     X(STATUS, "HANDSHAKE", 0, 0, "server did not answer 101")                  \
     X(ACCEPT, "HANDSHAKE", 0, 0, "Sec-WebSocket-Accept is missing or wrong")   \
     X(PROTOCOL_MISSING, "HANDSHAKE", 0, 0,                                     \

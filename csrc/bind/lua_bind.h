@@ -99,12 +99,10 @@ struct ws_lserver {
     struct ws_block *block; /* broadcasts of late, encoded */
     struct ws_tls_ctx *tls; /* of who comes, or NULL: plain */
     struct ws_timer timer;  /* the end of close()'s patience */
-    size_t nclients, nopening;
-    size_t clients_max, opening_max;
+    size_t nclients, nopening, clients_max, opening_max;
     uint32_t queue_max;
     uint16_t mask; /* events with listeners: 1 << enum ws_listen */
-    uint8_t slow_close;
-    uint8_t open, closing, anchored, told_listening;
+    uint8_t slow_close, open, closing, anchored, told_listening;
 };
 
 /* Which of its server's lists a socket is counted in. */
@@ -121,8 +119,9 @@ struct ws_lsocket {
     uint8_t peer[28];       /* remote address, as in ws_addr */
     uint8_t exposed;        /* the application has seen it as a socket */
     uint8_t place;          /* enum ws_place */
-    uint8_t shy;            /* connect() has not handed it out yet */
-    uint8_t planned;        /* its own table has its plan: see lua_client.h */
+    uint8_t shy : 1;        /* connect() has not handed it out yet */
+    uint8_t planned : 1;    /* its own table has its plan: see lua_client.h */
+    uint8_t tallied;        /* enum ws_tallied */
     int slot;               /* in `live`, 0: it is not there */
     struct ws_link waiters; /* tasks that wait for something of it */
     size_t queued_bytes;    /* of the messages that wait */

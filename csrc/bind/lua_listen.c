@@ -26,6 +26,9 @@ static void read_options(lua_State *L, struct ws_lserver *sv, int idx)
     sv->queue_max = ws_read_queue(L, idx);
     sv->clients_max = (size_t)ws_get_integer(
         L, idx, "maxConnections", WS_RANGE(CONNECTIONS, 1, 0x7FFFFFFF));
+    ws_tally_init(&sv->serve.tally, sv->loop->peers.mem,
+                  (unsigned)ws_get_integer(L, idx, "maxPerAddress",
+                                           WS_RANGE(0, 0, 0x7FFFFFFF)));
     sv->opening_max = (size_t)ws_get_integer(
         L, idx, "handshakesMax", WS_RANGE(HANDSHAKES, 1, 0x7FFFFFFF));
     ws_get_field(L, idx, "slowConsumer", LUA_TSTRING);

@@ -46,10 +46,11 @@ static const char *const server_names[] = {
     "streaming", "handshakeTimeout", "closeTimeout", "pingInterval",
     "pingTimeout", "sendTimeout", "autoPong", "frames", "noDelay", "loop",
     "port", "host", "path", "backlog", "reusePort", "tls", "maxConnections",
-    "responseTimeout", "handshakesMax", "maxBody", "hosts", "origins", "verify",
-    "slowConsumer", "perMessageDeflate", "router", "onconnection", "onmessage",
-    "onclose", "onerror", "onping", "onpong", "ondrain", "onchunk",
-    "onrequest", "onupgrade", "onlistening", "onclosed", "onrefused", NULL};
+    "maxPerAddress", "handshakesMax", "responseTimeout", "maxBody", "hosts",
+    "origins", "verify", "slowConsumer", "perMessageDeflate", "router",
+    "onconnection", "onmessage", "onclose", "onerror", "onping", "onpong",
+    "ondrain", "onchunk", "onrequest", "onupgrade", "onlistening", "onclosed",
+    "onrefused", NULL};
 /* clang-format on */
 
 /* A server has its handlers among the options, a client has not. */

@@ -1,7 +1,7 @@
-/* bind/lua_server.c -- the server object: arrivals, clients, closing.
+/* bind/lua_server.c -- the server object: what it is told, closing, attributes.
 **
-** How it comes to listen is in lua_listen.c; what it says to requests, in
-** lua_upgrade.c.
+** How it comes to listen is in lua_listen.c, who comes then in lua_arrivals.c;
+** what it says to requests, in lua_upgrade.c.
 */
 #include "bind/lua_server.h"
 #include "bind/lua_socket.h"
@@ -48,93 +48,7 @@ static void fire_own(lua_State *L, struct ws_lserver *sv, int idx, int event)
     ws_emitter_fire(L, &f);
 }
 
-/* -- arrivals -- */
-
-static void limit_opening(struct ws_lserver *sv)
-{
-    ws_serve_pause(&sv->serve, sv->nopening >= sv->opening_max);
-}
-
-/* (loop, server) -> socket, in the loop's keeping */
-static int make_socket(lua_State *L)
-{
-    struct ws_lsocket *k =
-        ws_new_socket(L, lua_touserdata(L, 1), 2, sizeof(struct ws_lsocket));
-
-    lua_getiuservalue(L, 2, WS_UV_OWNER);
-    ws_anchor_socket(L, -1, k, -2);
-    lua_pop(L, 1);
-    return 1;
-}
-
-/* Pushes a new socket; without memory for it the descriptor is closed. */
-static struct ws_lsocket *push_socket(lua_State *L, struct ws_lserver *sv,
-                                      int idx, int fd)
-{
-    struct ws_sock sock;
-
-    lua_pushcfunction(L, make_socket);
-    lua_pushlightuserdata(L, sv->loop);
-    lua_pushvalue(L, idx);
-    if (lua_pcall(L, 2, 1, 0) != LUA_OK) {
-        ws_sock_init(&sock);
-        ws_sock_adopt(&sock, fd);
-        ws_stream_close(&sock.stream);
-        lua_error(L);
-    }
-    return lua_touserdata(L, -1);
-}
-
-/* A socket for an accepted descriptor; server userdata at idx. */
-static void welcome(lua_State *L, struct ws_lserver *sv, int idx, int fd,
-                    const struct ws_addr *peer)
-{
-    struct ws_lsocket *k = push_socket(L, sv, idx, fd);
-
-    k->server = sv;
-    k->queue_max = sv->queue_max;
-    k->peer_len = (uint8_t)ws_addr_save(peer, k->peer);
-    ws_session_init(&k->s, &sv->loop->peers, &sv->conf);
-    if (ws_session_adopt(&k->s, fd) != WS_OK) {
-        ws_sock_adopt(&k->s.sock, fd);
-        ws_conn_terminate(&k->s.conn);
-    }
-    if (sv->tls != NULL && ws_session_secure(&k->s, sv->tls, NULL) != WS_OK)
-        ws_conn_terminate(&k->s.conn);
-    ws_link_append(&sv->opening, &k->peers);
-    sv->nopening++;
-    k->place = WS_AMONG_OPENING;
-    ws_session_touch(&k->s);
-}
-
-void ws_serve_ready(lua_State *L, struct ws_lserver *sv)
-{
-    struct ws_addr peer;
-    int fd, idx;
-
-    lua_rawgetp(L, WS_IX_LIVE, sv);
-    idx = lua_gettop(L);
-    while (ws_serve_accept(&sv->serve, &fd, &peer) == WS_OK) {
-        welcome(L, sv, idx, fd, &peer);
-        lua_settop(L, idx);
-        limit_opening(sv);
-    }
-}
-
-void ws_server_admit(struct ws_lsocket *k)
-{
-    struct ws_lserver *sv = k->server;
-
-    if (k->place == WS_AMONG_OPENING) {
-        ws_link_remove(&k->peers);
-        sv->nopening--;
-    }
-    ws_link_append(&sv->clients, &k->peers);
-    sv->nclients++;
-    k->place = WS_AMONG_CLIENTS;
-    k->exposed = 1;
-    limit_opening(sv);
-}
+/* -- what it is told -- */
 
 void ws_server_opened(lua_State *L, struct ws_lsocket *k, int idx)
 {
@@ -177,16 +91,8 @@ static void closed_if_empty(struct ws_lserver *sv)
 
 void ws_server_left(struct ws_lsocket *k)
 {
-    struct ws_lserver *sv = k->server;
-
-    ws_link_remove(&k->peers);
-    if (k->place == WS_AMONG_OPENING)
-        sv->nopening--;
-    if (k->place == WS_AMONG_CLIENTS)
-        sv->nclients--;
-    k->place = WS_AMONG_NONE;
-    limit_opening(sv);
-    closed_if_empty(sv);
+    ws_server_uncount(k);
+    closed_if_empty(k->server);
 }
 
 static void drop_all(struct ws_link *list)
@@ -339,6 +245,7 @@ void ws_server_drop(struct ws_lserver *sv)
         sv->loop->own_of = NULL; /* another one may be made where it was */
     ws_tls_ctx_unref(sv->tls);
     sv->tls = NULL;
+    ws_tally_free(&sv->serve.tally);
     sv->open = 0;
     sv->anchored = 0;
     sv->nclients = 0; /* its sockets went with the loop, unseen */

@@ -14,8 +14,7 @@ struct ws_lserver *ws_check_server(lua_State *L, int idx);
 int ws_server_fire(lua_State *L, struct ws_lsocket *k, int idx, int event,
                    int nargs);
 
-/* Sources of its own are ready: see lua_turn.c. */
-void ws_serve_ready(lua_State *L, struct ws_lserver *sv);
+/* The timer of its own is due: see lua_turn.c. */
 void ws_server_timeout(lua_State *L, struct ws_lserver *sv);
 
 /* The socket at idx became open, or ended before it did, or ended. */
@@ -26,8 +25,22 @@ void ws_server_left(struct ws_lsocket *k);
 /* (server, "on...", fn): as server.on... = fn. */
 int ws_server_set_handler(lua_State *L);
 
+/* -- lua_arrivals.c -- */
+
+/* Who waits to be accepted is, see lua_turn.c. */
+void ws_serve_ready(lua_State *L, struct ws_lserver *sv);
+
+/* k has asked for something: WS_OK, or WS_ERR_CROWDED, as many of its address
+** as may be are in. */
+int ws_server_enter(struct ws_lsocket *k);
+
 /* A request of k's was accepted: it is a client from here on. */
 void ws_server_admit(struct ws_lsocket *k);
+
+/* k has ended, and is counted no more. */
+void ws_server_uncount(struct ws_lsocket *k);
+
+/* -- lua_listen.c -- */
 
 /* wsock.listen(options) and server:address(), lua_listen.c. */
 int ws_listen(lua_State *L);

@@ -1,9 +1,9 @@
 /* bind/lua_upgrade.c -- what a server says to a request.
 **
 ** Every request for WebSocket passes the same gates in the same order, and
-** none has a way around: the host, room for one more, the Origin, verify, then
-** onupgrade or the choice of a subprotocol.  Plain HTTP goes to onrequest, if
-** it is for the right host.
+** none has a way around: the host, room for one more, and for one more of its
+** address, the Origin, verify, then onupgrade or the choice of a subprotocol.
+** Plain HTTP passes the host and the address, then goes to onrequest.
 */
 #include "bind/lua_deflate.h"
 #include "bind/lua_gate.h"
@@ -224,6 +224,16 @@ static int has_room(struct ws_lsocket *k)
     return 0;
 }
 
+/* Whether not too many of its address are in; else that is the answer. */
+static int is_one_of_few(struct ws_lsocket *k)
+{
+    int err = ws_server_enter(k);
+
+    if (err != WS_OK)
+        turn_away(k, err);
+    return err == WS_OK;
+}
+
 void ws_server_failed(struct ws_lsocket *k)
 {
     if (still_asked(k)) {
@@ -240,7 +250,7 @@ void ws_server_upgrade(lua_State *L, struct ws_lsocket *k, int idx)
     struct ws_head h;
     int ok;
 
-    if (!is_for_us(L, k, idx, &h, fields) || !has_room(k))
+    if (!is_for_us(L, k, idx, &h, fields) || !has_room(k) || !is_one_of_few(k))
         return;
     ok = ws_gate_origin(L, idx, &h);
     if (ok == 0)
@@ -265,7 +275,7 @@ void ws_server_request(lua_State *L, struct ws_lsocket *k, int idx,
     struct ws_field fields[WS_HEAD_LINES_MAX];
     struct ws_head h;
 
-    if (!is_for_us(L, k, idx, &h, fields))
+    if (!is_for_us(L, k, idx, &h, fields) || !is_one_of_few(k))
         return;
     if ((sv->mask >> WS_ON_REQUEST & 1) == 0) {
         ws_server_answer(k, 426, "this is a WebSocket server\n");

@@ -10,6 +10,7 @@
 
 #include "net/addr.h"
 #include "peer/session.h"
+#include "peer/tally.h"
 
 enum {
     WS_SERVE_REST_MS = 100,   /* pause when out of descriptors */
@@ -21,6 +22,7 @@ struct ws_serve {
     struct ws_watcher io;
     struct ws_timer timer;
     struct ws_peers *peers;
+    struct ws_tally tally; /* of those accepted, by its owner */
     /* private */
     int spare;         /* a descriptor to give up */
     int errnum;        /* of the last failure */

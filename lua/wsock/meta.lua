@@ -203,6 +203,7 @@ function Socket:stats() end
 ---@field backlog integer? 511
 ---@field reusePort boolean? false
 ---@field maxConnections integer? open sockets: 10,000
+---@field maxPerAddress integer? connections of one address: no limit
 ---@field handshakesMax integer? connections before their 101: 1,000
 ---@field responseTimeout number? seconds for the answer of onrequest, onupgrade: 60; 0: none
 ---@field maxBody integer? bytes of a plain request's body: 1 MiB

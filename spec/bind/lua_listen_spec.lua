@@ -203,6 +203,7 @@ function T:test_hooks_and_lists()
     { "headers", { ["a b"] = "x" }, "may not be sent" }, { "headers", { a = "x\r\ny: z" }, "may not be sent" },
     { "headers", { a = {} }, "must be strings" }, { "slowConsumer", "wait", "'slowConsumer' must be" },
     { "slowConsumer", true, "'slowConsumer' must be" },
+    { "maxPerAddress", -1, "'maxPerAddress' must be" }, { "maxPerAddress", 1.5, "'maxPerAddress' must be" },
     { "path", 1, "'path' must be a string" }, { "reusePort", 1, "'reusePort' must be a boolean" },
   } do
     lu.assertErrorMsgContains(row[3], self.rig.try_listen, self.rig, { port = 0, [row[1]] = row[2] })

@@ -203,10 +203,12 @@ function Rig:dead_port()
   return math.tointeger(tonumber(port))
 end
 
---- A plain connection to a port of ours, handshake and all unless `bare`.
-function Rig:raw_client(port, bare)
+--- A plain connection to a port of ours, handshake and all unless `bare`; from
+--- another address of this machine's if need be.
+function Rig:raw_client(port, bare, from)
   local sock = luasocket.tcp4()
   sock:settimeout(M.LIMIT)
+  if from then assert(sock:bind(from, 0)) end
   assert(sock:connect("127.0.0.1", port))
   local peer = raw(self, sock)
   peer.masks = true

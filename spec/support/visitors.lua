@@ -56,9 +56,9 @@ function M.parse(text)
   return answer
 end
 
---- A connection that has sent `text` (nil: nothing yet).
-function M.visit(rig, port, text)
-  local peer = rig:raw_client(port, true)
+--- A connection that has sent `text` (nil: nothing yet); from: see raw_client.
+function M.visit(rig, port, text, from)
+  local peer = rig:raw_client(port, true, from)
   if text then peer:send(text) end
   return peer
 end
@@ -79,8 +79,8 @@ end
 
 --- Sends text, which is a request for WebSocket, and returns the peer and the
 --- answer's head, whatever it says.
-function M.knock(rig, port, text)
-  local peer = M.visit(rig, port, text or M.upgrade())
+function M.knock(rig, port, text, from)
+  local peer = M.visit(rig, port, text or M.upgrade(), from)
   return peer, M.parse(peer:head())
 end
 
@@ -98,9 +98,9 @@ local Bystander = {}
 Bystander.__index = Bystander
 
 --- A WebSocket connection that must not be disturbed. `request` is what it
---- sends to get in.
-function M.bystander(rig, port, request)
-  local peer, answer = M.knock(rig, port, request)
+--- sends to get in; from: see raw_client.
+function M.bystander(rig, port, request, from)
+  local peer, answer = M.knock(rig, port, request, from)
   lu.assertEquals(answer.status, 101)
   return setmetatable({ peer = peer, pings = 0 }, Bystander)
 end

@@ -185,6 +185,74 @@ function T:test_P1_a_flood_of_pings_for_a_client()
   lu.assertEquals(socket.readyState, 1)
 end
 
+-- ---- C5: one address, and one peer ---------------------------------------------------------
+
+-- Who comes from one address, however often, takes his share of what a server has, in whatever way he stays:
+-- silent, half a request, asking for pages, or as a socket.
+function T:test_C5_one_address_takes_its_share()
+  for _, text in ipairs { "", "GET / HTTP/1.1\r\n", visitors.plain(), visitors.upgrade() } do
+    local server, _, port = self.rig:listen { maxPerAddress = 5, maxConnections = 20, handshakesMax = 20,
+      onrequest = function() end }
+    local crowd = visitors.crowd(self.rig, port, clock.times(200, 50), text ~= "" and text or nil)
+    local bystander = visitors.bystander(self.rig, port, nil, "127.0.0.2")
+    local there = #crowd
+    self.rig:wait(function() -- all but those who may be there
+      there = 0
+      for _, sock in ipairs(crowd) do
+        local _, ended = visitors.read(sock)
+        there = there + (ended and 0 or 1)
+      end
+      return there <= 5 + 8
+    end, function() return there .. " are there" end)
+    bystander:check()
+    lu.assertTrue(server.clientCount <= 1 + 5)
+    server:close(1001, "", 0)
+    self.rig:settle()
+  end
+end
+
+-- A rate of messages is the application's to bound: by an end ...
+function T:test_C5_who_sends_too_many_messages_is_sent_away()
+  local _, _, port = self.rig:listen { onconnection = function(socket) socket.data = 0 end,
+    onmessage = function(socket)
+      socket.data = socket.data + 1
+      if socket.data > 100 then socket:close(1008, "too many messages") end
+    end }
+  local bystander = visitors.bystander(self.rig, port)
+  local peer = visitors.knock(self.rig, port)
+  peer:send(bytes.frame({ mask = true, "x" }):rep(100))
+  peer:frame { op = "ping", "still here" }
+  lu.assertEquals(peer:take().payload, "still here")
+  peer:send(bytes.frame({ mask = true, "x" }):rep(100))
+  lu.assertEquals({ peer:take_close() }, { 1008, "too many messages" })
+  bystander:check()
+end
+
+-- ... or by reading no more of him for a while, so that he has to wait.
+function T:test_C5_who_sends_too_many_messages_has_to_wait()
+  local credit, got, pauses = 10, {}, 0
+  local _, _, port = self.rig:listen { onmessage = function(socket, data)
+    got[#got + 1] = data
+    credit = credit - 1
+    lu.assertTrue(credit >= 0)
+    if credit > 0 then return end
+    socket:pause()
+    pauses = pauses + 1
+    self.rig.loop:after(0.001, function()
+      credit = 10
+      socket:resume()
+    end)
+  end }
+  local bystander = visitors.bystander(self.rig, port)
+  local peer = visitors.knock(self.rig, port)
+  local list = {}
+  for i = 1, 105 do list[i] = bytes.frame { mask = true, tostring(i) } end
+  peer:send(table.concat(list))
+  self.rig:wait(function() return #got == 105 end, function() return #got .. " messages" end)
+  lu.assertEquals({ pauses, got[1], got[105] }, { 10, "1", "105" })
+  bystander:check()
+end
+
 -- ---- section 9: many at once --------------------------------------------------------------
 
 -- Half of a crowd never reads. The others get everything, at once, and what

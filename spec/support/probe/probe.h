@@ -68,6 +68,10 @@ void probe_open_deflate(lua_State *L);
 void probe_open_auth(lua_State *L);
 void probe_open_pmd(lua_State *L);
 
+/* -- of probe.peer -- */
+
+void probe_open_tally(lua_State *L);
+
 /* -- and of probe.bind -- */
 
 void probe_open_state(lua_State *L);

@@ -389,5 +389,6 @@ int ws_probe_peer(lua_State *L)
     lua_newtable(L);
     lua_pushcfunction(L, world_new);
     lua_setfield(L, -2, "world");
+    probe_open_tally(L);
     return 1;
 }

@@ -1,7 +1,8 @@
--- bind/lua_server: how many, how long, and what the server hears of those it
+-- bind/lua_arrivals: how many, how long, and what the server hears of those it
 -- never let in.
 
 local lu = require "luaunit"
+local certs = require "support.certs"
 local clock = require "support.clock"
 local rigs = require "support.rig"
 local visitors = require "support.visitors"
@@ -76,6 +77,194 @@ function T:test_max_connections_when_accepting_by_hand()
   for i = 1, 3 do statuses[i] = visitors.parse(peers[i]:head()).status end
   table.sort(statuses)
   lu.assertEquals(statuses, { 101, 101, 503 })
+end
+
+-- ---- maxPerAddress -----------------------------------------------------------------
+
+local FEW = "too many connections from one address"
+
+function T:test_max_per_address_at_its_edge()
+  for _, max in ipairs { 1, 3 } do
+    local server, _, port = self.rig:listen { maxPerAddress = max }
+    local peers = {}
+    for i = 1, max do
+      local answer
+      peers[i], answer = visitors.knock(self.rig, port)
+      lu.assertEquals(answer.status, 101)
+    end
+    for _ = 1, 2 * max do
+      local answer = visitors.ask(self.rig, port, visitors.upgrade())
+      lu.assertEquals({ answer.status, answer.body }, { 503, FEW .. "\n" })
+    end
+    for _ = 1, max do -- another's places are his
+      local _, answer = visitors.knock(self.rig, port, nil, "127.0.0.2")
+      lu.assertEquals(answer.status, 101)
+    end
+    local _, answer = visitors.knock(self.rig, port, nil, "127.0.0.2")
+    lu.assertEquals({ answer.status, server.clientCount }, { 503, 2 * max })
+    peers[1]:reset()
+    has_left(self.rig, server, 2 * max - 1)
+    local bystander = visitors.bystander(self.rig, port)
+    lu.assertEquals(visitors.ask(self.rig, port, visitors.upgrade()).status, 503)
+    bystander:check()
+  end
+end
+
+-- Who has not asked yet takes nobody's place; but there are no more of them than of the others.
+function T:test_max_per_address_and_handshakes()
+  local refused = {}
+  local server, _, port = self.rig:listen { maxPerAddress = 2,
+    onrefused = function(...) refused[#refused + 1] = { ... } end }
+  local mute = {}
+  for i = 1, 10 do mute[i] = visitors.visit(self.rig, port) end -- as many, and 8
+  self.rig:idle()
+  mute[9]:send(visitors.upgrade())
+  mute[10]:send(visitors.upgrade())
+  lu.assertStrContains(mute[9]:head() .. mute[10]:head(), " 101 ")
+  for i = 9, 10 do mute[i + 2] = visitors.visit(self.rig, port) end
+  self.rig:idle()
+  local cut = visitors.visit(self.rig, port, visitors.upgrade())
+  cut:take_end()
+  lu.assertEquals({ cut.got, refused }, { "", { { FEW, "HANDSHAKE", "127.0.0.1" } } })
+  lu.assertEquals(server.clientCount, 2)
+  mute[1]:close()
+  self.rig:wait(function() return #refused == 2 end)
+  lu.assertEquals(visitors.ask(self.rig, port, visitors.upgrade()).status, 503)
+  self.rig:wait(function() return #refused == 3 end)
+  lu.assertEquals(refused[3], { FEW, "HANDSHAKE", "127.0.0.1" })
+  mute[9]:reset()
+  has_left(self.rig, server, 1)
+  mute[2]:send(visitors.upgrade())
+  lu.assertStrContains(mute[2]:head(), " 101 ")
+end
+
+-- A plain request has a place while it lasts.
+function T:test_max_per_address_and_plain_requests()
+  local waiting = {}
+  local _, _, port = self.rig:listen { maxPerAddress = 1,
+    onrequest = function(_, response) waiting[#waiting + 1] = response end }
+  local first = visitors.visit(self.rig, port, visitors.plain())
+  self.rig:wait(function() return #waiting == 1 end)
+  lu.assertEquals(visitors.ask(self.rig, port, visitors.plain()).status, 503)
+  lu.assertEquals(visitors.ask(self.rig, port, visitors.upgrade()).status, 503)
+  waiting[1]:send(200, nil, "hi")
+  lu.assertEquals(visitors.answer(first).body, "hi")
+  self.rig:wait(function() return visitors.status(self.rig, port) == 101 end)
+  lu.assertEquals(#waiting, 1)
+end
+
+-- The hooks are not asked when there is no place anyway; by hand there is none either.
+function T:test_max_per_address_comes_first()
+  local asked = {}
+  local _, _, port = self.rig:listen { maxPerAddress = 1,
+    origins = function()
+      asked[#asked + 1] = "origin"
+      return true
+    end,
+    onupgrade = function(request) asked[#asked + 1] = request end }
+  local first = visitors.visit(self.rig, port, visitors.upgrade())
+  self.rig:wait(function() return #asked == 2 end)
+  lu.assertEquals(visitors.ask(self.rig, port, visitors.upgrade()).status, 503)
+  lu.assertEquals(#asked, 2)
+  asked[2]:accept()
+  lu.assertStrContains(first:head(), " 101 ")
+  lu.assertEquals(visitors.ask(self.rig, port, visitors.upgrade()).status, 503)
+end
+
+-- Each way a connection may end, more often than there are places: 10, one of them for who gets in.
+local ways = {
+  closed_by_it = function(_, peer)
+    peer:say_close(1000)
+    peer:take_close()
+  end,
+  reset = function(_, peer) peer:reset() end,
+  left = function(_, peer) peer:close() end,
+  closed = function(socket) socket:close() end,
+  terminated = function(socket) socket:terminate() end,
+  failed = function(_, peer) peer:send "\xff\xff" end,
+  raised = function(_, peer) peer:frame { "raise" } end,
+  ended_in_its_handler = function(_, peer) peer:frame { "terminate" } end,
+}
+
+function T:test_max_per_address_however_a_socket_ends()
+  for name, act in pairs(ways) do
+    local socket
+    local server, _, port = self.rig:listen { maxPerAddress = 1, closeTimeout = 0.05,
+      onconnection = function(s) socket = s end,
+      onmessage = function(s, data) if data == "raise" then error(data) else s:terminate() end end }
+    for _ = 1, 12 do
+      local peer, answer = visitors.knock(self.rig, port)
+      lu.assertEquals(answer.status, 101, name)
+      act(socket, peer)
+      has_left(self.rig, server, 0)
+    end
+    visitors.bystander(self.rig, port):check()
+  end
+  lu.assertEquals(#self.rig.errors, 12)
+  self.rig.errors = {}
+end
+
+function T:test_max_per_address_however_a_handshake_ends()
+  local good = certs.get "good"
+  for name, row in pairs {
+    left = { "", {} }, left_early = { "GET /", {} }, no_request = { "?", {} },
+    refused = { visitors.upgrade { Origin = "http://evil" }, {} },
+    misdirected = { visitors.upgrade(), { hosts = "x" } },
+    unverified = { visitors.upgrade(), { verify = function() return false end } },
+    timed_out = { "GET /", { handshakeTimeout = 0.01 } }, plain = { visitors.plain(), {} },
+    no_TLS = { visitors.plain(), { tls = { cert = good.cert, key = good.key } } },
+  } do
+    local options = { maxPerAddress = 1, closeTimeout = 0.1 }
+    for key, value in pairs(row[2]) do options[key] = value end
+    local refused, server = 0
+    options.onrefused = function(message)
+      lu.assertNotEquals(message, FEW, name)
+      refused = refused + 1
+    end
+    server = self.rig:listen(options)
+    local port = rigs.port_of(server)
+    for i = 1, 12 do
+      local peer = visitors.visit(self.rig, port, row[1])
+      if name:find "left" then
+        self.rig:idle(3)
+        peer:close()
+      else
+        peer:take_end()
+        peer:close()
+      end
+      if name ~= "unverified" and name ~= "plain" then
+        self.rig:wait(function() return refused == i end, name)
+      end
+      self.rig:idle(3) -- it is gone on our side, too
+    end
+    server:close(1001, "", 0)
+    self.rig:settle()
+  end
+end
+
+-- What nobody holds any more is still there; and it goes with its server, and the loop.
+function T:test_max_per_address_and_the_collector()
+  local closed = false
+  local server, _, port = self.rig:listen { maxPerAddress = 1, onclosed = function() closed = true end }
+  local bystander = visitors.bystander(self.rig, port)
+  collectgarbage()
+  collectgarbage()
+  bystander:check()
+  lu.assertEquals(visitors.ask(self.rig, port, visitors.upgrade()).status, 503)
+  server:close(1001, "", 0)
+  self.rig:wait(function() return closed end)
+  server = nil
+  collectgarbage()
+  local _, _, again = self.rig:listen { maxPerAddress = 1 }
+  visitors.bystander(self.rig, again):check() -- and is left to the rig's end
+  lu.assertNil(server)
+end
+
+function T:test_max_per_address_and_unix_sockets()
+  local path = self.rig:directory() .. "/s"
+  local server = self.rig:keep(assert(self.rig:try_listen { path = path, maxPerAddress = 1 }))
+  visitors.admitted(self.rig, visitors.crowd(self.rig, path, 5, visitors.upgrade()))
+  lu.assertEquals(server.clientCount, 5)
 end
 
 -- ---- handshakesMax --------------------------------------------------------------------
