@@ -147,7 +147,7 @@ function Digest:check(request)
   local user = params.user
   local secret = secret_of(self, algorithm, user, request)
   local known = secret ~= nil
-  secret = secret or hash(algorithm, user, self.realm, self.secret) -- a stranger takes as long
+  secret = secret or hash(algorithm, user, self.realm, self.secret) -- a stranger takes about as long
   local wanted = hash(algorithm, secret, params.nonce, params.nc, params.cnonce, "auth",
     hash(algorithm, request.method, params.uri))
   if not (codec.equal(wanted, params.response) and known) then return nil end

@@ -372,4 +372,48 @@ function T:test_the_chat_with_two_pages()
   end
 end
 
+-- ---- passwords -----------------------------------------------------------------------
+
+-- AU-14 to AU-16: the browser is asked for the page; for a socket it answers by itself, with the next count, and when
+-- its nonce is nobody's any more it does as it is told.
+function T:test_digest()
+  local seen = {}
+  local function fresh()
+    return wsock.digest { realm = "the page", algorithms = { "SHA-256", "MD5" },
+      password = function(user) return user == "ann" and "open sesame" end }
+  end
+  local digest = fresh()
+  local function who(request)
+    local user, why = digest:check(request)
+    local line = request.headers.authorization or ""
+    seen[#seen + 1] = ("%s %s %s"):format(line:match "algorithm=([%w-]+)", line:match "nc=(%x+)", user or why)
+    return user, why
+  end
+  local function page(request, response)
+    local user, why = who(request)
+    if not user then return response:send(select(2, digest:challenge(why))) end
+    response:send(200, { ["Content-Type"] = "text/html" }, PAGE)
+  end
+  local function verify(request)
+    local user, why = who(request)
+    if not user then return digest:challenge(why) end
+    return true
+  end
+  self.server, self.port, self.record = peer.echo { verify = verify, onrequest = page }
+  self:open(("http://ann:open%%20sesame@127.0.0.1:%d/"):format(self.port), "asked")
+  local function connect()
+    return self:eval([[
+      const socket = connect("ws://127.0.0.1:$port/chat?a=b");
+      await socket.opened;
+      socket.close(1000);
+      return socket.ended;
+    ]], "asked")()
+  end
+  lu.assertEquals(connect(), "open, close 1000 - clean")
+  digest = fresh()
+  lu.assertEquals(connect(), "open, close 1000 - clean")
+  lu.assertEquals(seen, { "nil nil nil", "SHA-256 00000001 ann", "SHA-256 00000002 ann", "SHA-256 00000003 stale",
+    "SHA-256 00000001 ann" })
+end
+
 return T

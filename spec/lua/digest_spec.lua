@@ -547,6 +547,32 @@ function T:test_by_hand()
   lu.assertEquals(users, { "ann" })
 end
 
+-- A connection without a socket, and a route.
+function T:test_requests_of_all_kinds()
+  local digest = new()
+  local function head() return visitors.upgrade({ Authorization = line(answer(challenges(digest)[1])) },
+    "GET /chat?a=b HTTP/1.1") end
+  local conn = wsock.protocol.server()
+  conn:feed(head())
+  lu.assertEquals(conn:next(), "upgrade")
+  lu.assertEquals(digest:check(conn.request), "ann")
+  lu.assertEquals({ digest:check(conn.request) }, { nil, "stale" })
+  conn:reject(select(2, digest:challenge "stale"))
+  lu.assertStrMatches(conn:output(), "HTTP/1.1 401 .*\r\nWWW%-Authenticate: Digest .*, stale=true\r\n.*who are you%?\n")
+  local router = wsock.router()
+  router:ws("/chat", { verify = function(r)
+    local user, why = digest:check(r)
+    if not user then return digest:challenge(why) end
+    return true
+  end })
+  local _, _, port = self.rig:listen { router = router }
+  local refused = visitors.ask(self.rig, port, visitors.upgrade(nil, "GET /chat?a=b HTTP/1.1"))
+  lu.assertEquals({ refused.status, refused.headers["www-authenticate"]:match "^%a+" }, { 401, "Digest" })
+  local peer, welcome = visitors.knock(self.rig, port, head())
+  lu.assertEquals(welcome.status, 101)
+  peer:close()
+end
+
 function T:test_plain_http()
   local _, port, digest = self:serve { algorithms = { "SHA-256", "MD5" } }
   local answered = visitors.ask(self.rig, port, visitors.plain())
