@@ -71,14 +71,31 @@ static int give_password(char *buf, int size, int writing, void *who)
 
 /* -- certificate and key -- */
 
-static int use_chain(SSL_CTX *c, BIO *b)
+/* Why OpenSSL does not take a certificate that it could read. */
+static const char *cert_trouble(void)
+{
+    unsigned long e = ERR_peek_last_error();
+
+    switch (ERR_GET_LIB(e) == ERR_LIB_SSL ? ERR_GET_REASON(e) : 0) {
+    case SSL_R_EE_KEY_TOO_SMALL:
+    case SSL_R_CA_KEY_TOO_SMALL:
+        return "its key is too weak";
+    case SSL_R_CA_MD_TOO_WEAK:
+        return "it is signed with a digest that is too weak";
+    default:
+        return "it cannot be used";
+    }
+}
+
+/* NULL, or what is wrong. */
+static const char *use_chain(SSL_CTX *c, BIO *b)
 {
     X509 *x = PEM_read_bio_X509_AUX(b, NULL, give_password, NULL);
     int ok = x != NULL && SSL_CTX_use_certificate(c, x);
 
     X509_free(x);
     if (!ok)
-        return 0;
+        return x == NULL ? "no good certificate in PEM" : cert_trouble();
     SSL_CTX_clear_chain_certs(c);
     for (;;) {
         x = PEM_read_bio_X509(b, NULL, give_password, NULL);
@@ -86,11 +103,11 @@ static int use_chain(SSL_CTX *c, BIO *b)
             break; /* the end, or something else, like the key */
         if (!SSL_CTX_add0_chain_cert(c, x)) {
             X509_free(x);
-            return 0;
+            return cert_trouble();
         }
     }
     ERR_clear_error();
-    return 1;
+    return NULL;
 }
 
 static const char *key_trouble(const struct secret *s, int given)
@@ -126,8 +143,8 @@ static int use_key(SSL_CTX *c, const struct ws_tls_conf *conf, char *why)
 
 int ws_tls_use_identity(SSL_CTX *c, const struct ws_tls_conf *conf, char *why)
 {
+    const char *trouble;
     BIO *b;
-    int ok;
 
     if (conf->cert == NULL && conf->key == NULL)
         return conf->server
@@ -139,11 +156,10 @@ int ws_tls_use_identity(SSL_CTX *c, const struct ws_tls_conf *conf, char *why)
     b = open_pem(conf->cert, "cert", why);
     if (b == NULL)
         return WS_ERR_TLS;
-    ok = use_chain(c, b);
+    trouble = use_chain(c, b);
     BIO_free(b);
-    if (!ok)
-        return ws_tls_complain(why, "cert", conf->cert,
-                               "no good certificate in PEM");
+    if (trouble != NULL)
+        return ws_tls_complain(why, "cert", conf->cert, trouble);
     return use_key(c, conf, why);
 }
 

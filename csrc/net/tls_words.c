@@ -105,7 +105,7 @@ static int write_alt(char *out, size_t size, const GENERAL_NAME *g)
     if (g->type == GEN_DNS) {
         s = g->d.dNSName;
         copy(out, size, ASN1_STRING_get0_data(s), ASN1_STRING_length(s));
-        return 1;
+        return out[0] != '\0';
     }
     if (g->type != GEN_IPADD)
         return 0;
@@ -140,19 +140,31 @@ static int write_next(struct names *k, char *out, size_t size)
     return found;
 }
 
-/* "it is for a.org, b.org and 3 more"; CN counts for nothing (RFC 9525 2). */
+/* What stands before the one just written: "DNS:" where somebody has put an
+** address among the host names, with which no address is compared. */
+static const char *mark_of(const struct names *k, const char *one)
+{
+    unsigned char bytes[4];
+    int dns = sk_GENERAL_NAME_value(k->all, k->next - 1)->type == GEN_DNS;
+
+    return dns && inet_pton(AF_INET, one, bytes) == 1 ? "DNS:" : "";
+}
+
+/* "it is for a.org, b.org, ..."; CN counts for nothing (RFC 9525 2). */
 static void write_names(char *out, size_t size, const X509 *x)
 {
     struct names k = names_of(x);
     size_t n = 0;
     char one[TEXT];
+    const char *mark;
 
     snprintf(out, size, "it names no host");
     while (write_next(&k, one, sizeof one)) {
+        mark = mark_of(&k, one);
         if (n == 0) {
-            snprintf(out, size, "it is for %s", one);
-        } else if (n + strlen(one) + 3 < size - 5) {
-            snprintf(out + n, size - n, ", %s", one);
+            snprintf(out, size, "it is for %s%s", mark, one);
+        } else if (n + strlen(mark) + strlen(one) + 3 < size - 5) {
+            snprintf(out + n, size - n, ", %s%s", mark, one);
         } else {
             snprintf(out + n, size - n, ", ...");
             break;
@@ -285,6 +297,29 @@ static void of_list(char *out, size_t size, X509_CRL *list, int err)
              who);
 }
 
+/* What needs no more than the name. */
+static const char *plain_words(int err, int of_server)
+{
+    switch (err) {
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+        return "certificate is self-signed";
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+        return "certificate is from an authority we do not trust";
+    case X509_V_ERR_INVALID_PURPOSE:
+        return of_server ? "certificate is not meant for servers"
+                         : "certificate is not meant for clients";
+    case X509_V_ERR_INVALID_CA:
+        return "certificate must not sign others, and does";
+    case X509_V_ERR_EE_KEY_TOO_SMALL:
+    case X509_V_ERR_CA_KEY_TOO_SMALL:
+        return "certificate has a key that is too weak";
+    case X509_V_ERR_CA_MD_TOO_WEAK:
+        return "certificate is signed with a digest that is too weak";
+    default:
+        return X509_verify_cert_error_string(err);
+    }
+}
+
 static void describe(struct ws_tls *t, char *out, size_t size,
                      X509_STORE_CTX *s)
 {
@@ -320,21 +355,8 @@ static void describe(struct ws_tls *t, char *out, size_t size,
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
         of_issuer(out, size, x);
         break;
-    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-        of_other(out, size, x, "certificate is self-signed");
-        break;
-    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-        of_other(out, size, x,
-                 "certificate is from an authority we do not "
-                 "trust");
-        break;
-    case X509_V_ERR_INVALID_PURPOSE:
-        of_other(out, size, x,
-                 t->name != NULL ? "certificate is not meant for servers"
-                                 : "certificate is not meant for clients");
-        break;
     default:
-        of_other(out, size, x, X509_verify_cert_error_string(err));
+        of_other(out, size, x, plain_words(err, t->name != NULL));
         break;
     }
 }
@@ -358,6 +380,8 @@ static const char *alert_words(int alert)
         return "certificate required";
     case SSL_AD_NO_APPLICATION_PROTOCOL:
         return "no application protocol";
+    case SSL_AD_UNEXPECTED_MESSAGE:
+        return "unexpected message";
     default:
         return SSL_alert_desc_string_long(alert);
     }

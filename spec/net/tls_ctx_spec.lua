@@ -25,7 +25,7 @@ end
 
 -- What is wrong is named, and nothing listens.
 function T:test_what_cannot_be()
-  local c, second = { cert = self.good.cert, key = self.good.key }, certs.get "second"
+  local c, second, weak = { cert = self.good.cert, key = self.good.key }, certs.get "second", certs.get "weak"
   local empty = certs.file("empty.pem", "nothing here\n")
   local broken = certs.read(c.cert):gsub("\nM", "\nN", 1)
   for _, row in ipairs {
@@ -34,6 +34,7 @@ function T:test_what_cannot_be()
     { { cert = empty, key = c.key }, "tls: cert '" .. empty .. "': no good certificate in PEM" },
     { { cert = c.cert, key = empty }, "tls: key '" .. empty .. "': no good private key in PEM" },
     { { cert = broken, key = c.key }, "tls: cert: no good certificate in PEM" },
+    { { cert = weak.cert, key = weak.key }, "tls: cert '" .. weak.cert .. "': its key is too weak" },
     { { cert = c.cert }, "tls: key '" .. c.cert .. "': no private key is given, and none is in this" },
     { { key = c.key }, "tls: cert: it is missing, key is there" },
     { {}, "tls: cert: it is missing" },

@@ -47,9 +47,17 @@ function T:test_each_failure_in_its_own_words()
     other_host = "certificate is not for 127.0.0.1: it is for a.test, b.test, 10.0.0.1",
     client = "certificate is not meant for servers (CN=Alice)",
     no_names = "certificate is not for 127.0.0.1: it names no host",
+    address_name = "certificate is not for 127.0.0.1: it is for DNS:127.0.0.1, a.test, 10.0.0.1",
+    signed_by_a_server = "certificate must not sign others, and does (CN=Some Server)",
   } do
     lu.assertEquals(self:visit(kind), with .. words, kind)
   end
+end
+
+-- By OpenSSL's own idea of what is weak, which a server can be talked out of.
+function T:test_a_weak_key()
+  lu.assertEquals(self:visit("weak", nil, { ciphers = "DEFAULT:@SECLEVEL=0" }),
+    with .. "certificate has a key that is too weak (CN=weak.test)")
 end
 
 function T:test_the_server_hears_why()

@@ -51,6 +51,9 @@ local kinds = {
   client_old = { use = "clientAuth", cn = "Old Alice", dates = PAST },
   client_unknown = { by = "other_ca", use = "clientAuth", cn = "Mallory" },
   both_uses = { use = "serverAuth,clientAuth", san = "IP:127.0.0.1", cn = "both.test" },
+  address_name = { san = "DNS:127.0.0.1,DNS:a.test,IP:10.0.0.1", cn = "127.0.0.1" },
+  weak = { san = "DNS:localhost,IP:127.0.0.1", cn = "weak.test", key = "RSA -pkeyopt rsa_keygen_bits:768" },
+  signed_by_a_server = { by = "server_ca", san = "IP:127.0.0.1", cn = "child.test" },
   control = { san = "DNS:localhost", cn = "a\\\tb", by = "other_ca" },
 }
 
@@ -86,18 +89,21 @@ local function openssl(...)
   return "cd '" .. state.dir .. "'\n" .. table.concat({ ... }, "\n")
 end
 
-local function key_of(name)
-  return ("openssl genpkey -quiet -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out %s.key 2>/dev/null || "
-    .. "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out %s.key"):format(name, name)
+local function key_of(name, kind)
+  kind = kind or "EC -pkeyopt ec_paramgen_curve:P-256"
+  return ("openssl genpkey -quiet -algorithm %s -out %s.key 2>/dev/null || "
+    .. "openssl genpkey -algorithm %s -out %s.key"):format(kind, name, kind, name)
 end
 
--- An authority: a root of its own, or below another.
-local function authority(name, cn, by)
+-- An authority: a root of its own, or below another; or, with false, one that
+-- acts as such.
+local function authority(name, cn, by, may)
   if state.made[name] then return end
   if by then authority(by, by == "ca" and "Spec Root" or by) end
   state.made[name] = true
-  write(name .. ".ext", "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n"
-    .. "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
+  local ext = may == false and "basicConstraints=CA:FALSE"
+    or "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign"
+  write(name .. ".ext", ext .. "\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
   shell(openssl(key_of(name),
     ("openssl req -new -key %s.key -subj '/CN=%s' -out %s.csr"):format(name, cn, name),
     ("openssl ca -batch -notext -config ca.cnf %s -startdate %s -enddate %s -extfile %s.ext -in %s.csr -out %s.crt")
@@ -105,7 +111,8 @@ local function authority(name, cn, by)
         LONG[1], LONG[2], name, name, name)))
 end
 
-local authorities = { ca = { "Spec Root" }, other_ca = { "Other Root" }, middle = { "Spec Middle", "ca" } }
+local authorities = { ca = { "Spec Root" }, other_ca = { "Other Root" }, middle = { "Spec Middle", "ca" },
+  server_ca = { "Some Server", "ca", false } }
 
 local function make(name)
   local t = assert(kinds[name], name)
@@ -115,11 +122,11 @@ local function make(name)
   local signer = t.self and "-selfsign -keyfile " .. name .. ".key" or ("-cert %s.crt -keyfile %s.key"):format(by, by)
   write(name .. ".ext", "basicConstraints=CA:FALSE\nextendedKeyUsage=" .. (t.use or "serverAuth") .. "\n"
     .. (t.san and "subjectAltName=" .. t.san .. "\n" or ""))
-  shell(openssl(key_of(name),
+  shell(openssl(key_of(name, t.key),
     ("openssl req -new -utf8 -key %s.key -subj '/CN=%s/O=Specs' -out %s.csr"):format(name, t.cn or "good.test", name),
     ("openssl ca -batch -notext -utf8 -config ca.cnf %s -startdate %s -enddate %s -extfile %s.ext -in %s.csr "
       .. "-out %s.crt"):format(signer, dates[1], dates[2], name, name, name),
-    by == "middle" and ("cat middle.crt >> %s.crt"):format(name) or ""))
+    authorities[by][2] and ("cat %s.crt >> %s.crt"):format(by, name) or ""))
 end
 
 function M.read(path) return assert(files.read(path)) end
