@@ -17,6 +17,8 @@
 
 #define SCRATCH_CLASS "wsock.wire.scratch"
 
+enum { PARAMS_MAX = 32 }; /* of credentials: a table each, for a stranger */
+
 /* -- values -- */
 
 struct ws_slice ws_wire_check(lua_State *L, int arg)
@@ -360,7 +362,8 @@ static void push_unquoted(lua_State *L, struct ws_slice s)
 }
 
 /* credentials(value) -> scheme, {{name, value}, ...}: of Authorization.  There
-** is no list where there are no parameters, but a token68 (RFC 9110 11.4). */
+** is no list where there are no parameters, but a token68 (RFC 9110 11.4), or
+** more than any scheme has. */
 static int field_credentials(lua_State *L)
 {
     struct ws_slice rest = ws_wire_check(L, 1), scheme, params, name, value;
@@ -372,7 +375,7 @@ static int field_credentials(lua_State *L)
     lua_newtable(L);
     for (;;) {
         rc = ws_challenge_param(&params, &name, &value);
-        if (rc != WS_OK)
+        if (rc != WS_OK || n == PARAMS_MAX)
             break;
         lua_createtable(L, 2, 0);
         ws_push_slice(L, name);

@@ -40,6 +40,10 @@ function T:test_credentials()
     local scheme = value:match "^%a+"
     lu.assertEquals({ read(value) }, { scheme }, value)
   end
+  for n = 31, 33 do
+    local _, list = read("Digest " .. ("a=b,"):rep(n))
+    lu.assertEquals(list and #list, n < 33 and n or nil)
+  end
   for _, value in ipairs { "", ",", "a=b", '"Digest"', "\xff", "Digest/x a=b", "Digest =" } do
     lu.assertEquals({ read(value) }, { nil, "malformed header value", "HANDSHAKE", "FIELD" }, value)
   end

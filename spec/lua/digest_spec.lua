@@ -198,6 +198,9 @@ function T:test_parameters()
     username = { "a\tb" } } do
     for _, value in ipairs(values) do fails("malformed", digest, c, { [name] = value }) end
   end
+  local many = {}
+  for i = 1, 30 do many[i] = (", x%d=y"):format(i) end
+  fails("malformed", digest, c, nil, table.concat(many)) -- more than any scheme has
   for _, empty in ipairs { "Digest", "Digest ", "Digest YTpi==" } do
     lu.assertEquals({ digest:check(request(empty)) }, { nil, "malformed" })
   end
