@@ -156,6 +156,21 @@ local lives = {
     for _ = 1, 10 do step() end
     server:off("upgrade")
   ]],
+  passwords = [[ -- needs digest
+    collectgarbage "stop" -- as in redirects
+    local digest = wsock.digest { realm = "r", password = function(user) return user end }
+    server.onupgrade = function(request)
+      local user, why = digest:check(request)
+      if user then return request:accept() end
+      if request.headers.authorization then return request:reject(401) end
+      request:reject(select(2, digest:challenge(why)))
+    end
+    for i, word in ipairs { "u", "wrong" } do
+      clients[i] = wsock.WebSocket(url, nil, { loop = loop, auth = { "u", word, scheme = "digest" } })
+    end
+    for _ = 1, 10 do step() end
+    server:off("upgrade")
+  ]],
   proxies = [[
     collectgarbage "stop" -- as in redirects
     local where = ("u:p@127.0.0.1:%d"):format(select(2, server:address()))
