@@ -101,7 +101,7 @@ static void check_tunnel(struct ws_mem *mem, struct ws_span in, size_t sip,
     struct script x = {{&ops, 0, 0}, in, 0, sip + 1, 0, 0};
     struct ws_stream *top;
     char text[512];
-    int err, tries = 0;
+    int err, tries = 0, anew = 0;
 
     t.user = (kind & 1) != 0 ? "user" : NULL;
     t.password = (kind & 1) != 0 ? "word" : NULL;
@@ -111,9 +111,14 @@ static void check_tunnel(struct ws_mem *mem, struct ws_span in, size_t sip,
         CHECK(err == WS_ERR_NOMEM);
         return;
     }
-    do
+    do {
         err = ws_stream_open(top);
-    while (err == WS_AGAIN && tries++ < 100000);
+        if ((top->want & WS_STREAM_ANEW) != 0) {
+            CHECK(err == WS_AGAIN && anew++ < 2);
+            ws_prelude_leave(top);
+            ws_prelude_stand(top, &x.stream);
+        }
+    } while (err == WS_AGAIN && tries++ < 100000);
     if (err == WS_OK) {
         size_t held = 0;
         CHECK(ws_container(top, struct ws_prelude, stream)->why == NULL);

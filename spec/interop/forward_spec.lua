@@ -1,6 +1,6 @@
 -- spec/interop/forward_spec.lua -- our client through other people's proxies:
 -- squid and tinyproxy (CONNECT), microsocks (SOCKS5), each with and without a
--- password, and a tinyproxy that is reached over TLS (stunnel).
+-- password, and those that are reached over TLS (stunnel).
 
 local lu = require "luaunit"
 local certs = require "support.certs"
@@ -62,6 +62,10 @@ end
 
 function start.squid_by_digest(port, folder, password) return start.squid(port, folder, password, SQUID_DIGEST) end
 
+function start.squid_that_closes(port, folder, password)
+  return start.squid(port, folder, password, SQUID_DIGEST .. "client_persistent_connections off\n")
+end
+
 function start.tinyproxy(port, folder, password)
   write(folder .. "/tiny.conf", TINYPROXY, { port = port, access = password and "BasicAuth ann sesame" or "" })
   return { "tinyproxy", "-d", "-c", folder .. "/tiny.conf" }
@@ -75,7 +79,8 @@ function start.microsocks(port, _, password)
   return command
 end
 
-local scheme = { squid = "http", squid_by_digest = "http", tinyproxy = "http", microsocks = "socks5" }
+local scheme = { squid = "http", squid_by_digest = "http", squid_that_closes = "http",
+  tinyproxy = "http", microsocks = "socks5" }
 
 function T:setUp() self:directory() end
 
@@ -134,8 +139,16 @@ end
 
 -- The proxy's certificate is checked, by the proxy's name.
 function T:test_a_proxy_over_tls()
+  self:over_tls "tinyproxy"
+end
+
+function T:test_a_proxy_over_tls_that_closes()
+  self:over_tls "squid_that_closes"
+end
+
+function T:over_tls(kind)
   local good = certs.get "good"
-  local backend = self:proxy("tinyproxy", true):match ":(%d+)$"
+  local backend = self:proxy(kind, true):match ":(%d+)$"
   local port = fronts.stunnel(self.folder, { backend = backend, cert = good.cert, key = good.key })
   for _, url in ipairs(urls()) do
     echo(url, ("https://ann:sesame@localhost:%d"):format(port))
