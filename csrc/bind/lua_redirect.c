@@ -17,13 +17,42 @@
 /* Bytes of a Location that an error shows. */
 enum { SHOWN_MAX = 200 };
 
+static int is_one_of(const char *set, struct ws_slice s, size_t i)
+{
+    return i < s.n && s.p[i] != '\0' && strchr(set, s.p[i]) != NULL;
+}
+
+/* Where in a Location the user begins and, behind the "@", ends, who may have a
+** password; equal where there is none. */
+static size_t find_user(struct ws_slice s, size_t *begin)
+{
+    size_t i, from = 0, end;
+
+    while (from < s.n && !is_one_of(":/\\", s, from))
+        from++;
+    for (i = from; is_one_of(":/\\", s, i);)
+        i++;
+    *begin = end = i;
+    if (i < from + 2 && !is_one_of(":", s, from))
+        return end; /* a path */
+    for (; i < s.n && !is_one_of("/\\?#", s, i); i++) {
+        if (s.p[i] == '@')
+            end = i + 1;
+    }
+    return end;
+}
+
 static void refuse(struct ws_lsocket *k, struct ws_slice location,
                    const char *why)
 {
-    char text[SHOWN_MAX + 128], shown[SHOWN_MAX + 1];
+    char text[2 * SHOWN_MAX + 128], front[SHOWN_MAX + 1], shown[SHOWN_MAX + 1];
+    size_t begin, end = find_user(location, &begin);
 
-    ws_field_show(shown, sizeof shown, location);
-    snprintf(text, sizeof text, "redirect to '%s': %s", shown, why);
+    ws_field_show(front, sizeof front, ws_slice_of(location.p, begin));
+    ws_field_show(shown, sizeof shown,
+                  ws_slice_of(location.p + end, location.n - end));
+    snprintf(text, sizeof text, "redirect to '%s%s%s': %s", front,
+             end > begin ? "...@" : "", shown, why);
     ws_session_fail(&k->s, WS_ERR_REDIRECT, ws_err_word(WS_ERR_REDIRECT), text);
 }
 

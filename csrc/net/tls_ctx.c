@@ -46,6 +46,17 @@ static BIO *open_pem(const char *s, const char *part, char *why)
     return b;
 }
 
+/* Nothing more came out of a PEM: 1 when that is since it ends there, 0 when
+** something cannot be read. */
+static int is_end(void)
+{
+    unsigned long e = ERR_peek_last_error();
+
+    ERR_clear_error();
+    return ERR_GET_LIB(e) == ERR_LIB_PEM &&
+           ERR_GET_REASON(e) == PEM_R_NO_START_LINE;
+}
+
 /* The password of a key, and whether it was asked for. */
 struct secret {
     const char *password;
@@ -100,14 +111,12 @@ static const char *use_chain(SSL_CTX *c, BIO *b)
     for (;;) {
         x = PEM_read_bio_X509(b, NULL, give_password, NULL);
         if (x == NULL)
-            break; /* the end, or something else, like the key */
+            return is_end() ? NULL : "what is behind it cannot be read";
         if (!SSL_CTX_add0_chain_cert(c, x)) {
             X509_free(x);
             return cert_trouble();
         }
     }
-    ERR_clear_error();
-    return NULL;
 }
 
 static const char *key_trouble(const struct secret *s, int given)
@@ -165,6 +174,7 @@ int ws_tls_use_identity(SSL_CTX *c, const struct ws_tls_conf *conf, char *why)
 
 /* -- whom to trust -- */
 
+/* How many were added; -1: one cannot be read. */
 static int add_all(SSL_CTX *c, BIO *b, int server)
 {
     X509_STORE *store = SSL_CTX_get_cert_store(c);
@@ -180,8 +190,7 @@ static int add_all(SSL_CTX *c, BIO *b, int server)
             SSL_CTX_add_client_CA(c, x); /* who may show what */
         X509_free(x);
     }
-    ERR_clear_error();
-    return n;
+    return is_end() ? n : -1;
 }
 
 static int trust_these(SSL_CTX *c, const struct ws_tls_conf *conf, char *why)
@@ -202,9 +211,11 @@ static int trust_these(SSL_CTX *c, const struct ws_tls_conf *conf, char *why)
         return WS_ERR_TLS;
     n = add_all(c, b, conf->server);
     BIO_free(b);
-    return n > 0
-               ? WS_OK
-               : ws_tls_complain(why, "ca", conf->ca, "no certificate in PEM");
+    if (n > 0)
+        return WS_OK;
+    return ws_tls_complain(why, "ca", conf->ca,
+                           n == 0 ? "no certificate in PEM"
+                                  : "a certificate cannot be read");
 }
 
 /* How many lists were added; -1: one cannot be read, be it the last of many.
@@ -212,24 +223,16 @@ static int trust_these(SSL_CTX *c, const struct ws_tls_conf *conf, char *why)
 static int add_lists(X509_STORE *store, BIO *b)
 {
     X509_CRL *list;
-    unsigned long e;
-    int n = 0, ok = 1;
+    int n = 0;
 
-    ERR_clear_error();
-    while (ok) {
+    for (;;) {
         list = PEM_read_bio_X509_CRL(b, NULL, give_password, NULL);
         if (list == NULL)
             break;
-        ok = X509_STORE_add_crl(store, list);
+        n += X509_STORE_add_crl(store, list);
         X509_CRL_free(list);
-        n++;
     }
-    e = ERR_peek_last_error();
-    if (ERR_GET_LIB(e) != ERR_LIB_PEM ||
-        ERR_GET_REASON(e) != PEM_R_NO_START_LINE)
-        n = -1;
-    ERR_clear_error();
-    return n;
+    return is_end() ? n : -1;
 }
 
 /* Each certificate of a chain has to be in no list of who signed it, and a list

@@ -149,8 +149,9 @@ function T:test_what_is_refused()
   local server = self.rig:raw_server()
   for location, why in pairs {
     ["/#x"] = "the URL has a fragment", ["ws+unix:/tmp/x.sock:/"] = "it leads to a unix socket",
-    ["ws://u:p@127.0.0.1/"] = "it names a user", ["ftp://h/"] = "the scheme is none of ws, wss, http, https, ws+unix",
-    ["http://h:x/"] = "the port is no number",
+    ["ftp://h/"] = "the scheme is none of ws, wss, http, https, ws+unix",
+    ["http://h:x/"] = "the port is no number", ["/a:b@c#d"] = "the URL has a fragment",
+    ["//h/a@b:c#d"] = "the URL has a fragment", ["ftp:"] = "the scheme is none of ws, wss, http, https, ws+unix",
   } do
     local socket = self.rig:client(server.url, nil, { maxRedirects = 5 })
     local status
@@ -158,6 +159,21 @@ function T:test_what_is_refused()
     redirect(server, location, 307)
     lu.assertEquals({ failure(self.rig, socket) }, { ("redirect to '%s': %s"):format(location, why), "HANDSHAKE" })
     lu.assertEquals({ status, socket.response.status, socket.url }, { 307, 307, server.url })
+  end
+end
+
+-- There may be a password in it.
+function T:test_a_user_is_not_shown()
+  local server = self.rig:raw_server()
+  for location, shown in pairs {
+    ["ws://u:p@127.0.0.1/x@y"] = "'ws://...@127.0.0.1/x@y': it names a user",
+    ["//u:p@h/"] = "'//...@h/': it names a user", ["http:u@p@h/"] = "'http:...@h/': it names a user",
+    ["ws://u:p@h:99999/"] = "'ws://...@h:99999/': the port is above 65535",
+    ["ftp://u:p@h?@"] = "'ftp://...@h?@': the scheme is none of ws, wss, http, https, ws+unix",
+  } do
+    local socket = self.rig:client(server.url, nil, { maxRedirects = 5 })
+    redirect(server, location, 302)
+    lu.assertEquals({ failure(self.rig, socket) }, { "redirect to " .. shown, "HANDSHAKE" })
   end
 end
 

@@ -34,6 +34,7 @@ function T:test_what_cannot_be()
     { { cert = empty, key = c.key }, "tls: cert '" .. empty .. "': no good certificate in PEM" },
     { { cert = c.cert, key = empty }, "tls: key '" .. empty .. "': no good private key in PEM" },
     { { cert = broken, key = c.key }, "tls: cert: no good certificate in PEM" },
+    { { cert = certs.read(c.cert) .. broken, key = c.key }, "tls: cert: what is behind it cannot be read" },
     { { cert = weak.cert, key = weak.key }, "tls: cert '" .. weak.cert .. "': its key is too weak" },
     { { cert = c.cert }, "tls: key '" .. c.cert .. "': no private key is given, and none is in this" },
     { { key = c.key }, "tls: cert: it is missing, key is there" },
@@ -47,6 +48,8 @@ function T:test_what_cannot_be()
       "tls: ca '/no/ca': No such file or directory" },
     { { cert = c.cert, key = c.key, requestCert = true, ca = empty },
       "tls: ca '" .. empty .. "': no certificate in PEM" },
+    { { cert = c.cert, key = c.key, requestCert = true, ca = certs.read(self.good.ca) .. broken },
+      "tls: ca: a certificate cannot be read" },
     { { cert = c.cert, key = c.key, sni = { ["a.test"] = { cert = "/no" } } },
       "tls: sni 'a.test': cert '/no': No such file or directory" },
     { { cert = c.cert, key = c.key, sni = { ["a.test"] = {} } }, "tls: sni 'a.test': cert: it is missing" },
@@ -70,6 +73,7 @@ function T:test_authorities()
   for _, ca in ipairs {
     self.good.ca, certs.read(self.good.ca), certs.directory(),
     certs.read(certs.authority "other_ca") .. "\n" .. certs.read(self.good.ca),
+    "what is said in between\n" .. certs.read(self.good.ca):gsub("\n", "\r\n") .. certs.read(self.good.key) .. "x",
   } do lu.assertNotNil(self:connect(url, { ca = ca }), ca) end
   local none, why = self:connect(url, { ca = certs.authority "other_ca" })
   lu.assertNil(none)
