@@ -114,8 +114,8 @@ end
 
 local function urls()
   local good = certs.get "good"
-  local _, plain = peer.echo {}
-  local _, secure = peer.echo { tls = { cert = good.cert, key = good.key } }
+  local _, plain = peer.echo_of_localhost()
+  local _, secure = peer.echo_of_localhost { tls = { cert = good.cert, key = good.key } }
   return { ("ws://localhost:%d/"):format(plain), ("wss://localhost:%d/"):format(secure),
     ("ws://127.0.0.1:%d/"):format(plain) }
 end

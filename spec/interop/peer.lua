@@ -104,13 +104,17 @@ end
 
 -- ---- beginning and ending --------------------------------------------------------
 
+local function keep(server)
+  local mine = begun
+  mine.servers[#mine.servers + 1] = server
+  server:on("closed", function() mine.closed = mine.closed + 1 end)
+end
+
 --- wsock.listen on any port; returns the server and its port.
 function M.listen(options)
   options.port = options.port or 0
   local server = assert(wsock.listen(options))
-  local mine = begun
-  mine.servers[#mine.servers + 1] = server
-  server:on("closed", function() mine.closed = mine.closed + 1 end)
+  keep(server)
   local _, port = server:address()
   return server, port
 end
@@ -126,6 +130,18 @@ function M.echo(options)
   options.onmessage = options.onmessage
     or function(socket, data, kind) socket:send(data, kind) end
   local server, port = M.listen(options)
+  return server, port, record
+end
+
+--- The same where the name localhost leads to: on most machines ::1 as well, and not everybody who finds nobody there
+--- goes on to 127.0.0.1.
+function M.echo_of_localhost(options)
+  options = options or {}
+  local server, port, record = M.echo(options)
+  options.host, options.port = "::1", port
+  local six, message, code = wsock.listen(options)
+  if not six and code ~= "EADDRNOTAVAIL" and code ~= "EAFNOSUPPORT" then error(message) end -- a machine without IPv6
+  if six then keep(six) end
   return server, port, record
 end
 

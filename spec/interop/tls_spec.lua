@@ -34,7 +34,7 @@ end
 function T:echo(options)
   options = options or {}
   options.tls = options.tls or self.tls
-  return peer.echo(options)
+  return peer.echo_of_localhost(options)
 end
 
 -- Echoes of every size by our client; the socket stays open.
