@@ -87,6 +87,7 @@ enum { WS_OK = 0, WS_MORE = 1 };
     X(REFUSED, "HANDSHAKE", 0, 0, "handshake was refused")                     \
     /* time and transport */                                                   \
     X(HANDSHAKE_TIMEOUT, "TIMEOUT", 0, 408, "handshakeTimeout has passed")     \
+    X(DISPLACED, "TIMEOUT", 0, 0, "handshake was not done when others waited") \
     X(ANSWER_TIMEOUT, "TIMEOUT", 0, 503,                                       \
       "the application did not answer within responseTimeout")                 \
     X(PING_TIMEOUT, "TIMEOUT", 0, 0, "no answer to a ping within pingTimeout") \

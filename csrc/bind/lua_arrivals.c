@@ -1,14 +1,82 @@
 /* bind/lua_arrivals.c -- who comes to a server, and is counted while there.
 **
-** A connection is among the opening ones until its 101, then a client.
+** A connection is among the opening ones until its request is whole, then among
+** those that wait for an answer, until its 101; then it is a client.  Before
+** that there are opening_max of them.  When there are, and one more comes, the
+** oldest of those whose request is not whole gives way, so that the silent lock
+** nobody out; but not before it has had GRACE_MS, and another look.
 */
 #include "bind/lua_server.h"
 
+/* For a request, TLS before it included: a few times there and back, on any
+** wire but the slowest, and only where others wait. */
+enum { GRACE_MS = 1000 };
+
 /* -- how many -- */
 
+static struct ws_lsocket *oldest(const struct ws_lserver *sv)
+{
+    struct ws_link *l = ws_link_first(&sv->opening);
+
+    return l == NULL ? NULL : ws_container(l, struct ws_lsocket, peers);
+}
+
+/* Accepts while there is room, or would be. */
 static void limit_opening(struct ws_lserver *sv)
 {
-    ws_serve_pause(&sv->serve, sv->nopening >= sv->opening_max);
+    const struct ws_lsocket *k = oldest(sv);
+
+    if (sv->nopening < sv->opening_max)
+        ws_serve_pause(&sv->serve, 0);
+    else if (k == NULL)
+        ws_serve_pause(&sv->serve, 1);
+    else if (k->came_ms + GRACE_MS > sv->loop->loop.now_ms)
+        ws_serve_pause_until(&sv->serve, k->came_ms + GRACE_MS);
+    else
+        ws_serve_pause(&sv->serve, 0);
+}
+
+/* Whether one more may be accepted.  If the oldest had to give way for it, that
+** is read once more before the next turn: when the process stood still, its
+** request may be there. */
+static int may_come(struct ws_lserver *sv)
+{
+    int64_t now = sv->loop->loop.now_ms;
+    struct ws_lsocket *k = oldest(sv);
+
+    if (sv->nopening < sv->opening_max)
+        return 1;
+    if (k == NULL || k->came_ms + GRACE_MS > now)
+        return 0;
+    if (sv->looked == k->slot && now - sv->looked_ms < GRACE_MS)
+        return 1;
+    sv->looked = k->slot;
+    sv->looked_ms = now;
+    k->s.readable = 1;
+    ws_session_touch(&k->s);
+    return 0;
+}
+
+/* One more has come than may be there. */
+static void give_way(struct ws_lsocket *k)
+{
+    ws_link_remove(&k->peers);
+    k->server->nopening--;
+    k->place = WS_AMONG_NONE; /* it ends in this turn */
+    ws_conn_lost(&k->s.conn, WS_ERR_DISPLACED);
+    ws_session_touch(&k->s);
+}
+
+void ws_server_asked(struct ws_lsocket *k)
+{
+    struct ws_lserver *sv = k->server;
+
+    if (k->place != WS_AMONG_OPENING)
+        return;
+    ws_link_remove(&k->peers);
+    ws_link_append(&sv->asked, &k->peers);
+    k->place = WS_AMONG_ASKED;
+    limit_opening(sv);
 }
 
 int ws_server_enter(struct ws_lsocket *k)
@@ -23,10 +91,8 @@ void ws_server_admit(struct ws_lsocket *k)
 {
     struct ws_lserver *sv = k->server;
 
-    if (k->place == WS_AMONG_OPENING) {
-        ws_link_remove(&k->peers);
-        sv->nopening--;
-    }
+    ws_link_remove(&k->peers);
+    sv->nopening--;
     ws_link_append(&sv->clients, &k->peers);
     sv->nclients++;
     k->place = WS_AMONG_CLIENTS;
@@ -40,7 +106,7 @@ void ws_server_uncount(struct ws_lsocket *k)
     struct ws_addr peer;
 
     ws_link_remove(&k->peers);
-    if (k->place == WS_AMONG_OPENING)
+    if (k->place == WS_AMONG_OPENING || k->place == WS_AMONG_ASKED)
         sv->nopening--;
     if (k->place == WS_AMONG_CLIENTS)
         sv->nclients--;
@@ -82,13 +148,25 @@ static struct ws_lsocket *push_socket(lua_State *L, struct ws_lserver *sv,
     return lua_touserdata(L, -1);
 }
 
-/* Counted per address; one too many is told of as refused. */
-static void tally(struct ws_lsocket *k, const struct ws_addr *peer)
+/* Counts it.  One too many of its address, who is told of as refused, takes
+** nobody's place: it ends in this turn. */
+static void count(struct ws_lserver *sv, struct ws_lsocket *k,
+                  const struct ws_addr *peer)
 {
-    int err = ws_tally_arrive(&k->server->serve.tally, peer, &k->tallied);
+    struct ws_lsocket *first = oldest(sv);
+    int err = ws_tally_arrive(&sv->serve.tally, peer, &k->tallied);
 
-    if (err != WS_OK)
+    if (err != WS_OK) {
         ws_conn_lost(&k->s.conn, err);
+        return;
+    }
+    ws_link_append(&sv->opening, &k->peers);
+    sv->nopening++;
+    k->place = WS_AMONG_OPENING;
+    k->came_ms = sv->loop->loop.now_ms;
+    if (first != NULL && sv->nopening > sv->opening_max)
+        give_way(first);
+    limit_opening(sv);
 }
 
 /* A socket for an accepted descriptor; server userdata at idx. */
@@ -107,10 +185,7 @@ static void welcome(lua_State *L, struct ws_lserver *sv, int idx, int fd,
     }
     if (sv->tls != NULL && ws_session_secure(&k->s, sv->tls, NULL) != WS_OK)
         ws_conn_terminate(&k->s.conn);
-    tally(k, peer);
-    ws_link_append(&sv->opening, &k->peers);
-    sv->nopening++;
-    k->place = WS_AMONG_OPENING;
+    count(sv, k, peer);
     ws_session_touch(&k->s);
 }
 
@@ -121,9 +196,9 @@ void ws_serve_ready(lua_State *L, struct ws_lserver *sv)
 
     lua_rawgetp(L, WS_IX_LIVE, sv);
     idx = lua_gettop(L);
-    while (ws_serve_accept(&sv->serve, &fd, &peer) == WS_OK) {
+    limit_opening(sv); /* it may be time */
+    while (may_come(sv) && ws_serve_accept(&sv->serve, &fd, &peer) == WS_OK) {
         welcome(L, sv, idx, fd, &peer);
         lua_settop(L, idx);
-        limit_opening(sv);
     }
 }

@@ -90,29 +90,11 @@ struct ws_lloop {
     uint8_t begun;  /* the coroutine of the turns came as far as `telling` */
 };
 
-struct ws_lserver {
-    struct ws_serve serve;
-    struct ws_conf conf;
-    struct ws_lloop *loop;
-    struct ws_link clients; /* open sockets, by ws_lsocket.peers */
-    struct ws_link opening; /* sockets before their 101 */
-    struct ws_block *block; /* broadcasts of late, encoded */
-    struct ws_tls_ctx *tls; /* of who comes, or NULL: plain */
-    struct ws_timer timer;  /* the end of close()'s patience */
-    size_t nclients, nopening, clients_max, opening_max;
-    uint32_t queue_max;
-    uint16_t mask; /* events with listeners: 1 << enum ws_listen */
-    uint8_t slow_close, open, closing, anchored, told_listening;
-};
-
-/* Which of its server's lists a socket is counted in. */
-enum ws_place { WS_AMONG_NONE, WS_AMONG_OPENING, WS_AMONG_CLIENTS };
-
 struct ws_lsocket {
     struct ws_session s; /* first: whoever has one has the other */
     struct ws_lloop *loop;
     struct ws_lserver *server; /* NULL: a client */
-    struct ws_link peers;      /* in the server's clients or opening */
+    struct ws_link peers;      /* in one of the server's lists */
     uint16_t mask;             /* as in ws_lserver; and WS_ON_SLOW */
     uint8_t binary_type;       /* enum ws_binary_type */
     uint8_t peer_len;
@@ -125,6 +107,7 @@ struct ws_lsocket {
     int slot;               /* in `live`, 0: it is not there */
     struct ws_link waiters; /* tasks that wait for something of it */
     size_t queued_bytes;    /* of the messages that wait */
+    int64_t came_ms;        /* a server's: when it was accepted */
     uint32_t queued, queue_first, queue_max;
     uint32_t handlers; /* of its events, that wait */
     lua_Integer seal;  /* see lua_socket.h */

@@ -320,6 +320,7 @@ static struct ws_lserver *new_server(lua_State *L, struct ws_lloop *ll,
     memset(sv, 0, sizeof *sv);
     ws_link_init(&sv->clients);
     ws_link_init(&sv->opening);
+    ws_link_init(&sv->asked);
     ws_timer_init(&sv->timer, WS_TAG_SERVER_TIMER);
     sv->loop = ll;
     ws_serve_init(&sv->serve, &ll->peers);

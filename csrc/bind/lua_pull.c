@@ -2,6 +2,7 @@
 #include "bind/lua_pull.h"
 
 #include "bind/lua_bytes.h"
+#include "bind/lua_server.h"
 #include "bind/lua_task.h"
 #include "bind/lua_verbs.h"
 

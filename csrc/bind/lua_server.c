@@ -122,12 +122,11 @@ static void say_goodbye(struct ws_lserver *sv, int code, struct ws_slice reason)
 /* Who has not asked yet is dropped, who asks for WebSocket comes too late.
 ** An answer on its way, and one the application still owes to a plain
 ** request, have the time that closing has. */
-static void turn_away(struct ws_lserver *sv)
+static void turn_away(struct ws_link *list)
 {
     struct ws_link *l;
 
-    for (l = ws_link_first(&sv->opening); l != NULL;
-         l = ws_link_next(&sv->opening, l)) {
+    for (l = ws_link_first(list); l != NULL; l = ws_link_next(list, l)) {
         struct ws_lsocket *k = ws_container(l, struct ws_lsocket, peers);
         if (k->s.conn.stage == WS_IN_ANSWER && !k->s.conn.plain)
             ws_server_answer(k, 503, "the server is closing\n");
@@ -177,7 +176,8 @@ static int server_close(lua_State *L)
         sv->closing = CLOSING;
         ws_serve_close(&sv->serve);
         say_goodbye(sv, code, reason);
-        turn_away(sv);
+        turn_away(&sv->opening);
+        turn_away(&sv->asked);
         if (ms >= 0)
             ws_loop_arm(&sv->loop->loop, &sv->timer, ws_clock_ms() + ms);
         closed_if_empty(sv);
@@ -219,6 +219,7 @@ void ws_server_timeout(lua_State *L, struct ws_lserver *sv)
         }
         drop_all(&sv->clients);
         drop_all(&sv->opening);
+        drop_all(&sv->asked);
         return;
     }
     if (!sv->open)

@@ -6,6 +6,32 @@
 #include "bind/lua_emitter.h"
 #include "bind/lua_request.h"
 
+struct ws_lserver {
+    struct ws_serve serve;
+    struct ws_conf conf;
+    struct ws_lloop *loop;
+    struct ws_link clients;        /* open sockets, by ws_lsocket.peers */
+    struct ws_link opening, asked; /* before their 101, see ws_place */
+    struct ws_block *block;        /* broadcasts of late, encoded */
+    struct ws_tls_ctx *tls;        /* of who comes, or NULL: plain */
+    struct ws_timer timer;         /* the end of close()'s patience */
+    size_t nclients, nopening, clients_max, opening_max;
+    uint32_t queue_max;
+    int looked;        /* slot of the one that was, see lua_arrivals.c */
+    int64_t looked_ms; /* and when */
+    uint16_t mask;     /* events with listeners: 1 << enum ws_listen */
+    uint8_t slow_close, open, closing, anchored, told_listening;
+};
+
+/* Which of its server's lists a socket is in: its request is not whole, or it
+** waits for an answer, or it is open. */
+enum ws_place {
+    WS_AMONG_NONE,
+    WS_AMONG_OPENING,
+    WS_AMONG_ASKED,
+    WS_AMONG_CLIENTS
+};
+
 /* The server userdata at idx, or a Lua error. */
 struct ws_lserver *ws_check_server(lua_State *L, int idx);
 
@@ -29,6 +55,10 @@ int ws_server_set_handler(lua_State *L);
 
 /* Who waits to be accepted is, see lua_turn.c. */
 void ws_serve_ready(lua_State *L, struct ws_lserver *sv);
+
+/* k's request is whole: it is not among the opening ones any more, which give
+** way to others. */
+void ws_server_asked(struct ws_lsocket *k);
 
 /* k has asked for something: WS_OK, or WS_ERR_CROWDED, as many of its address
 ** as may be are in. */

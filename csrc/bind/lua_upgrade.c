@@ -250,6 +250,7 @@ void ws_server_upgrade(lua_State *L, struct ws_lsocket *k, int idx)
     struct ws_head h;
     int ok;
 
+    ws_server_asked(k);
     if (!is_for_us(L, k, idx, &h, fields) || !has_room(k) || !is_one_of_few(k))
         return;
     ok = ws_gate_origin(L, idx, &h);
@@ -275,6 +276,7 @@ void ws_server_request(lua_State *L, struct ws_lsocket *k, int idx,
     struct ws_field fields[WS_HEAD_LINES_MAX];
     struct ws_head h;
 
+    ws_server_asked(k);
     if (!is_for_us(L, k, idx, &h, fields) || !is_one_of_few(k))
         return;
     if ((sv->mask >> WS_ON_REQUEST & 1) == 0) {

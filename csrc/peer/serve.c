@@ -72,8 +72,18 @@ void ws_serve_pause(struct ws_serve *v, int paused)
 {
     if (v->sock.fd < 0 || v->paused == (paused != 0))
         return;
+    ws_loop_disarm(v->peers->loop, &v->timer); /* of a pause, or of a rest */
     v->paused = paused != 0;
     set_watch(v);
+}
+
+void ws_serve_pause_until(struct ws_serve *v, int64_t due_ms)
+{
+    if (v->sock.fd < 0)
+        return;
+    v->paused = 1;
+    set_watch(v);
+    ws_loop_arm(v->peers->loop, &v->timer, due_ms); /* else when one leaves */
 }
 
 void ws_serve_close(struct ws_serve *v)

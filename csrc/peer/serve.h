@@ -45,6 +45,9 @@ int ws_serve_accept(struct ws_serve *v, int *fd, struct ws_addr *peer);
 /* Stops and restarts accepting; connections wait in the backlog. */
 void ws_serve_pause(struct ws_serve *v, int paused);
 
+/* Stops it, but for a source of it to be ready at due_ms. */
+void ws_serve_pause_until(struct ws_serve *v, int64_t due_ms);
+
 /* Stops listening; twice is fine. */
 void ws_serve_close(struct ws_serve *v);
 

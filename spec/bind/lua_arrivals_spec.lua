@@ -2,6 +2,7 @@
 -- never let in.
 
 local lu = require "luaunit"
+local luasocket = require "socket"
 local certs = require "support.certs"
 local clock = require "support.clock"
 local rigs = require "support.rig"
@@ -270,26 +271,124 @@ end
 -- ---- handshakesMax --------------------------------------------------------------------
 
 -- One more than may be opening waits in the system's queue, unharmed, and is
--- served as soon as there is room; clients do not count.
+-- served as soon as there is room; clients do not count. Those who have asked,
+-- and wait for an answer, do, and give way to nobody.
 function T:test_handshakes_max_at_its_edge()
   for _, max in ipairs { 1, 3 } do
-    local server, _, port = self.rig:listen { handshakesMax = max }
+    local asked, slow = {}, {}
+    local server, _, port = self.rig:listen { handshakesMax = max, onupgrade = function(request)
+      if request.path == "/" then request:accept() else asked[#asked + 1] = request end
+    end }
     local bystander = visitors.bystander(self.rig, port)
-    local mute = {}
-    for i = 1, max - 1 do mute[i] = visitors.visit(self.rig, port) end
-    self.rig:idle()
+    local function ask()
+      slow[#slow + 1] = visitors.visit(self.rig, port, visitors.upgrade(nil, "GET /slow HTTP/1.1"))
+      self.rig:wait(function() return #asked == #slow end)
+    end
+    for _ = 1, max - 1 do ask() end
     visitors.bystander(self.rig, port):check() -- n-1 are opening, one is free
-    mute[max] = visitors.visit(self.rig, port, "GET")
-    self.rig:idle()
+    ask()
     local late = visitors.visit(self.rig, port, visitors.upgrade())
     self.rig:idle(20)
     lu.assertEquals(late:look(), "")
     lu.assertEquals(server.clientCount, 2)
     bystander:check()
-    mute[1]:close()
+    slow[1]:close()
     lu.assertStrContains(late:head(), " 101 ")
     has_left(self.rig, server, 3)
   end
+end
+
+-- Who has not sent a whole request gives way to who comes, the oldest first, but has a second.
+function T:test_the_oldest_silent_handshake_gives_way()
+  local refused, mute, since = {}, {}, self.rig.loop:now()
+  local _, _, port = self.rig:listen { handshakesMax = 3, handshakeTimeout = 0,
+    onrefused = function(...) refused[#refused + 1] = { ... } end }
+  for i, text in ipairs { "", "GET / HTTP/1.1\r\nX: ", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nx" } do
+    mute[i] = visitors.visit(self.rig, port, text)
+    self.rig:idle(3)
+  end
+  for i = 1, 3 do
+    mute[i + 3] = visitors.visit(self.rig, port)
+    mute[i]:take_end()
+    self.rig:wait(function() return #refused == i end)
+    lu.assertEquals(refused[i], { "handshake was not done when others waited", "TIMEOUT", "127.0.0.1" })
+    for k = i + 1, i + 3 do
+      mute[k]:look()
+      lu.assertNil(mute[k].ended)
+    end
+  end
+  lu.assertTrue(self.rig.loop:now() - since >= 1 - 0.01)
+  visitors.bystander(self.rig, port):check()
+  mute[4]:take_end()
+  mute[5]:send(visitors.upgrade())
+  lu.assertStrContains(mute[5]:head(), " 101 ")
+end
+
+-- Refused ones that stay, too; over TLS those, too, who do not speak it, or stop in the midst.
+function T:test_what_else_gives_way()
+  local good = certs.get "good"
+  for _, row in ipairs { { "BAD\r\n\r\n" }, { "", { cert = good.cert, key = good.key } },
+    { "\x16\x03\x01\x02\x00\x01", { cert = good.cert, key = good.key } } } do
+    local server, url, port = self.rig:listen { handshakesMax = 2, handshakeTimeout = 0, closeTimeout = 0,
+      tls = row[2] }
+    for _ = 1, 2 do visitors.visit(self.rig, port, row[1]) end
+    self.rig:idle()
+    if row[2] then url = url:gsub("^ws:", "wss:") end
+    local client = self.rig:client(url, nil, { tls = { ca = good.ca, verify = row[2] and true or nil } })
+    self.rig:wait(function() return client.readyState == 1 end)
+    has_left(self.rig, server, 1)
+  end
+end
+
+function T:test_who_has_asked_does_not_give_way()
+  local asked = {}
+  local _, _, port = self.rig:listen { handshakesMax = 2, onupgrade = function(request)
+    if request.path == "/" then request:accept() else asked[#asked + 1] = request end
+  end, onrequest = function(_, response) asked[#asked + 1] = response end }
+  for i, text in ipairs { visitors.upgrade(nil, "GET /slow HTTP/1.1"), visitors.plain() } do
+    local slow = visitors.visit(self.rig, port, text)
+    self.rig:wait(function() return #asked == i end)
+    local mute = visitors.visit(self.rig, port)
+    self.rig:idle()
+    visitors.bystander(self.rig, port):check()
+    mute:take_end()
+    if i == 1 then asked[i]:accept() else asked[i]:send(200) end
+    lu.assertStrContains(slow:head(), i == 1 and " 101 " or " 200 ")
+  end
+end
+
+-- A process that stood still reads first what came meanwhile.
+function T:test_a_request_that_waits_does_not_give_way()
+  local refused = 0
+  local _, _, port = self.rig:listen { handshakesMax = 3, onrefused = function() refused = refused + 1 end }
+  local peers = {}
+  for i = 1, 3 do peers[i] = visitors.visit(self.rig, port) end
+  self.rig:idle()
+  for i = 1, 3 do assert(peers[i].sock:send(visitors.upgrade())) end
+  local late = luasocket.tcp4()
+  self.rig:keep(late)
+  late:settimeout(5)
+  assert(late:connect("127.0.0.1", port))
+  luasocket.sleep(1.1)
+  for i = 1, 3 do lu.assertStrContains(peers[i]:head(), " 101 ") end
+  visitors.bystander(self.rig, port):check()
+  lu.assertEquals(refused, 0)
+end
+
+-- One too many of its address takes nobody's place.
+function T:test_who_is_cut_off_displaces_nobody()
+  local refused = {}
+  local _, _, port = self.rig:listen { handshakesMax = 10, maxPerAddress = 1, handshakeTimeout = 0,
+    onrefused = function(message) refused[#refused + 1] = message end }
+  local other = visitors.visit(self.rig, port, nil, "127.0.0.2")
+  for _ = 1, 9 do visitors.visit(self.rig, port) end
+  for i = 1, 3 do
+    visitors.visit(self.rig, port):take_end()
+    self.rig:wait(function() return #refused == i end)
+    lu.assertEquals(refused[i], FEW)
+  end
+  other:send(visitors.upgrade())
+  lu.assertStrContains(other:head(), " 101 ")
 end
 
 function T:test_handshakes_max_ends_by_the_clock()

@@ -18,7 +18,7 @@ local server, clients, told = nil, {}, 0
 local function nothing() end
 local function step() return pcall(loop.step, loop, 0) end
 local url
-server = assert(wsock.listen { port = 0, loop = loop, closeTimeout = 0.02, protocols = { "p" } })
+server = assert(wsock.listen { port = 0, loop = loop, closeTimeout = 0.02, protocols = { "p" }, maxPerAddress = 100 })
 url = ("ws://127.0.0.1:%d/x?y"):format(select(2, server:address()))
 for _ = 1, 3 do step() end
 

@@ -120,6 +120,28 @@ function T:test_a_paused_server_sleeps()
   end)
 end
 
+-- Nor while it waits for the time when somebody has to give way, or for somebody to come then.
+function T:test_a_server_full_of_silent_ones_sleeps()
+  local _, _, port = self.rig:listen { handshakesMax = 2 }
+  local mute = queue(self.rig, port, 2)
+  self.rig:idle(10)
+  local over
+  visitors.cheap(0.1, "waiting among the silent", function()
+    self.rig.loop:after(1.2, function() over = true end)
+    while not over do self.rig.loop:step(1) end
+  end)
+  lu.assertEquals({ visitors.read(mute[1]) }, { "", false }) -- as nobody has come
+  visitors.bystander(self.rig, port):check()
+  self.rig:wait(function() return select(2, visitors.read(mute[1])) end)
+  lu.assertEquals({ visitors.read(mute[2]) }, { "", false })
+  visitors.cheap(0.1, "waiting with a queue", function()
+    queue(self.rig, port, 5)
+    over = false
+    self.rig.loop:after(0.5, function() over = true end)
+    while not over do self.rig.loop:step(1) end
+  end)
+end
+
 -- ---- out of descriptors (C5) ------------------------------------------------------------
 
 function T:test_out_of_descriptors()

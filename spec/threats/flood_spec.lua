@@ -2,6 +2,7 @@
 -- never reads at all, and a thousand of them.
 
 local lu = require "luaunit"
+local luasocket = require "socket"
 local bytes = require "support.bytes"
 local clock = require "support.clock"
 local rigs = require "support.rig"
@@ -185,6 +186,19 @@ function T:test_P1_a_flood_of_pings_for_a_client()
   lu.assertEquals(socket.readyState, 1)
 end
 
+-- n connections that wait to be accepted.
+local function queue(rig, port, n)
+  local list = {}
+  for i = 1, n do
+    local sock = luasocket.tcp4()
+    list[i] = rig:keep(sock)
+    sock:settimeout(5)
+    assert(sock:connect("127.0.0.1", port))
+    sock:settimeout(0)
+  end
+  return list
+end
+
 -- ---- C5: one address, and one peer ---------------------------------------------------------
 
 -- Who comes from one address, however often, takes his share of what a server has, in whatever way he stays:
@@ -209,6 +223,26 @@ function T:test_C5_one_address_takes_its_share()
     server:close(1001, "", 0)
     self.rig:settle()
   end
+end
+
+-- C4: as many silent ones as may be opening, and more behind them, with all the time in the world: whoever means it
+-- still gets in, and those who are in notice nothing.
+function T:test_C4_the_silent_lock_nobody_out()
+  local n, refused = clock.times(100, 20), {}
+  local server, _, port = self.rig:listen { handshakesMax = n, handshakeTimeout = 0,
+    onrefused = function(_, code) refused[code] = (refused[code] or 0) + 1 end }
+  local bystander = visitors.bystander(self.rig, port)
+  local crowd = visitors.crowd(self.rig, port, n)
+  for _, sock in ipairs(queue(self.rig, port, 2 * n)) do crowd[#crowd + 1] = sock end
+  for i = 1, 3 do
+    visitors.bystander(self.rig, port):check() -- behind all of them
+    bystander:check()
+    for _, sock in ipairs(queue(self.rig, port, n)) do crowd[#crowd + 1] = sock end
+    lu.assertEquals(server.clientCount, 1 + i)
+  end
+  lu.assertTrue(refused.TIMEOUT >= 2 * n)
+  refused.TIMEOUT = nil
+  lu.assertEquals(refused, {})
 end
 
 -- A rate of messages is the application's to bound: by an end ...
