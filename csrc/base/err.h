@@ -43,6 +43,7 @@ enum { WS_OK = 0, WS_MORE = 1 };
     /* HTTP heads, RFC 9112 */                                                 \
     X(HEAD_SYNTAX, "HANDSHAKE", 0, 400, "malformed HTTP head")                 \
     X(HEAD_LINE, "HANDSHAKE", 0, 400, "malformed start line")                  \
+    X(HEAD_METHOD, "HANDSHAKE", 0, 501, "start line has too long a method")    \
     X(HEAD_VERSION, "HANDSHAKE", 0, 505, "HTTP version is not 1.1")            \
     X(HEAD_TARGET, "HANDSHAKE", 0, 414, "request target is too long")          \
     X(HEAD_BIG, "HANDSHAKE", 0, 431, "HTTP head is larger than maxHeaderSize") \

@@ -140,7 +140,9 @@ static int on_method(struct ws_head_scan *s, struct ws_slice all)
 
     if (rc == WS_MORE)
         return WS_MORE;
-    if (rc != WS_OK || n == 0)
+    if (rc == WS_ERR_HEAD_BIG)
+        return WS_ERR_HEAD_METHOD;
+    if (n == 0)
         return WS_ERR_HEAD_LINE;
     if (all.p[s->pos] == '/' && s->line == 0 && n == 4 &&
         memcmp(all.p, "HTTP", 4) == 0) {

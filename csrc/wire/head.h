@@ -31,7 +31,7 @@ enum {
     WS_HEAD_LINES_MAX = 100,   /* header lines */
     WS_HEAD_LINE_MAX = 8192,   /* bytes of one, without its CRLF */
     WS_HEAD_TARGET_MAX = 8192, /* bytes of the request target */
-    WS_HEAD_METHOD_MAX = 32    /* bytes of the method: WS_ERR_HEAD_LINE */
+    WS_HEAD_METHOD_MAX = 32    /* bytes of the method: WS_ERR_HEAD_METHOD */
 };
 
 /* Limits of a head; one that is reached exactly is kept.  0: none. */
@@ -85,7 +85,8 @@ void ws_head_scan_init(struct ws_head_scan *s);
 /* Looks at the bytes behind s->pos; `all` is everything that came, from the
 ** first byte of the head.  WS_OK: the head is complete and well-formed, and
 ** *head_size its bytes.  WS_MORE: it is not complete.  Else WS_ERR_HEAD_LINE
-** (start line), WS_ERR_HEAD_SYNTAX (fields), WS_ERR_HEAD_VERSION (the HTTP/2
+** (start line), WS_ERR_HEAD_METHOD (RFC 9112 3: no method we have is that
+** long), WS_ERR_HEAD_SYNTAX (fields), WS_ERR_HEAD_VERSION (the HTTP/2
 ** preface among others) or the limit that was passed.  No limit lets more
 ** than size_max bytes be needed.  lim NULL: the defaults. */
 int ws_head_scan(struct ws_head_scan *s, struct ws_slice all,

@@ -102,7 +102,7 @@ function T:test_bad_answers()
     { conn.response "a b: c", "HEAD_SYNTAX" },
     { conn.response "X: a\rb", "HEAD_SYNTAX" },
     { conn.response "X: a\0b", "HEAD_SYNTAX" },
-    { "\x16\x03\x01\x02\x00\x01", "HEAD_LINE" },
+    { "\x16\x03\x01\x02\x00\x01", "HEAD_LINE" }, { ("A"):rep(33), "HEAD_METHOD" },
     { "GET / HTTP/1.1\r\nHost: h\r\n\r\n", "HEAD_LINE" },
   }
   for _, row in ipairs(rows) do
@@ -252,6 +252,7 @@ local function bad_requests()
   end
   return {
     { swap("GET", "POST"), 405 }, { swap("HTTP/1.1", "HTTP/1.0"), 505 }, { swap("HTTP/1.1", "http/1.1"), 400 },
+    { swap("GET", ("G"):rep(32)), 405 }, { swap("GET", ("G"):rep(33)), 501 },
     { swap("HTTP/1.1", "HTTP/2.0"), 505 }, { swap("/chat", "/a b"), 400 }, { swap("/chat", "chat"), 400 },
     { swap("Host: example.com\r\n", ""), 400 }, { swap("Host: example.com", "Host: a b"), 400 },
     { conn.request "Host: example.com", 400 },
@@ -270,7 +271,7 @@ local function bad_requests()
     -- MH-06, MH-09, H3
     { "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400 }, { "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505 },
     { "GET  / HTTP/1.1\r\n\r\n", 400 }, { "\r\n\r\n\r\n", 400 }, { "GET /#x HTTP/1.1\r\n\r\n", 400 },
-    { ("A"):rep(100) .. " / HTTP/1.1\r\n\r\n", 400 },
+    { ("A"):rep(100) .. " / HTTP/1.1\r\n\r\n", 501 },
   }
 end
 

@@ -170,8 +170,19 @@ function T:test_MH_06_junk_fails_at_once()
   bad(" GET / HTTP/1.1\r\n\r\n", "HEAD_LINE", 1)
   bad("SSH-2.0-OpenSSH_9.2\r\n", "HEAD_LINE", 20)
   bad("{\"a\":1}", "HEAD_LINE", 1)
-  bad(("A"):rep(33), "HEAD_LINE", 33)
-  lu.assertEquals((verdict(("A"):rep(32))), "more")
+end
+
+function T:test_MH_09_methods_that_are_too_long()
+  bad(("A"):rep(33), "HEAD_METHOD", 33)
+  bad("\r\n" .. ("A"):rep(33) .. " / HTTP/1.1\r\n\r\n", "HEAD_METHOD", 35)
+  bad(("x"):rep(32) .. "!", "HEAD_METHOD", 33)
+  bad(("A"):rep(1000) .. "/", "HEAD_METHOD", 33)
+  for _, n in ipairs { 31, 32 } do
+    lu.assertEquals((verdict(("A"):rep(n))), "more")
+    bad(("A"):rep(n) .. "/", "HEAD_LINE", n + 1) -- no method at all
+    bad(("A"):rep(n) .. "\r\n", "HEAD_LINE", n + 1)
+    bad(("A"):rep(n) .. "\0", "HEAD_LINE", n + 1)
+  end
 end
 
 -- ---- start lines -------------------------------------------------------------------
