@@ -2,7 +2,9 @@
 **
 ** What a context is made of is read from the table once; clients with equal
 ** options share one, found in the loop by a string of all that counts, and with
-** it the sessions that let them return to a host quickly.
+** it the sessions that let them return to a host quickly.  A loop may run for
+** longer than a list or a certificate is good for: who comes when a file has
+** changed gets a context of what it says now, and all after him.
 */
 #include "bind/lua_tls.h"
 
@@ -215,14 +217,21 @@ static struct ws_tls_holder *find_context(lua_State *L, int loop,
 {
     struct ws_lloop *ll = lua_touserdata(L, loop);
     struct ws_tls_holder *h = find_holder(L, loop, r);
+    uint64_t stamp = ws_tls_ctx_stamp(&r->conf);
+    struct ws_tls_ctx *fresh;
     char why[WS_TLS_WHY_MAX];
     int err;
 
-    if (h->ctx == NULL) {
-        err = ws_tls_ctx_new(&h->ctx, &ll->mem, &r->conf, why);
-        if (err != WS_OK)
-            luaL_error(L, "option 'tls': %s",
-                       err == WS_ERR_TLS ? why : ws_err_text(err));
+    if (h->ctx != NULL && h->stamp == stamp)
+        return h;
+    err = ws_tls_ctx_new(&fresh, &ll->mem, &r->conf, why);
+    if (err == WS_OK) {
+        let_go(h);
+        h->ctx = fresh;
+        h->stamp = stamp;
+    } else if (h->ctx == NULL) { /* else it may be half written */
+        luaL_error(L, "option 'tls': %s",
+                   err == WS_ERR_TLS ? why : ws_err_text(err));
     }
     return h;
 }

@@ -8,10 +8,12 @@
 ** is when the state closes, or its loop is gone. */
 struct ws_tls_holder {
     struct ws_tls_ctx *ctx;
+    uint64_t stamp; /* a client's: of the files it was made from */
 };
 
 /* The context for the options table at `options` (or nil) of a client of the
-** loop at `loop`: the same for the same options.  *name: tls.serverName, or
+** loop at `loop`: the same for the same options, until a file they name is
+** another, and can be read.  *name: tls.serverName, or
 ** NULL.  Both live as long as the values that are pushed here.  Raises for
 ** what cannot be. */
 const struct ws_tls_holder *ws_client_tls(lua_State *L, int loop, int options,

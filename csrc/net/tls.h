@@ -55,6 +55,10 @@ struct ws_tls_conf {
 int ws_tls_ctx_new(struct ws_tls_ctx **ctx, const struct ws_mem *mem,
                    const struct ws_tls_conf *conf, char *why);
 
+/* A number that is another one when a file that conf names has been replaced or
+** written to. */
+uint64_t ws_tls_ctx_stamp(const struct ws_tls_conf *conf);
+
 /* Server: who asks for this name (RFC 6066 3; "*." in front: any label there)
 ** gets the certificate of conf, of which nothing else counts.  Before the
 ** first connection.  Results as above; WS_ERR_TLS also for a name that is

@@ -438,6 +438,30 @@ int ws_tls_ctx_new(struct ws_tls_ctx **out, const struct ws_mem *mem,
     return err;
 }
 
+static uint64_t mix(uint64_t h, uint64_t v)
+{
+    h = (h ^ v) * 0x9E3779B97F4A7C15u;
+    return h ^ h >> 29;
+}
+
+static uint64_t mix_file(uint64_t h, const char *pem)
+{
+    struct stat st;
+
+    if (pem == NULL || is_pem(pem) || stat(pem, &st) != 0)
+        return mix(h, 0);
+    h = mix(mix(h, (uint64_t)st.st_ino), (uint64_t)st.st_size);
+    h = mix(h, (uint64_t)st.st_mtim.tv_sec);
+    return mix(h, (uint64_t)st.st_mtim.tv_nsec + 1);
+}
+
+uint64_t ws_tls_ctx_stamp(const struct ws_tls_conf *conf)
+{
+    uint64_t h = mix_file(mix_file(1, conf->ca), conf->crl);
+
+    return mix_file(mix_file(h, conf->cert), conf->key);
+}
+
 struct ws_tls_ctx *ws_tls_ctx_ref(struct ws_tls_ctx *ctx)
 {
     ctx->refs++;

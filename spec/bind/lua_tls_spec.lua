@@ -1,6 +1,7 @@
 -- bind/lua_tls: the option `tls`, server:setTLS and socket.tls.
 local lu = require "luaunit"
 local certs = require "support.certs"
+local files = require "support.files"
 local rigs = require "support.rig"
 local wsock = require "wsock"
 
@@ -168,6 +169,30 @@ function T:test_set_tls_needs_tls()
 end
 
 -- ---- contexts -----------------------------------------------------------------------------
+
+-- A loop may outlive a list, or a certificate: a file that has changed is read by
+-- the next client; one that cannot be read, for it is being written, is not.
+function T:test_files_that_change()
+  local list = self.rig:directory() .. "/list.pem"
+  local function put(text)
+    files.write(list .. ".new", text)
+    assert(os.rename(list .. ".new", list))
+  end
+  local none, gone = certs.read(certs.list("ca", {})), certs.read(certs.list("ca", { "good" }))
+  local _, url = self:server()
+  local tls = { ca = self.good.ca, crl = list }
+  put(none)
+  lu.assertFalse(self:connect(url, tls).resumed)
+  lu.assertTrue(self:connect(url, tls).resumed)
+  put(gone)
+  for _ = 1, 2 do lu.assertStrContains(select(2, self:connect(url, tls)), "certificate is revoked") end
+  put(gone:sub(1, 200))
+  lu.assertStrContains(select(2, self:connect(url, tls)), "certificate is revoked") -- by the one before
+  put(none)
+  lu.assertFalse(self:connect(url, tls).resumed)
+  os.remove(list)
+  lu.assertTrue(self:connect(url, tls).resumed)
+end
 
 -- Equal options share a context, and with it the way back to a host.
 function T:test_equal_options_are_one_context()
