@@ -24,24 +24,31 @@ int ws_gate_verdict(lua_State *L, int idx, const char *name)
 
 /* -- the host -- */
 
-int ws_gate_host(lua_State *L, int idx, const struct ws_head *h)
+/* The list at the top has the host that h is for. */
+static int is_listed(lua_State *L, const struct ws_head *h)
 {
-    int top = lua_gettop(L), ok = 1, port;
-    struct ws_slice host;
-    lua_Integer i, n;
+    lua_Integer i, n = (lua_Integer)lua_rawlen(L, -1);
+    int port, found = 0;
+    struct ws_slice host = ws_welcome_host(h, &port);
+
+    for (i = 1; i <= n && !found; i++) {
+        lua_rawgeti(L, -1, i);
+        found = ws_welcome_names(ws_slice_at(L, -1), host, port);
+        lua_pop(L, 1);
+    }
+    return found;
+}
+
+int ws_gate_host(lua_State *L, int idx, const struct ws_conn *c)
+{
+    struct ws_field fields[WS_HEAD_LINES_MAX];
+    int top = lua_gettop(L), ok = 1;
+    struct ws_head h;
 
     lua_getiuservalue(L, idx, WS_UV_OWNER);
     lua_getiuservalue(L, -1, WS_UV_OPTIONS);
-    if (lua_getfield(L, -1, "hosts") == LUA_TTABLE) {
-        n = (lua_Integer)lua_rawlen(L, -1);
-        ok = 0;
-        host = ws_welcome_host(h, &port);
-        for (i = 1; i <= n && !ok; i++) {
-            lua_rawgeti(L, top + 3, i);
-            ok = ws_welcome_names(ws_slice_at(L, -1), host, port);
-            lua_pop(L, 1);
-        }
-    }
+    if (lua_getfield(L, -1, "hosts") == LUA_TTABLE)
+        ok = ws_conn_head(c, &h, fields) == WS_OK && is_listed(L, &h);
     lua_settop(L, top);
     return ok;
 }

@@ -14,9 +14,10 @@
 ** say, -1, which was reported: nobody comes in by mistake. */
 int ws_gate_verdict(lua_State *L, int idx, const char *name);
 
-/* 1: the request h of the socket at idx is for a host of the server's, 0: for
-** another, as of a page whose name was made to lead here (DNS rebinding). */
-int ws_gate_host(lua_State *L, int idx, const struct ws_head *h);
+/* 1: the request that c has, of the socket at idx, is for a host of the
+** server's, 0: for another, as of a page whose name was made to lead here (DNS
+** rebinding). */
+int ws_gate_host(lua_State *L, int idx, const struct ws_conn *c);
 
 /* The Origin of the request h of the socket at idx.  1: welcome, 0: not, -1:
 ** the application's function failed, which was reported.  Without an Origin

@@ -197,14 +197,11 @@ static void turn_away(struct ws_lsocket *k, int err)
     ws_session_touch(&k->s);
 }
 
-/* The head of k's request; whether it is for a host of the server's, else that
-** is the answer. */
-static int is_for_us(lua_State *L, struct ws_lsocket *k, int idx,
-                     struct ws_head *h, struct ws_field *fields)
+/* Whether the request is for one of the server's hosts; else that is the
+** answer. */
+static int is_for_us(lua_State *L, struct ws_lsocket *k, int idx)
 {
-    if (ws_conn_head(&k->s.conn, h, fields) != WS_OK)
-        return 0;
-    if (ws_gate_host(L, idx, h))
+    if (ws_gate_host(L, idx, &k->s.conn))
         return 1;
     turn_away(k, WS_ERR_MISDIRECTED);
     return 0;
@@ -251,7 +248,8 @@ void ws_server_upgrade(lua_State *L, struct ws_lsocket *k, int idx)
     int ok;
 
     ws_server_asked(k);
-    if (!is_for_us(L, k, idx, &h, fields) || !has_room(k) || !is_one_of_few(k))
+    if (!is_for_us(L, k, idx) || !has_room(k) || !is_one_of_few(k) ||
+        ws_conn_head(&k->s.conn, &h, fields) != WS_OK)
         return;
     ok = ws_gate_origin(L, idx, &h);
     if (ok == 0)
@@ -273,11 +271,9 @@ void ws_server_request(lua_State *L, struct ws_lsocket *k, int idx,
                        struct ws_slice body)
 {
     struct ws_lserver *sv = k->server;
-    struct ws_field fields[WS_HEAD_LINES_MAX];
-    struct ws_head h;
 
     ws_server_asked(k);
-    if (!is_for_us(L, k, idx, &h, fields) || !is_one_of_few(k))
+    if (!is_for_us(L, k, idx) || !is_one_of_few(k))
         return;
     if ((sv->mask >> WS_ON_REQUEST & 1) == 0) {
         ws_server_answer(k, 426, "this is a WebSocket server\n");

@@ -14,17 +14,23 @@ local function has_left(rig, server, n)
   rig:wait(function() return server.clientCount == n end, "clients: " .. server.clientCount)
 end
 
+-- n peers, all of whom became sockets.
+local function let_in(rig, port, n, from)
+  local peers = {}
+  for i = 1, n do
+    local answer
+    peers[i], answer = visitors.knock(rig, port, nil, from)
+    lu.assertEquals(answer.status, 101)
+  end
+  return peers
+end
+
 -- ---- maxConnections ----------------------------------------------------------------
 
 function T:test_max_connections_at_its_edge()
   for _, max in ipairs { 1, 3 } do
     local server, _, port = self.rig:listen { maxConnections = max }
-    local peers = {}
-    for i = 1, max do
-      local answer
-      peers[i], answer = visitors.knock(self.rig, port)
-      lu.assertEquals(answer.status, 101)
-    end
+    local peers = let_in(self.rig, port, max)
     for _ = 1, 2 do
       local answer = visitors.ask(self.rig, port, visitors.upgrade())
       lu.assertEquals({ answer.status, answer.body }, { 503, "too many connections\n" })
@@ -87,20 +93,12 @@ local FEW = "too many connections from one address"
 function T:test_max_per_address_at_its_edge()
   for _, max in ipairs { 1, 3 } do
     local server, _, port = self.rig:listen { maxPerAddress = max }
-    local peers = {}
-    for i = 1, max do
-      local answer
-      peers[i], answer = visitors.knock(self.rig, port)
-      lu.assertEquals(answer.status, 101)
-    end
+    local peers = let_in(self.rig, port, max)
     for _ = 1, 2 * max do
       local answer = visitors.ask(self.rig, port, visitors.upgrade())
       lu.assertEquals({ answer.status, answer.body }, { 503, FEW .. "\n" })
     end
-    for _ = 1, max do -- another's places are his
-      local _, answer = visitors.knock(self.rig, port, nil, "127.0.0.2")
-      lu.assertEquals(answer.status, 101)
-    end
+    let_in(self.rig, port, max, "127.0.0.2") -- another's places are his
     local _, answer = visitors.knock(self.rig, port, nil, "127.0.0.2")
     lu.assertEquals({ answer.status, server.clientCount }, { 503, 2 * max })
     peers[1]:reset()

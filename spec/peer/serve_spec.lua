@@ -19,20 +19,6 @@ function T:tearDown()
   self.rig:close()
 end
 
--- n connections the server has not accepted yet.
-local function queue(rig, port, n, text)
-  local list = {}
-  for i = 1, n do
-    local sock = luasocket.tcp4()
-    sock:settimeout(5)
-    assert(sock:connect("127.0.0.1", port))
-    sock:settimeout(0)
-    if text then assert(sock:send(text)) end
-    list[i] = rig:keep(sock)
-  end
-  return list
-end
-
 -- Lets this process have n more descriptors than it has now.
 local function scarce(self, n)
   lu.skipIf(visitors.valgrind, "valgrind has descriptors of its own")
@@ -61,7 +47,7 @@ function T:test_a_storm()
   local connected = 0
   local _, _, port = self.rig:listen { onconnection = function() connected = connected + 1 end }
   local bystander = visitors.bystander(self.rig, port)
-  local crowd = queue(self.rig, port, 200, visitors.upgrade())
+  local crowd = visitors.queue(self.rig, port, 200, visitors.upgrade())
   bystander.peer:frame { op = "ping", "now" }
   local before = connected
   self.rig.loop:step(0.1)
@@ -90,7 +76,7 @@ function T:test_gone_before_their_turn()
   local refused = 0
   local server, _, port = self.rig:listen { onrefused = function() refused = refused + 1 end }
   local bystander = visitors.bystander(self.rig, port)
-  for i, sock in ipairs(queue(self.rig, port, 50)) do
+  for i, sock in ipairs(visitors.queue(self.rig, port, 50)) do
     if i % 2 == 0 then sock:setoption("linger", { on = true, timeout = 0 }) end
     sock:close()
   end
@@ -103,7 +89,7 @@ end
 function T:test_pausing_and_going_on()
   local _, _, port = self.rig:listen { handshakesMax = 1 }
   local bystander = visitors.bystander(self.rig, port)
-  local crowd = queue(self.rig, port, 50, visitors.upgrade()) -- one opening at a time
+  local crowd = visitors.queue(self.rig, port, 50, visitors.upgrade()) -- one opening at a time
   visitors.admitted(self.rig, crowd)
   bystander:check()
 end
@@ -111,7 +97,7 @@ end
 -- What is ready is not reported again and again while nobody may come in.
 function T:test_a_paused_server_sleeps()
   local _, _, port = self.rig:listen { handshakesMax = 1, onupgrade = function() end }
-  queue(self.rig, port, 3, visitors.upgrade())
+  visitors.queue(self.rig, port, 3, visitors.upgrade())
   self.rig:idle(10)
   visitors.cheap(0.1, "waiting with a full house", function()
     local over
@@ -123,7 +109,7 @@ end
 -- Nor while it waits for the time when somebody has to give way, or for somebody to come then.
 function T:test_a_server_full_of_silent_ones_sleeps()
   local _, _, port = self.rig:listen { handshakesMax = 2 }
-  local mute = queue(self.rig, port, 2)
+  local mute = visitors.queue(self.rig, port, 2)
   self.rig:idle(10)
   local over
   visitors.cheap(0.1, "waiting among the silent", function()
@@ -135,7 +121,7 @@ function T:test_a_server_full_of_silent_ones_sleeps()
   self.rig:wait(function() return select(2, visitors.read(mute[1])) end)
   lu.assertEquals({ visitors.read(mute[2]) }, { "", false })
   visitors.cheap(0.1, "waiting with a queue", function()
-    queue(self.rig, port, 5)
+    visitors.queue(self.rig, port, 5)
     over = false
     self.rig.loop:after(0.5, function() over = true end)
     while not over do self.rig.loop:step(1) end
@@ -147,7 +133,7 @@ end
 function T:test_out_of_descriptors()
   local server, _, port = self.rig:listen {}
   local bystander = visitors.bystander(self.rig, port)
-  local crowd = queue(self.rig, port, 12, visitors.upgrade())
+  local crowd = visitors.queue(self.rig, port, 12, visitors.upgrade())
   local since = self.rig.loop:now()
   scarce(self, 5)
   self.rig.loop:step(0.1)
@@ -205,7 +191,7 @@ end
 
 function T:test_a_server_closed_while_it_rests()
   local server, _, port = self.rig:listen {}
-  queue(self.rig, port, 3, visitors.upgrade())
+  visitors.queue(self.rig, port, 3, visitors.upgrade())
   scarce(self, 1)
   self.rig:idle(3)
   server:close(1001, "", 0)
@@ -232,7 +218,7 @@ function T:test_a_program_with_few_descriptors()
     wsock.run()]] }
   local port = tonumber((child:expect("port (%d+)%.")))
   local bystander = visitors.bystander(self.rig, port)
-  queue(self.rig, port, 60, visitors.upgrade())
+  visitors.queue(self.rig, port, 60, visitors.upgrade())
   for _ = 1, 3 do bystander:check() end
   local before = cpu_of(child.pid)
   for _ = 1, 3 do

@@ -152,6 +152,17 @@ function M.crowd(rig, where, n, text)
   return list
 end
 
+--- n connections to a port, each having sent text, that are not accepted yet.
+function M.queue(rig, port, n, text)
+  local list = {}
+  for i = 1, n do
+    local sock = connected(port)
+    if text then assert(sock:send(text)) end
+    list[i] = rig:keep(sock)
+  end
+  return list
+end
+
 --- Reads and forgets the 101 of each of a crowd, and checks it.
 function M.admitted(rig, list)
   for i, sock in ipairs(list) do

@@ -2,7 +2,6 @@
 -- never reads at all, and a thousand of them.
 
 local lu = require "luaunit"
-local luasocket = require "socket"
 local bytes = require "support.bytes"
 local clock = require "support.clock"
 local rigs = require "support.rig"
@@ -186,19 +185,6 @@ function T:test_P1_a_flood_of_pings_for_a_client()
   lu.assertEquals(socket.readyState, 1)
 end
 
--- n connections that wait to be accepted.
-local function queue(rig, port, n)
-  local list = {}
-  for i = 1, n do
-    local sock = luasocket.tcp4()
-    list[i] = rig:keep(sock)
-    sock:settimeout(5)
-    assert(sock:connect("127.0.0.1", port))
-    sock:settimeout(0)
-  end
-  return list
-end
-
 -- ---- C5: one address, and one peer ---------------------------------------------------------
 
 -- Who comes from one address, however often, takes his share of what a server has, in whatever way he stays:
@@ -233,11 +219,11 @@ function T:test_C4_the_silent_lock_nobody_out()
     onrefused = function(_, code) refused[code] = (refused[code] or 0) + 1 end }
   local bystander = visitors.bystander(self.rig, port)
   local crowd = visitors.crowd(self.rig, port, n)
-  for _, sock in ipairs(queue(self.rig, port, 2 * n)) do crowd[#crowd + 1] = sock end
+  for _, sock in ipairs(visitors.queue(self.rig, port, 2 * n)) do crowd[#crowd + 1] = sock end
   for i = 1, 3 do
     visitors.bystander(self.rig, port):check() -- behind all of them
     bystander:check()
-    for _, sock in ipairs(queue(self.rig, port, n)) do crowd[#crowd + 1] = sock end
+    for _, sock in ipairs(visitors.queue(self.rig, port, n)) do crowd[#crowd + 1] = sock end
     lu.assertEquals(server.clientCount, 1 + i)
   end
   lu.assertTrue(refused.TIMEOUT >= 2 * n)
