@@ -1,6 +1,7 @@
 /* bind/lua_gate.c -- see lua_gate.h. */
 #include "bind/lua_gate.h"
 
+#include "bind/lua_conn.h"
 #include "bind/lua_server.h"
 #include "wire/field.h"
 
@@ -51,6 +52,20 @@ int ws_gate_host(lua_State *L, int idx, const struct ws_conn *c)
         ok = ws_conn_head(c, &h, fields) == WS_OK && is_listed(L, &h);
     lua_settop(L, top);
     return ok;
+}
+
+int ws_gate_is_for(lua_State *L)
+{
+    const struct ws_lconn *p = ws_check_lconn(L);
+    struct ws_field fields[WS_HEAD_LINES_MAX];
+    struct ws_head h;
+
+    lua_settop(L, 2);
+    ws_take_hosts(L);
+    lua_pushboolean(L, lua_isnil(L, 2) ||
+                           (ws_conn_head(&p->conn, &h, fields) == WS_OK &&
+                            is_listed(L, &h)));
+    return 1;
 }
 
 /* -- the origin -- */

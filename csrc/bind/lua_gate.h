@@ -19,6 +19,10 @@ int ws_gate_verdict(lua_State *L, int idx, const char *name);
 ** rebinding). */
 int ws_gate_host(lua_State *L, int idx, const struct ws_conn *c);
 
+/* isFor(conn, hosts) -> boolean: the same of an object of wsock.protocol, for
+** files in Lua; hosts as the option has them, nil: any. */
+int ws_gate_is_for(lua_State *L);
+
 /* The Origin of the request h of the socket at idx.  1: welcome, 0: not, -1:
 ** the application's function failed, which was reported.  Without an Origin
 ** it is no browser, whose user could be tricked (RFC 6455 10.2). */

@@ -4,6 +4,7 @@
 ** limits of its own gets a copy, in which those are changed; it lies in a
 ** userdata the socket's own table holds.
 */
+#include "bind/lua_gate.h"
 #include "bind/lua_options.h"
 #include "bind/lua_server.h"
 
@@ -93,4 +94,8 @@ void ws_open_limits(lua_State *L)
     lua_setfield(L, -2, "checkLimits");
     lua_pushcfunction(L, ws_check_origins);
     lua_setfield(L, -2, "checkOrigins");
+    lua_pushcfunction(L, ws_check_hosts);
+    lua_setfield(L, -2, "checkHosts");
+    lua_pushcfunction(L, ws_gate_is_for);
+    lua_setfield(L, -2, "isFor");
 }

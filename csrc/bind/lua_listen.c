@@ -145,8 +145,7 @@ static void check_host(lua_State *L)
                    lua_tostring(L, -1));
 }
 
-/* A list; one host becomes a list. */
-static void take_hosts(lua_State *L)
+void ws_take_hosts(lua_State *L)
 {
     if (lua_isnil(L, -1))
         return;
@@ -158,6 +157,14 @@ static void take_hosts(lua_State *L)
         luaL_error(L, "option 'hosts' must be a host or a list, got %s",
                    luaL_typename(L, -1));
     check_each(L, check_host);
+}
+
+/* checkHosts(value): as checkOrigins. */
+int ws_check_hosts(lua_State *L)
+{
+    lua_settop(L, 1);
+    ws_take_hosts(L);
+    return 0;
 }
 
 static void take_protocols(lua_State *L)
@@ -207,7 +214,7 @@ static void push_hooks(lua_State *L, int options)
         ws_check_callable(L, -1, "option 'verify'");
     lua_setfield(L, -2, "verify");
     lua_getfield(L, options, "hosts");
-    take_hosts(L);
+    ws_take_hosts(L);
     lua_setfield(L, -2, "hosts");
     lua_getfield(L, options, "origins");
     take_origins(L);

@@ -75,8 +75,13 @@ void ws_server_uncount(struct ws_lsocket *k);
 /* wsock.listen(options) and server:address(), lua_listen.c. */
 int ws_listen(lua_State *L);
 int ws_server_address(lua_State *L);
-/* checkOrigins(value): raises for what listen would, for files in Lua. */
+/* checkOrigins(value), checkHosts(value): raise for what listen would, for
+** files in Lua. */
 int ws_check_origins(lua_State *L);
+int ws_check_hosts(lua_State *L);
+/* Replaces what the option hosts has, at the top, by a list of its own, of
+** hosts; nil stays.  Raises for what is none. */
+void ws_take_hosts(lua_State *L);
 
 /* Pushes server.clients for the server at 1; lua_clients.c. */
 void ws_push_clients(lua_State *L);
@@ -96,8 +101,8 @@ int ws_broadcast(lua_State *L);
 ** the table at limits, else its server's.  Raises for what is no limit. */
 void ws_set_limits(lua_State *L, struct ws_lsocket *k, int idx, int limits);
 
-/* Adds checkOrigins and checkLimits, the same check for routers, to the table
-** at the top. */
+/* Adds checkOrigins, checkHosts, isFor, and checkLimits, the same check for
+** routers, to the table at the top. */
 void ws_open_limits(lua_State *L);
 
 /* -- lua_upgrade.c -- */

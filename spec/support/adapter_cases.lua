@@ -392,14 +392,16 @@ return function(under)
   end
 
   function T:test_origins_and_plain_requests()
-    local _, port = listen(self, { origins = { "http://a" }, onrequest = function(request)
+    local _, port = listen(self, { hosts = { "h", "127.0.0.1" }, origins = { "http://a" }, onrequest = function(request)
       return 200, { ["X-A"] = "1" }, request.path
     end })
     local tcp = bare.connect(port, "GET /p HTTP/1.1\r\nHost: h\r\n\r\n")
     lu.assertStrContains(expect(tcp, "/p$"), "X-A: 1\r\n")
     local other = bare.connect(port, (REQUEST:gsub("Host", "Origin: http://a\r\nHost", 1)))
     expect(other, "HTTP/1.1 101")
-    self.bare = { tcp, other }
+    local foreign = bare.connect(port, "GET /p HTTP/1.1\r\nHost: evil\r\n\r\n")
+    expect(foreign, "HTTP/1.1 421")
+    self.bare = { tcp, other, foreign }
   end
 
   -- A server whose output does not move reads no more; once it moves it does.

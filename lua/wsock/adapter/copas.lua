@@ -177,7 +177,7 @@ function Server:close()
 end
 
 --- Listens; each connection's `handler(socket)` runs in a task of its own.
--- @param options host, port, handler, backlog, maxConnections, origins, protocols, verify,
+-- @param options host, port, handler, backlog, maxConnections, hosts, origins, protocols, verify,
 -- onrequest, and those of `wsock.protocol.server`
 -- @return server, or nil, message, code
 function M.listen(options)

@@ -138,7 +138,7 @@ end
 
 --- Listens; each connection's `handler(socket)` runs in a coroutine of its own.
 -- @param options host, port, handler, loop (a controller; else the one that
--- runs), maxConnections, origins, protocols, verify, onrequest, and those of
+-- runs), maxConnections, hosts, origins, protocols, verify, onrequest, and those of
 -- `wsock.protocol.server`
 -- @return server, or nil, message, code
 function M.listen(options)

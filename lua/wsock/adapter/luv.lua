@@ -272,7 +272,7 @@ end
 
 --- Listens.
 -- @param options host, port, backlog, handlers, `onconnection(socket)`,
--- maxConnections, origins, protocols, verify, onrequest, and those of `wsock.protocol.server`
+-- maxConnections, hosts, origins, protocols, verify, onrequest, and those of `wsock.protocol.server`
 -- @return server, or nil, message, code
 function M.listen(options)
   shared.check_listen(options, SERVER)

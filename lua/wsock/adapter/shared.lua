@@ -16,7 +16,8 @@ M.MOST = 10000
 
 -- The options of every adapter's server, which the protocol object would not know, and their kinds.
 local own = {
-  host = "string", port = "any", maxConnections = "count", origins = "any", protocols = "list or function",
+  host = "string", port = "any", maxConnections = "count", hosts = "any", origins = "any",
+  protocols = "list or function",
   verify = "function", onrequest = "function",
 }
 
@@ -95,6 +96,7 @@ end
 local function lists_fault(options)
   local protocols = options.protocols
   local ok, message = pcall(core.checkOrigins, options.origins)
+  if ok then ok, message = pcall(core.checkHosts, options.hosts) end
   if ok and not check.callable(protocols) then ok, message = pcall(core.checkProtocols, protocols) end
   return not ok and message or nil
 end
@@ -131,9 +133,10 @@ function M.check_handler(key, value, types)
   if message then error((message:gsub("^option '(.-)'", "%1")), 3) end
 end
 
---- Answers "upgrade": the Origin, then `verify(request)` → true or false,
+--- Answers "upgrade": the host, the Origin, then `verify(request)` → true or false,
 -- status, headers, body; then 101 with the first subprotocol we know.
 function M.admit(conn, options)
+  if not core.isFor(conn, options.hosts) then return conn:reject(421) end
   if not from_here(conn, options.origins) then return conn:reject(403) end
   if options.verify then
     local ok, status, headers, body = options.verify(conn.request)
@@ -145,6 +148,7 @@ end
 --- Answers "request" by `onrequest(request)` → status, headers, body; without
 -- it there is only WebSocket here (RFC 9110 15.5.22).
 function M.answer(conn, options)
+  if not core.isFor(conn, options.hosts) then return conn:respond(421) end
   if not options.onrequest then return conn:respond(426, { Upgrade = "websocket" }) end
   conn:respond(options.onrequest(conn.request))
 end

@@ -49,7 +49,7 @@ end
 
 function T:test_server_knows_its_own_options()
   local types = shared.server_types { mine = "count" }
-  local options = { host = "", port = 1, maxConnections = 9, origins = "*", protocols = {}, verify = print,
+  local options = { host = "", port = 1, maxConnections = 9, hosts = "h", origins = "*", protocols = {}, verify = print,
     onrequest = print, mine = 1, maxPayload = 100 }
   lu.assertNotNil(shared.server(options, 0, types))
   lu.assertErrorMsgContains("unknown option 'mine'", shared.server, options, 0, shared.server_types {})
@@ -69,6 +69,9 @@ function T:test_listen_misuse()
     { { origins = 1 }, "option 'origins' must be \"*\", a list or a function" },
     { { origins = { "http://a/" } }, "'http://a/' is no origin" },
     { { origins = { ["http://a"] = true } }, "option 'origins' must be a list, got a string key" },
+    { { hosts = 1 }, "option 'hosts' must be a host or a list, got number" },
+    { { hosts = { "http://a" } }, "'http://a' is no host" },
+    { { hosts = { a = true } }, "option 'hosts' must be a list, got a string key" },
     { { protocols = { a = true } }, "protocols must be a list of names, got the key 'a'" },
     { { protocols = { "a b" } }, "'a b' is no subprotocol name" },
     { { handler = 1 }, "option 'handler' must be a function, got number" },
@@ -81,6 +84,20 @@ function T:test_listen_misuse()
   shared.check_listen({ port = 0 }, types)
   local callable = setmetatable({ a = 1 }, { __call = print })
   shared.check_listen({ port = 0, origins = callable, protocols = callable }, types)
+end
+
+function T:test_hosts()
+  for want, hosts in pairs { ["101"] = { "x", "H:80" }, ["421"] = { "x", "h:81" } } do
+    lu.assertEquals(admitted("", { hosts = hosts }), want)
+    lu.assertEquals(admitted("Origin: http://evil\r\n", { hosts = hosts }), want == "101" and "403" or want)
+    local conn = shared.server({ hosts = hosts }, 0, shared.server_types {})
+    conn:feed "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+    lu.assertEquals(conn:next(), "request")
+    shared.answer(conn, { hosts = hosts, onrequest = function() return 200 end })
+    lu.assertEquals(conn:output():match "HTTP/1.1 (%d+)", want == "101" and "200" or want)
+  end
+  lu.assertEquals({ admitted("", { hosts = "h" }), (admitted("", { hosts = "x" })) }, { "101", "421" })
+  lu.assertErrorMsgContains("option 'hosts' must hold strings", admitted, "", { hosts = { 1 } }) -- changed since
 end
 
 function T:test_origins()
