@@ -3,6 +3,7 @@
 local lu = require "luaunit"
 local wsock = require "wsock"
 local clock = require "support.clock"
+local ipv6 = require "support.ipv6"
 local rigs = require "support.rig"
 
 local T = rigs.class()
@@ -170,6 +171,7 @@ function T:test_userinfo_becomes_authorization()
 end
 
 function T:test_ipv6()
+  ipv6.needed()
   local server = self.rig:raw_server "::1"
   local socket = self.rig:client(server.url .. "x")
   local record = rigs.record(socket)

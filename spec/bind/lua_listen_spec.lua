@@ -1,6 +1,7 @@
 -- bind/lua_listen: where a server listens, and what it refuses to begin with.
 
 local lu = require "luaunit"
+local ipv6 = require "support.ipv6"
 local process = require "support.process"
 local rigs = require "support.rig"
 local sys = require "wsock.probe".net.sys
@@ -22,8 +23,9 @@ end
 function T:test_hosts()
   for _, row in ipairs {
     { nil, "127.0.0.1" }, { "localhost", "127.0.0.1" }, { "127.0.0.1", "127.0.0.1" }, { "127.0.0.2", "127.0.0.2" },
-    { "0.0.0.0", "0.0.0.0" }, { "*", "0.0.0.0" }, { "::1", "::1" }, { "::", "::" },
+    { "0.0.0.0", "0.0.0.0" }, { "*", "0.0.0.0" }, ipv6.here and { "::1", "::1" }, ipv6.here and { "::", "::" },
   } do
+    if not row then break end
     local server = self.rig:try_listen { port = 0, host = row[1] }
     local host, port = server:address()
     lu.assertEquals(host, row[2])
@@ -79,6 +81,7 @@ function T:test_address_of_somebody_else()
 end
 
 function T:test_an_address_of_ipv6_in_brackets()
+  ipv6.needed()
   local server = self.rig:try_listen { port = 0, host = "::1" }
   local _, port = server:address()
   lu.assertEquals({ self.rig:try_listen { port = port, host = "::1" } },

@@ -4,6 +4,7 @@ local lu = require "luaunit"
 local probe = require "wsock.probe"
 local bytes = require "support.bytes"
 local clock = require "support.clock"
+local ipv6 = require "support.ipv6"
 local net, base = probe.net, probe.base
 local sys, E = net.sys, net.E
 
@@ -41,7 +42,7 @@ end
 function T:kinds()
   return {
     tcp4 = assert(net.parse("127.0.0.1", 0)),
-    tcp6 = assert(net.parse("::1", 0)),
+    tcp6 = ipv6.here and assert(net.parse("::1", 0)) or nil,
     unix = assert(net.unix(self:path())),
     abstract = assert(net.unix("@wsock-spec-" .. self:path())),
   }
@@ -140,8 +141,12 @@ function T:test_a_local_address()
   local c, _, peer = self:connect(l, at, net.parse("127.0.0.7", 0))
   lu.assertEquals((net.format((c:ends()))), "127.0.0.7")
   lu.assertEquals((net.format(peer)), "127.0.0.7")
-  local other, there = self:listen(net.parse("::1", 0))
-  c = self:connect(other, there, net.parse("::1", 0))
+end
+
+function T:test_a_local_address_of_ipv6()
+  ipv6.needed()
+  local l, at = self:listen(net.parse("::1", 0))
+  local c = self:connect(l, at, net.parse("::1", 0))
   lu.assertEquals((net.format((c:ends()))), "::1")
 end
 
@@ -429,7 +434,7 @@ function T:test_nodelay()
 end
 
 function T:test_what_is_accepted_has_it_from_the_listener()
-  for _, host in ipairs { "127.0.0.1", "::1" } do
+  for _, host in ipairs(ipv6.loopbacks) do
     local l, at = self:listen(assert(net.parse(host, 0)))
     for _, on in ipairs { true, false } do
       l:nodelay(on)
@@ -441,7 +446,7 @@ end
 
 -- Linux keeps the last bytes for the packet with the end.
 function T:test_the_end_travels_with_the_last_bytes()
-  for _, host in ipairs { "127.0.0.1", "::1" } do
+  for _, host in ipairs(ipv6.loopbacks) do
     for _, slices in ipairs { { "good-bye" }, { "good-", "bye" } } do
       local l, at = self:listen(assert(net.parse(host, 0)))
       local c, s = self:connect(l, at)

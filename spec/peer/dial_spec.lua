@@ -1,5 +1,6 @@
 -- peer/dial: a client's way to a connected socket, and its failures in words.
 local lu = require "luaunit"
+local ipv6 = require "support.ipv6"
 local rigs = require "support.rig"
 local wsock = require "wsock"
 
@@ -24,17 +25,21 @@ function T:test_refused()
   lu.assertEquals(code, "ECONNREFUSED")
 end
 
-function T:test_refused_by_ipv6_and_at_port_0()
+function T:test_refused_by_ipv6()
+  ipv6.needed()
   local port = self.rig:dead_port()
   lu.assertEquals({ self:failure(("ws://[::1]:%d/"):format(port)) },
     { ("connect [::1]:%d: Connection refused"):format(port), "ECONNREFUSED" })
+end
+
+function T:test_refused_at_port_0()
   lu.assertStrContains((self:failure "ws://127.0.0.1:0/"), "connect 127.0.0.1:0: ")
 end
 
 function T:test_every_address_of_a_name_is_tried()
   local message, code = self:failure(("ws://localhost:%d/"):format(self.rig:dead_port()))
   lu.assertStrMatches(message, "connect .+:%d+: .+")
-  lu.assertEquals(code, "ECONNREFUSED")
+  lu.assertStrMatches(code, ipv6.here and "ECONNREFUSED" or "E%u+") -- the last one's: there is no ::1 without IPv6
 end
 
 function T:test_a_name_that_has_an_answer_among_dead_ones()

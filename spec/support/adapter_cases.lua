@@ -173,6 +173,7 @@ return function(under)
       { nil, "server did not answer 101: 401", "HANDSHAKE", 401 })
     ok, message, code = run(function() return adapter.connect "ws://no.such.host.invalid" end)
     lu.assertEquals(ok, nil)
+    if code == "ENETUNREACH" then return end -- without a network cqueues, which asks name servers itself, says this
     lu.assertStrMatches(message, "resolve no%.such%.host%.invalid: .+")
     lu.assertStrMatches(code, "EAI_%u+")
   end

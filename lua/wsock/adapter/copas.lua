@@ -122,8 +122,12 @@ end
 local words = { ["connection refused"] = "ECONNREFUSED", ["address already in use"] = "EADDRINUSE",
   ["permission denied"] = "EACCES", timeout = "TIMEOUT" }
 
+-- What luasocket says of a name that could not be looked up.
+local look_up = { ["host or service not provided, or not known"] = "EAI_NONAME",
+  ["temporary failure in name resolution"] = "EAI_AGAIN", ["non-recoverable failure in name resolution"] = "EAI_FAIL" }
+
 local function failed(what, host, port, why)
-  if why:find "host or service" then return nil, ("resolve %s: %s"):format(host, why), "EAI_NONAME" end
+  if look_up[why] then return nil, ("resolve %s: %s"):format(host, why), look_up[why] end
   return nil, ("%s %s: %s"):format(what, shared.place(host, port), why), words[why] or "CLOSED"
 end
 
@@ -133,8 +137,34 @@ local function start(sock, conn, options)
   return tasks.start(loop, setmetatable({ sock = sock }, Transport), conn, options)
 end
 
+-- The addresses of a host, in the order in which they are to be tried; nil and why.
+local function addresses(host)
+  local list, why = net.dns.getaddrinfo(host)
+  if not list then return nil, why end
+  local found, seen = {}, {}
+  for _, each in ipairs(list) do -- some systems list one for every kind of socket
+    if not seen[each.addr] then found[#found + 1] = each.addr end
+    seen[each.addr] = true
+  end
+  return found
+end
+
+-- A socket that is connected there in time; nil and why.
+local function open(address, port, till)
+  local sock = net.tcp()
+  if copas.settimeout then copas.settimeout(sock, math.max(till - net.gettime(), 0.001)) end
+  local ok, why = copas.connect(sock, address, port)
+  if not ok then
+    sock:close()
+    return nil, why
+  end
+  if copas.settimeout then copas.settimeout(sock, nil) end
+  return sock
+end
+
 --- Connects and waits until the connection is open; in a task of copas.  The
--- name is looked up by LuaSocket, which waits for it.
+-- name is looked up by LuaSocket, which waits for it; its addresses are tried
+-- one after the other.
 -- @param url ws: or http:
 -- @param options those of `wsock.protocol.client`, receiveQueue, and stream, a
 -- connected socket of LuaSocket's to be used
@@ -142,15 +172,14 @@ end
 function M.connect(url, options)
   local conn, host, port = shared.client(url, options, loop.now(), CLIENT)
   if not host then return start(options.stream, conn, options) end
-  local sock = net.tcp()
-  if copas.settimeout then copas.settimeout(sock, options and options.handshakeTimeout or 10) end
-  local ok, why = copas.connect(sock, host, port)
-  if not ok then
-    sock:close()
-    return failed("connect", host, port, why)
+  local till = net.gettime() + (options and options.handshakeTimeout or 10)
+  local list, why = addresses(host)
+  for _, address in ipairs(list or {}) do
+    local sock
+    host, sock, why = address, open(address, port, till)
+    if sock then return start(sock, conn, options) end
   end
-  if copas.settimeout then copas.settimeout(sock, nil) end
-  return start(sock, conn, options)
+  return failed("connect", host, port, why)
 end
 
 --- Makes a WebSocket of an accepted connection, and waits until it is open.

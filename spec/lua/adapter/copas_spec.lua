@@ -9,7 +9,11 @@ local copas = require "copas"
 package.path = path
 
 local adapter = require "wsock.adapter.copas"
-local now = require "socket".gettime
+local lu = require "luaunit"
+local net = require "socket"
+local peer = require "interop.peer"
+
+local now = net.gettime
 
 -- ---- sleep and wakeup of copas 2 -----------------------------------------------------
 
@@ -45,23 +49,44 @@ end
 
 local raised
 
+-- An old copas prints what is raised.
+local function step()
+  local say = print
+  rawset(_G, "print", function(message) raised = message end)
+  adapter.tick()
+  wake()
+  copas.step(0)
+  rawset(_G, "print", say)
+end
+
 local T = require "support.adapter_cases" {
   adapter = adapter,
-  stream = function(port) return require "socket".connect("127.0.0.1", port) end,
+  stream = function(port) return net.connect("127.0.0.1", port) end,
   spawn = copas.addthread,
-  step = function() -- an old copas prints what is raised
-    local say = print
-    rawset(_G, "print", function(message) raised = message end)
-    adapter.tick()
-    wake()
-    copas.step(0)
-    rawset(_G, "print", say)
-  end,
+  step = step,
   error = function(forget)
     raised = not forget and raised or nil
     return raised
   end,
 }
+
+local getaddrinfo = net.dns.getaddrinfo
+
+-- Nobody is at the first, or it cannot be reached at all.
+function T:test_every_address_of_a_name_is_tried()
+  local _, port = peer.echo()
+  function net.dns.getaddrinfo() return { { addr = "::1" }, { addr = "::1" }, { addr = "127.0.0.1" } } end
+  local message
+  copas.addthread(function()
+    self.socket, message = adapter.connect(("ws://two.example:%d/"):format(port))
+    message = message or "open"
+  end)
+  peer.wait(function()
+    step()
+    return message
+  end)
+  lu.assertEquals(message, "open")
+end
 
 local names = {}
 for name in pairs(T) do
@@ -78,6 +103,7 @@ local tearDown = T.tearDown
 function T:tearDown()
   local ok, message = pcall(tearDown, self)
   become {}
+  net.dns.getaddrinfo = getaddrinfo
   if not ok then error(message, 0) end
 end
 

@@ -4,6 +4,7 @@ local lu = require "luaunit"
 local certs = require "support.certs"
 local command = require "support.command"
 local files = require "support.files"
+local ipv6 = require "support.ipv6"
 local peer = require "interop.peer"
 
 local T = peer.class()
@@ -52,6 +53,7 @@ function T:test_a_unix_socket()
 end
 
 function T:test_host()
+  ipv6.needed()
   local _, url = start { "0", "--host", "::1" }
   lu.assertStrMatches(url, "ws://%[::1%]:%d+/")
   lu.assertEquals({ command.run { url, "-n1", "-x", "a" } }, { "a\n", 0 })
