@@ -26,14 +26,13 @@ static void limit_opening(struct ws_lserver *sv)
 {
     const struct ws_lsocket *k = oldest(sv);
 
-    if (sv->nopening < sv->opening_max)
+    if (sv->nopening < sv->opening_max ||
+        (k != NULL && k->came_ms + GRACE_MS <= sv->loop->loop.now_ms))
         ws_serve_pause(&sv->serve, 0);
     else if (k == NULL)
         ws_serve_pause(&sv->serve, 1);
-    else if (k->came_ms + GRACE_MS > sv->loop->loop.now_ms)
-        ws_serve_pause_until(&sv->serve, k->came_ms + GRACE_MS);
     else
-        ws_serve_pause(&sv->serve, 0);
+        ws_serve_pause_until(&sv->serve, k->came_ms + GRACE_MS);
 }
 
 /* Whether one more may be accepted.  If the oldest had to give way for it, that

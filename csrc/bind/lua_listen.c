@@ -59,19 +59,21 @@ static void copy_list(lua_State *L, const char *option)
 static void check_origin(lua_State *L)
 {
     struct ws_slice s, scheme, host;
-    int port, usual;
+    int port, usual, err;
 
     if (lua_type(L, -1) != LUA_TSTRING)
         luaL_error(L, "option 'origins' must hold strings, got a %s",
                    luaL_typename(L, -1));
     s = ws_slice_at(L, -1);
-    if (!ws_slice_is(s, "null") &&
-        ws_origin_host(s, &scheme, &host, &port) != WS_OK)
+    if (ws_slice_is(s, "null"))
+        return;
+    err = ws_origin_host(s, &scheme, &host, &port);
+    if (err != WS_OK)
         luaL_error(L,
                    "option 'origins': '%s' is no origin like "
                    "\"https://example.com\" or \"null\"",
                    lua_tostring(L, -1));
-    if (ws_slice_is(s, "null") || host.p + host.n == s.p + s.n)
+    if (err != WS_OK || host.p + host.n == s.p + s.n)
         return;
     s.n = (size_t)(host.p + host.n - s.p);
     if (ws_origin_host(s, &scheme, &host, &usual) == WS_OK && port == usual)
