@@ -39,7 +39,7 @@ enum { WS_AGAIN = -1000 };
 _Static_assert((int)WS_AGAIN < (int)WS_ERR_LAST, "WS_AGAIN is no error code");
 
 /* What a stream's owner must know, and what the stream is told.  Of all this a
-** plain socket never has but the last two. */
+** plain socket never has but MORE and LEFT. */
 enum {
     WS_STREAM_OPENING = 1,  /* open has not said WS_OK yet */
     WS_STREAM_PENDING = 2,  /* read has something, whatever the socket says */

@@ -94,6 +94,16 @@ function T:test_whom_ca_names_needs_no_list()
   lu.assertNotNil(self:connect(self:kind "self_signed", { ca = own.cert, crl = certs.list("ca", {}) }))
 end
 
+-- It is let off the list, and nothing else.
+function T:test_whom_ca_names_has_to_be_good_all_the_same()
+  for name, words in pairs { expired = "certificate has expired (CN=old.test", future = "not valid yet (CN=new.test",
+    other_host = "certificate is not for " } do
+    for _, list in ipairs { certs.list("ca", {}), certs.list("other_ca", {}) } do
+      self:refused(self:kind(name), { ca = certs.get(name).cert, crl = list }, words)
+    end
+  end
+end
+
 function T:test_an_authority_that_revoked_itself()
   self:refused(self:kind "good", { ca = self.good.ca, crl = certs.list("ca", { "ca" }) },
     "certificate is revoked (CN=Spec Root, ")
