@@ -94,23 +94,24 @@ struct ws_lsocket {
     struct ws_session s; /* first: whoever has one has the other */
     struct ws_lloop *loop;
     struct ws_lserver *server; /* NULL: a client */
-    struct ws_link peers;      /* in one of the server's lists */
+    const void *seal;          /* see lua_socket.h */
+    int slot;                  /* in `live`, 0: it is not there */
+    uint32_t queued;           /* messages that wait */
     uint16_t mask;             /* as in ws_lserver; and WS_ON_SLOW */
     uint8_t binary_type;       /* enum ws_binary_type */
+    uint8_t exposed;           /* the application has seen it as a socket */
+    uint8_t place;             /* enum ws_place */
+    uint8_t shy : 1;           /* connect() has not handed it out yet */
+    uint8_t planned : 1;       /* its own table has its plan: lua_client.h */
+    uint8_t tallied;           /* enum ws_tallied */
     uint8_t peer_len;
     uint8_t peer[28];       /* remote address, as in ws_addr */
-    uint8_t exposed;        /* the application has seen it as a socket */
-    uint8_t place;          /* enum ws_place */
-    uint8_t shy : 1;        /* connect() has not handed it out yet */
-    uint8_t planned : 1;    /* its own table has its plan: see lua_client.h */
-    uint8_t tallied;        /* enum ws_tallied */
-    int slot;               /* in `live`, 0: it is not there */
+    uint32_t handlers;      /* of its events, that wait */
+    struct ws_link peers;   /* in one of the server's lists */
     struct ws_link waiters; /* tasks that wait for something of it */
     size_t queued_bytes;    /* of the messages that wait */
     int64_t came_ms;        /* a server's: when it was accepted */
-    uint32_t queued, queue_first, queue_max;
-    uint32_t handlers; /* of its events, that wait */
-    lua_Integer seal;  /* see lua_socket.h */
+    uint32_t queue_first, queue_max;
 };
 
 /* -- modules: each pushes one value -- */

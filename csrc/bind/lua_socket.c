@@ -35,7 +35,7 @@ struct ws_lsocket *ws_new_socket(lua_State *L, struct ws_lloop *loop,
     k->loop = loop;
     luaL_getmetatable(L, WS_SOCKET_NAME);
     lua_rawgetp(L, -1, &seal_key);
-    k->seal = lua_tointeger(L, -1);
+    k->seal = lua_touserdata(L, -1);
     lua_pop(L, 1);
     lua_setmetatable(L, -2);
     lua_pushvalue(L, owner_idx);
@@ -43,11 +43,14 @@ struct ws_lsocket *ws_new_socket(lua_State *L, struct ws_lloop *loop,
     return k;
 }
 
-/* Something was done to it: the turn's end sees to it, and where no turn runs
-** and messages are asked for, this does.  Straight-line code expects what it
-** sent to be on its way. */
+/* Something was done to it: the turn's end sees to it, or its pump, which goes
+** on when its function has been told the message; and where no turn runs and
+** messages are asked for, this does.  Straight-line code expects what it sent
+** to be on its way. */
 static void touch(struct ws_lsocket *k)
 {
+    if (WS_LIKELY(k->loop->telling == k))
+        return;
     if (WS_LIKELY((k->mask & WS_PULLS) == 0) || k->loop->running ||
         !ws_session_flush(&k->s))
         ws_session_touch(&k->s);
@@ -313,17 +316,17 @@ static const luaL_Reg metamethods[] = {
 
 void ws_open_socket(lua_State *L)
 {
-    lua_Integer seal;
+    void *seal;
 
     if (ws_random(NULL, (uint8_t *)&seal, sizeof seal) != WS_OK)
         luaL_error(L, "%s", ws_err_text(WS_ERR_RANDOM));
     luaL_newmetatable(L, WS_SOCKET_NAME);
-    lua_pushinteger(L, seal);
+    lua_pushlightuserdata(L, seal);
     lua_rawsetp(L, -2, &seal_key);
-    lua_pushinteger(L, seal);
+    lua_pushlightuserdata(L, seal);
     luaL_setfuncs(L, metamethods, 1);
     luaL_newlibtable(L, methods);
-    lua_pushinteger(L, seal);
+    lua_pushlightuserdata(L, seal);
     luaL_setfuncs(L, methods, 1);
     ws_socket_accessors(L); /* methods -> __index, __newindex */
     ws_seal_class(L);

@@ -18,15 +18,15 @@ static inline void ws_socket_clock(struct ws_lsocket *k)
     ws_conn_clock(&k->s.conn, k->loop->loop.now_ms);
 }
 
-/* The socket at 1, for methods: they have as their first upvalue a number that
-** nobody can guess and all sockets of the state carry.  What is as large as a
+/* The socket at 1, for methods: they have as their first upvalue a pointer that
+** nobody can guess, to nothing, which all sockets of the state carry.  What is as large as a
 ** socket and has it in its place is one, which is found out faster than by a
 ** look at the metatable. */
 static inline struct ws_lsocket *ws_self_socket(lua_State *L)
 {
     struct ws_lsocket *k = lua_touserdata(L, 1);
     int is = k != NULL && lua_rawlen(L, 1) >= sizeof *k &&
-             k->seal == lua_tointeger(L, lua_upvalueindex(1));
+             k->seal == lua_touserdata(L, lua_upvalueindex(1));
     return WS_LIKELY(is) ? k : ws_check_socket(L, 1);
 }
 

@@ -334,7 +334,8 @@ static int establish(struct ws_session *s)
 ** stream; an opening waits for its turn. */
 static void leave(struct ws_session *s)
 {
-    ws_link_remove(&s->work); /* whatever it was touched for is done */
+    if (!ws_link_empty(&s->work))
+        ws_link_remove(&s->work); /* whatever it was touched for is done */
     if (s->opening) {
         if (s->readable && !s->dialing)
             ws_link_append(&s->peers->opening, &s->work);

@@ -79,15 +79,15 @@ struct ws_peers {
 
 struct ws_session {
     struct ws_conn conn;
-    struct ws_sock sock;
-    struct ws_stream *top; /* what bytes go through: sock, or what is on it */
-    struct ws_watcher io;
-    struct ws_timer timer;
-    struct ws_link work;
-    struct ws_peers *peers;
     struct ws_dial *dial; /* until it is connected, be it by a tunnel */
     char *failure;        /* what went wrong below, or NULL: its code, NUL,
                              its words */
+    struct ws_timer timer;
+    struct ws_sock sock;
+    struct ws_stream *top; /* what bytes go through: sock, or what is on it */
+    struct ws_watcher io;
+    struct ws_link work;
+    struct ws_peers *peers;
     /* private */
     struct ws_buf *rest;  /* input that was not wanted yet, or NULL */
     uint64_t shown;       /* bufferedAmount as of mark */

@@ -181,9 +181,9 @@ static int last_event(struct ws_conn *c, struct ws_event *ev)
     return WS_OK;
 }
 
-int ws_conn_next(struct ws_conn *c, struct ws_event *ev)
+int ws_conn_next_other(struct ws_conn *c, struct ws_event *ev)
 {
-    if (c->more && c->event.type == WS_EV_NONE)
+    if (c->more)
         ws_conn_next_chunk(c);
     if (c->event.type != WS_EV_NONE) {
         *ev = c->event;
@@ -228,7 +228,7 @@ int ws_conn_drains(struct ws_conn *c)
 /* Whether input is processed now.  A server whose output does not move stops
 ** reading, so that an echo cannot fill its memory.  A client never does:
 ** were both ends to wait for the other to read, none ever would. */
-int ws_conn_reads(const struct ws_conn *c)
+int ws_conn_reads_still(const struct ws_conn *c)
 {
     if (c->drop || c->gone)
         return 0;

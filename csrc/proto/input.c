@@ -344,15 +344,6 @@ static void feed_stage(struct ws_conn *c, struct ws_span *in)
     }
 }
 
-void ws_conn_release(struct ws_conn *c)
-{
-    c->lent = 0;
-    if (c->stale) {
-        ws_conn_drop_message(c);
-        c->stale = 0;
-    }
-}
-
 void ws_conn_feed(struct ws_conn *c, struct ws_span *in)
 {
     size_t had = in->n;
@@ -367,12 +358,11 @@ void ws_conn_feed(struct ws_conn *c, struct ws_span *in)
     c->in.bytes += had - in->n;
 }
 
-int ws_conn_room(struct ws_conn *c, struct ws_span *room)
+int ws_conn_room_of_payload(struct ws_conn *c, struct ws_span *room)
 {
     ws_conn_release(c);
-    if (c->stage != WS_IN_PAYLOAD || c->left < ROOM_MIN || c->close_sent ||
-        c->event.type != WS_EV_NONE || (c->frame.op & 0x8) != 0 ||
-        c->message->packed || c->message->in_parts)
+    if (c->left < ROOM_MIN || c->close_sent || c->event.type != WS_EV_NONE ||
+        (c->frame.op & 0x8) != 0 || c->message->packed || c->message->in_parts)
         return WS_MORE;
     if (ws_message_room(c->message, c->conf->mem, c->left, 0, room) != WS_OK)
         return WS_MORE; /* feed meets the same error, and reports it */

@@ -306,14 +306,12 @@ static size_t share_of(const struct ws_seg *s, struct ws_slice run, size_t sent)
     return (size_t)((double)s->payload * ((double)sent / (double)all));
 }
 
-size_t ws_conn_buffered(const struct ws_conn *c)
+size_t ws_conn_buffered_in_part(const struct ws_conn *c)
 {
     const struct ws_seg *s = c->chain.head;
     struct ws_slice run;
     size_t skip, gone;
 
-    if (s == NULL)
-        return 0;
     if (s->kind == WS_SEG_PINNED)
         return c->chain.payload - s->off;
     skip = c->head_out;

@@ -26,7 +26,14 @@ void ws_conn_drop_message(struct ws_conn *c);
 void ws_conn_emit(struct ws_conn *c, int type, struct ws_slice data);
 
 /* The last event's view is no longer needed. */
-void ws_conn_release(struct ws_conn *c);
+static inline void ws_conn_release(struct ws_conn *c)
+{
+    c->lent = 0;
+    if (WS_LIKELY(!c->stale))
+        return;
+    ws_conn_drop_message(c);
+    c->stale = 0;
+}
 
 /* The last byte of a frame of data was taken. */
 void ws_conn_end_data(struct ws_conn *c);

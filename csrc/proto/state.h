@@ -110,24 +110,64 @@ struct ws_traffic {
     uint64_t bytes, frames, messages;
 };
 
+/* What every message touches lies together: that is about 350 bytes of a busy
+** server's cache for each connection, and what lies before and behind it is
+** not looked at. */
 struct ws_conn {
     const struct ws_conf *conf;
-    int64_t now_ms;     /* told by ws_conn_clock */
-    int64_t last_rx_ms; /* when bytes last came */
-    int64_t latency_ms; /* of the last ping and its pong, -1: none yet */
-    struct ws_traffic in, out;
     struct ws_slice head;       /* the peer's whole HTTP head, kept */
     struct ws_slice protocol;   /* agreed; n 0: none */
     struct ws_slice extensions; /* agreed; n 0: none */
-    int fault;                  /* first error, 0: none */
-    struct ws_pmd *pmd;         /* permessage-deflate, NULL: not agreed on */
+    int64_t latency_ms; /* of the last ping and its pong, -1: none yet */
+    int fault;          /* first error, 0: none */
+    struct ws_pmd *pmd; /* permessage-deflate, NULL: not agreed on */
+    int64_t now_ms;     /* told by ws_conn_clock */
+    int64_t last_rx_ms; /* when bytes last came */
+    struct ws_traffic in, out;
 
     /* private */
-    struct ws_chain chain;      /* output */
-    struct ws_message *message; /* while one is put together, or a head */
-    struct ws_event event;      /* found by feed, not yet pulled */
-    struct ws_frame frame;      /* the one whose payload is coming */
-    uint64_t left;              /* payload bytes to come; body bytes to come */
+    struct ws_chain chain;       /* output */
+    struct ws_event event;       /* found by feed, not yet pulled */
+    struct ws_frame frame;       /* the one whose payload is coming */
+    uint64_t left;               /* payload bytes to come; body bytes to come */
+    struct ws_message *message;  /* while one is put together, or a head */
+    uint8_t *pong;               /* newest ping owed a pong: length, bytes */
+    size_t head_out;             /* handshake bytes in front of all frames */
+    int64_t deadline_ms;         /* of the handshake, then of closing; -1 */
+    int64_t ping_at_ms;          /* next keep-alive ping; -1 */
+    int64_t pong_due_ms;         /* the ping that waits fails then; -1 */
+    int64_t progress_ms;         /* when output last moved */
+    struct ws_utf8 sending_utf8; /* of an outgoing fragmented text */
+    uint8_t sending_op;          /* outgoing fragmented message, 0: none */
+    uint8_t stage;               /* enum ws_stage */
+    uint8_t state;               /* enum ws_ready_state */
+    uint8_t spilled;             /* bytes in part.spill */
+    uint8_t paused : 1;          /* the application wants no input */
+    uint8_t held : 1;            /* the owner wants none */
+    uint8_t above : 1;           /* output went over high_water */
+    uint8_t drop : 1;            /* the transport must go now */
+    uint8_t gone : 1;            /* ws_conn_closed was called */
+    uint8_t drain : 1;           /* a DRAIN event is due */
+    uint8_t more : 1;            /* there is more to decompress of what came */
+    uint8_t stale : 1; /* message was delivered: free it at next call */
+    uint8_t asked : 1; /* somebody waits for DRAIN */
+    uint8_t close_sent : 1, close_received : 1;
+    uint8_t clean : 1; /* both went through before the transport was gone */
+    uint8_t quiet : 1; /* ended by the application: no FAULT */
+    uint8_t ended : 1; /* the peer will send no more */
+    uint8_t shut : 1;  /* our direction is, or may be, ended */
+    uint8_t mute : 1;  /* the transport takes no more; what it has is read */
+    uint8_t told_fault : 1, told_close : 1;
+    uint8_t head_method : 1; /* plain request by HEAD */
+    uint8_t plain : 1;       /* this was a plain request */
+    uint8_t opened : 1;      /* it was open once: what `side` is */
+    uint8_t lent : 1;        /* an event shows a part of it */
+    uint8_t body_kind;       /* enum ws_body_kind */
+    int close_code;          /* received: code or WS_STATUS_NONE; 0: none */
+    uint32_t key_at;         /* server: Sec-WebSocket-Key within head */
+    uint32_t pings;          /* keep-alive pings sent: their payload */
+    int64_t pinged_ms;       /* when the ping that is measured was sent; -1 */
+    uint8_t *reason;         /* of the received Close: length, bytes */
     union {
         struct ws_head_scan scan;         /* HEAD */
         struct ws_chunked chunked;        /* BODY */
@@ -137,43 +177,6 @@ struct ws_conn {
         struct ws_hello *hello; /* client, until it is open */
         uint8_t *control;       /* open: payload of a cut control frame */
     } side;
-    uint8_t *pong;               /* newest ping owed a pong: length, bytes */
-    uint8_t *reason;             /* of the received Close: length, bytes */
-    int64_t deadline_ms;         /* of the handshake, then of closing; -1 */
-    int64_t ping_at_ms;          /* next keep-alive ping; -1 */
-    int64_t pong_due_ms;         /* the ping that waits fails then; -1 */
-    int64_t pinged_ms;           /* when that ping was sent; -1 */
-    int64_t progress_ms;         /* when output last moved */
-    size_t head_out;             /* handshake bytes in front of all frames */
-    struct ws_utf8 sending_utf8; /* of an outgoing fragmented text */
-    int close_code;              /* received: code or WS_STATUS_NONE; 0: none */
-    uint32_t key_at;             /* server: Sec-WebSocket-Key within head */
-    uint32_t pings;              /* keep-alive pings sent: their payload */
-    uint8_t stage;               /* enum ws_stage */
-    uint8_t state;               /* enum ws_ready_state */
-    uint8_t spilled;             /* bytes in part.spill */
-    uint8_t body_kind;           /* enum ws_body_kind */
-    uint8_t sending_op;          /* outgoing fragmented message, 0: none */
-    uint8_t paused : 1;          /* the application wants no input */
-    uint8_t held : 1;            /* the owner wants none */
-    uint8_t above : 1;           /* output went over high_water */
-    uint8_t asked : 1;           /* somebody waits for DRAIN */
-    uint8_t drain : 1;           /* a DRAIN event is due */
-    uint8_t close_sent : 1, close_received : 1;
-    uint8_t clean : 1; /* both went through before the transport was gone */
-    uint8_t quiet : 1; /* ended by the application: no FAULT */
-    uint8_t ended : 1; /* the peer will send no more */
-    uint8_t shut : 1;  /* our direction is, or may be, ended */
-    uint8_t mute : 1;  /* the transport takes no more; what it has is read */
-    uint8_t drop : 1;  /* the transport must go now */
-    uint8_t gone : 1;  /* ws_conn_closed was called */
-    uint8_t told_fault : 1, told_close : 1;
-    uint8_t head_method : 1; /* plain request by HEAD */
-    uint8_t plain : 1;       /* this was a plain request */
-    uint8_t opened : 1;      /* it was open once: what `side` is */
-    uint8_t stale : 1;       /* message was delivered: free it at next call */
-    uint8_t lent : 1;        /* an event shows a part of it */
-    uint8_t more : 1;        /* there is more to decompress of what was fed */
 };
 
 #endif
