@@ -19,9 +19,9 @@ static inline void ws_socket_clock(struct ws_lsocket *k)
 }
 
 /* The socket at 1, for methods: they have as their first upvalue a pointer that
-** nobody can guess, to nothing, which all sockets of the state carry.  What is as large as a
-** socket and has it in its place is one, which is found out faster than by a
-** look at the metatable. */
+** nobody can guess, to nothing, which all sockets of the state carry.  What is
+** as large as a socket and has it in its place is one, which is found out
+** faster than by a look at the metatable. */
 static inline struct ws_lsocket *ws_self_socket(lua_State *L)
 {
     struct ws_lsocket *k = lua_touserdata(L, 1);

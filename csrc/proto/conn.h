@@ -17,14 +17,15 @@
 ** fragments put together, no look at UTF-8 or at the order of fragments.  What
 ** a frame is, its limits and its mask are still checked.
 **
-** state.h says what it is made of.  conn.c: life, events, time; input.c,
+** state.h says what it is made of, usual.h has what is asked for each message:
+** ws_conn_next, reads, room, buffered.  conn.c: life, events, time; input.c,
 ** output.c: what is fed, what is sent; opening.c, closing.h: the handshakes;
 ** message.h, chunks.c, packed.c: fragments, parts, compressed messages.
 */
 #ifndef WS_PROTO_CONN_H
 #define WS_PROTO_CONN_H
 
-#include "proto/state.h"
+#include "proto/usual.h"
 #include "proto/welcome.h"
 
 /* -- life -- */
@@ -54,17 +55,6 @@ static inline void ws_conn_clock(struct ws_conn *c, int64_t now_ms)
 ** READ).  Errors of the peer are not results: they become events. */
 void ws_conn_feed(struct ws_conn *c, struct ws_span *in);
 
-/* Where a transport may write the rest of a large frame's payload directly:
-** WS_OK and room to be filled and committed, or WS_MORE: use feed. */
-int ws_conn_room_of_payload(struct ws_conn *c, struct ws_span *room);
-
-static inline int ws_conn_room(struct ws_conn *c, struct ws_span *room)
-{
-    return WS_LIKELY(c->stage != WS_IN_PAYLOAD)
-               ? WS_MORE
-               : ws_conn_room_of_payload(c, room);
-}
-
 /* n bytes were put in the room (n > 0). */
 void ws_conn_commit(struct ws_conn *c, size_t n);
 
@@ -78,22 +68,6 @@ void ws_conn_lost(struct ws_conn *c, int err);
 void ws_conn_closed(struct ws_conn *c);
 
 /* -- events out -- */
-
-/* WS_OK and the next event, or WS_MORE.  What feed has found comes by itself;
-** else there is mostly nothing. */
-int ws_conn_next_other(struct ws_conn *c, struct ws_event *ev);
-
-static inline int ws_conn_next(struct ws_conn *c, struct ws_event *ev)
-{
-    if (c->event.type != WS_EV_NONE) {
-        *ev = c->event;
-        c->event.type = WS_EV_NONE;
-        return WS_OK;
-    }
-    return c->gone || c->drain || c->more || c->stale || c->conf->frames
-               ? ws_conn_next_other(c, ev)
-               : WS_MORE;
-}
 
 /* The CLOSE event as it is told when the transport is gone, told or not. */
 void ws_conn_ending(const struct ws_conn *c, struct ws_event *ev);
@@ -111,17 +85,6 @@ void ws_conn_sent(struct ws_conn *c, size_t n);
 
 /* A pinned message is out, or dropped: WS_OK and its number, or WS_MORE. */
 int ws_conn_unpin(struct ws_conn *c, int *pin);
-
-/* Payload bytes that wait to be sent: what bufferedAmount counts.  Frames that
-** went out in part are looked at. */
-size_t ws_conn_buffered_in_part(const struct ws_conn *c);
-
-static inline size_t ws_conn_buffered(const struct ws_conn *c)
-{
-    return c->chain.head == NULL || c->chain.head->off == 0
-               ? c->chain.payload
-               : ws_conn_buffered_in_part(c);
-}
 
 /* The peer's HTTP head in WS_HEAD_LINES_MAX fields: WS_OK, or WS_MORE: none. */
 int ws_conn_head(const struct ws_conn *c, struct ws_head *head,
@@ -221,14 +184,5 @@ unsigned ws_conn_want(const struct ws_conn *c);
 int64_t ws_conn_due(const struct ws_conn *c);
 int ws_conn_overdue(const struct ws_conn *c);
 void ws_conn_tick(struct ws_conn *c);
-
-/* 1 while input is processed, whatever else is wanted. */
-int ws_conn_reads_still(const struct ws_conn *c);
-
-static inline int ws_conn_reads(const struct ws_conn *c)
-{
-    int odd = c->paused || c->held || c->above || c->drop || c->gone;
-    return WS_LIKELY(c->state == WS_OPEN && !odd) || ws_conn_reads_still(c);
-}
 
 #endif
