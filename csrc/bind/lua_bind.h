@@ -82,6 +82,7 @@ struct ws_lloop {
     struct ws_ltask *task;      /* the one that was run last, or NULL */
     const struct ws_lserver *own_of; /* whose own table lies at hand */
     struct ws_lsocket *telling; /* whose message is with its function now */
+    struct ws_lsocket *pumped;  /* whose events are told now */
     struct ws_ahead ahead;
     struct ws_slice known; /* the string at WS_IX_KNOWN, or nothing */
     size_t active; /* sockets, servers, timers...: what run() waits for */

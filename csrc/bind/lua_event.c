@@ -200,11 +200,17 @@ static void on_close(lua_State *L, struct ws_lsocket *k, int idx,
         lua_pushboolean(L, ev->clean);
         deliver(L, k, idx, WS_ON_CLOSE, 3);
     }
+}
+
+/* Its CLOSE was told, or there was no memory to: it is at work no more. */
+static void retire(lua_State *L, struct ws_lsocket *k, int idx)
+{
     if (k->server != NULL)
         ws_server_left(k);
     else
         ws_plan_settled(L, k, idx);
     ws_pull_ended(k);
+    ws_unanchor_socket(L, WS_IX_LOOP, k);
 }
 
 static void on_open(lua_State *L, struct ws_lsocket *k, int idx)
@@ -300,6 +306,7 @@ void ws_pump(lua_State *L, struct ws_session *s)
 
     if (k->slot == 0)
         return; /* it is being made, or gone */
+    k->loop->pumped = k;
     lua_rawgeti(L, WS_IX_LIVE, k->slot);
     idx = lua_gettop(L);
     if (k->server != NULL && k->loop->own_of != k->server)
@@ -318,5 +325,6 @@ void ws_pump(lua_State *L, struct ws_session *s)
     }
     unpin(L, k);
     if (s->conn.told_close && k->slot != 0)
-        ws_unanchor_socket(L, WS_IX_LOOP, k);
+        retire(L, k, idx);
+    k->loop->pumped = NULL;
 }

@@ -222,7 +222,8 @@ static int loop_events(lua_State *L)
 static int loop_timeout(lua_State *L)
 {
     struct ws_lloop *ll = ws_check_loop(L, 1);
-    int64_t ms = ws_peers_busy(&ll->peers) ? 0 : ws_loop_timeout(&ll->loop);
+    int busy = ws_peers_busy(&ll->peers) || ll->pumped != NULL;
+    int64_t ms = busy ? 0 : ws_loop_timeout(&ll->loop);
 
     if (ms < 0)
         return 0;

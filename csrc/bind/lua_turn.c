@@ -71,12 +71,27 @@ static void forget_text(lua_State *L, struct ws_lloop *ll)
     lua_replace(L, WS_IX_KNOWN);
 }
 
+/* An error, and there is hardly one but that memory ran out, threw the stack
+** away on which a socket's events were told.  The last one may be lost: then so
+** is the connection, but not what was queued by then, nor that it has ended. */
+static void recover(struct ws_lloop *ll)
+{
+    struct ws_lsocket *k = ll->pumped;
+
+    ws_peers_recover(&ll->peers);
+    if (k == NULL)
+        return;
+    ll->pumped = NULL;
+    ws_conn_fail(&k->s.conn, WS_ERR_NOMEM);
+    ws_session_touch(&k->s);
+}
+
 /* Waits for what the turn is to bring.  That a signal cut it short is said by
 ** the hook that its handler may have set, see turns. */
 static void wait_turn(lua_State *L, struct ws_lloop *ll, int64_t timeout_ms)
 {
     ll->ending = 0;
-    ws_peers_recover(&ll->peers);
+    recover(ll);
     if (ws_peers_busy(&ll->peers))
         timeout_ms = 0;
     if (ws_loop_turn(&ll->loop, timeout_ms) != WS_OK && errno != EINTR)

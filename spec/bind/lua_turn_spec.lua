@@ -243,6 +243,56 @@ function T:test_a_handler_after_one_that_nobody_could_report()
   end
 end
 
+-- Plays a conversation of a server that listens by `options` and a client that does `act`. The n-th allocation that
+-- counts fails, and the one behind it, so that Lua's second try after a collection does too. What is left of it.
+local function starved(options, act, n)
+  local result, counts = probe.state(([[
+    local wsock = require "wsock"
+    local loop = wsock.loop()
+    local told, got, ended, raised = 0, 0, "open", 0
+    local server = assert(wsock.listen { loop = loop, port = 0, pingInterval = 0, %s })
+    local url = "ws://127.0.0.1:" .. select(2, server:address()) .. "/"
+    local client = assert(wsock.connect(url, { loop = loop, pingInterval = 0, perMessageDeflate = false }))
+    client:on("message", function() disarm() got = got + 1 end)
+    client:on("close", function(code) ended = code end)
+    local guard, steps = loop:after(5, disarm), 0
+    %s
+    while (client.readyState < 3 or server.clientCount > 0) and steps < 500 do
+      steps = steps + 1
+      if not pcall(loop.step, loop, 0.01) then raised = raised + 1 disarm() end
+    end
+    disarm()
+    guard:cancel()
+    server:close(1001, "", 0)
+    for _ = 1, 500 do
+      if not loop:step(0.01) then break end
+    end
+    return ("%%d told, %%d got, %%s, %%d raised, %%s"):format(told, got, ended, raised, tostring(server))]])
+    :format(options, act), n, 2)
+  lu.assertEquals({ counts.bytes, counts.wrong }, { 0, 0 })
+  return result
+end
+
+-- What was queued before there was no memory for the next message leaves, and who sent that one is told.
+function T:test_a_message_there_was_no_memory_for()
+  local options = [[onmessage = function(socket) told = told + 1 socket:send "r" if told == 1 then arm() end end]]
+  local act = [[client:send "a" client:send(("b"):rep(5000), "binary")]]
+  lu.assertEquals(starved(options, act, 1), "1 told, 1 got, 1011, 1 raised, wsock.server (closed, 0 clients)")
+end
+
+-- A socket whose end there was no memory to tell is at work no more, nor counted by its server.
+function T:test_an_end_there_was_no_memory_to_tell()
+  local options = "onmessage = function() arm() end, onclose = function() told = told + 1 end"
+  local act = [[client:send "a" client:close(1000, ("r"):rep(100))]]
+  local untold = 0
+  for n = 1, 6 do
+    local result = starved(options, act, n)
+    lu.assertStrContains(result, "(closed, 0 clients)")
+    if result:find "^0 told" then untold = untold + 1 end
+  end
+  lu.assertTrue(untold > 0)
+end
+
 -- A function that was told a message raised, and there was no memory to go on: the next run does, or says why it
 -- cannot. Here it is so deep in C that nothing can be resumed.
 function T:test_a_run_that_cannot_take_over_what_one_left()
