@@ -315,13 +315,18 @@ static size_t check_place(lua_State *L, int idx, const struct ws_slice *b,
     return (size_t)(i - 1);
 }
 
-/* buffer[i] -> byte; upvalue: the methods */
+/* buffer[i] -> byte, or nil at the position behind the last one, where ipairs
+** ends; upvalue: the methods */
 static int buffer_index(lua_State *L)
 {
     const struct buffer *b = check_buffer(L);
 
     if (WS_LIKELY(lua_type(L, 2) == LUA_TNUMBER)) {
-        lua_pushinteger(L, b->data[check_place(L, 2, &b->bytes, 0)]);
+        size_t at = check_place(L, 2, &b->bytes, 1);
+        if (at < b->bytes.n)
+            lua_pushinteger(L, b->data[at]);
+        else
+            lua_pushnil(L);
         return 1;
     }
     if (lua_type(L, 2) == LUA_TSTRING &&

@@ -284,7 +284,10 @@ static void read_address(lua_State *L, int idx, struct ws_addr *a)
     else if (strcmp(host, "*") == 0)
         host = "0.0.0.0";
     if (strlen(host) == 0 || ws_addr_parse(a, host, port) != WS_OK)
-        luaL_error(L, "option 'host' must be an IP address, got '%s'", host);
+        luaL_error(L,
+                   "option 'host' must be an IP address, \"localhost\" or "
+                   "\"*\", got '%s'",
+                   host);
 }
 
 static int listen_failed(lua_State *L, struct ws_lserver *sv,
@@ -371,6 +374,9 @@ int ws_listen(lua_State *L)
     memset(&a, 0, sizeof a);
     ws_check_dot(L, OPTIONS);
     ws_check_table(L, OPTIONS, "options");
+    if (!lua_isnoneornil(L, OPTIONS + 1)) /* as Node's ws has it: lost */
+        return luaL_error(L, "listen takes options only; a handler is one of "
+                             "them, as in { onconnection = fn }");
     take_router(L);
     ws_check_options(L, OPTIONS, 1);
     ll = ws_push_loop_option(L, OPTIONS); /* at LOOP */

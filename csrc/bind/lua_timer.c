@@ -71,18 +71,20 @@ static int call_bound(lua_State *L)
 /* JavaScript's way: (fn, milliseconds, arguments of fn...). */
 static int js_timer(lua_State *L, int repeat)
 {
+    const char *name = repeat ? "setInterval" : "setTimeout";
     int extra = lua_gettop(L) - 3, fn = 2;
     int64_t due;
     lua_Number ms;
 
-    ws_check_callable(L, 2, "setTimeout: callback");
+    ws_check_callable(
+        L, 2, repeat ? "setInterval: callback" : "setTimeout: callback");
     if (!lua_isnoneornil(L, 3) && !lua_isnumber(L, 3))
-        luaL_error(L, "setTimeout: milliseconds must be a number, got %s",
+        luaL_error(L, "%s: milliseconds must be a number, got %s", name,
                    luaL_typename(L, 3));
     ms = luaL_optnumber(L, 3, 0);
     due = ms > 0 && ms < 9.0e15 ? (int64_t)ms : 0;
     if (extra > 200)
-        return luaL_error(L, "setTimeout: more than 200 arguments");
+        return luaL_error(L, "%s: more than 200 arguments", name);
     if (extra > 0) {
         lua_remove(L, 3);
         lua_pushinteger(L, extra + 1);

@@ -53,6 +53,7 @@ static const struct row {
     ROW(ENOTCONN, "Socket is not connected"),
     ROW(ENOTDIR, "Not a directory"),
     ROW(ENOTSOCK, "Not a socket"),
+    ROW(ENXIO, "No such device or address"),
     ROW(EOPNOTSUPP, "Operation not supported"),
     ROW(EPERM, "Operation not permitted"),
     ROW(EPIPE, "Broken pipe"),

@@ -11,7 +11,7 @@ local binary_types = { string = true, blob = true, arraybuffer = true }
 local kinds = {
   number = { "a number", function(v) return type(v) == "number" and v == v end, "number" },
   seconds = { "a number of seconds >= 0", function(v) return type(v) == "number" and v >= 0 end, "number" },
-  count = { "an integer >= 0", function(v) return math.type(v) == "integer" and v >= 0 end, "number" },
+  count = { "an integer >= 0", function(v) return type(v) == "number" and math.tointeger(v) and v >= 0 end, "number" },
   ["binary type"] = { '"string", "blob" or "arraybuffer"', function(v) return binary_types[v] end, "string" },
   string = { "a string", function(v) return type(v) == "string" end },
   boolean = { "a boolean", function(v) return type(v) == "boolean" end },
@@ -77,6 +77,34 @@ function M.methods(class, name)
         error(("%s: %s expected, got %s; methods are called with ':'"):format(key, name, type(self)), 2)
       end
     end
+  end
+end
+
+--- A list of integers as a set; raises, in the name of whoever called the caller, for another list.
+-- @tparam string name the option's
+-- @param list or a function, which is returned
+-- @treturn table|function
+function M.integers(name, list)
+  if M.callable(list) then return list end
+  local set = {}
+  for i, value in pairs(list) do
+    if math.type(i) ~= "integer" then error(("option '%s' must be a list, got a %s key"):format(name, type(i)), 3) end
+    if math.type(value) ~= "integer" then
+      error(("option '%s' must hold integers, got a %s"):format(name, type(value)), 3)
+    end
+    set[value] = true
+  end
+  return set
+end
+
+--- Makes the objects of a class refuse fields that are set: what is misspelt, or an option, would be lost. For classes
+-- whose constructor fills a table before it is one of them.
+-- @tparam table class
+-- @tparam string what an object is, for the message: `"hub"`
+function M.fixed(class, what)
+  function class.__newindex(_, key)
+    local message = "field '%s' of a %s cannot be set; what it calls are options of wsock.%s"
+    error(message:format(tostring(key), what, what), 2)
   end
 end
 

@@ -138,7 +138,9 @@ end
 -- @treturn string|nil the user, whose password is right
 -- @treturn string|nil without a user: `"stale"`, all was right but the nonce, and `"malformed"`
 function Digest:check(request)
-  if type(request) ~= "table" then error("check: request must be a request, got " .. type(request), 2) end
+  if type(request) ~= "table" or not request.headers then
+    error("check: request must be a request, got " .. type(request), 2)
+  end
   local params = credentials(request)
   if params == nil then return nil end
   if not params or params.uri ~= request.target then return nil, "malformed" end

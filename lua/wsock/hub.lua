@@ -72,10 +72,11 @@ local function leave_all(self, socket)
   local left = {}
   for name in pairs(member.rooms) do left[#left + 1] = { name, drop(self, socket, name) } end
   forget(self, socket)
-  if self.onleave then
+  local onleave = self.options.onleave
+  if onleave then
     local first
     for _, one in ipairs(left) do
-      local ok, message = pcall(self.onleave, socket, one[1], one[2])
+      local ok, message = pcall(onleave, socket, one[1], one[2])
       if not ok then first = first or message end
     end
     if first then error(first, 0) end
@@ -108,7 +109,7 @@ function Hub:join(socket, room)
   member.count = member.count + 1
   place.sockets[socket] = true
   place.count = place.count + 1
-  if self.onjoin then self.onjoin(socket, room, place.count) end
+  if self.options.onjoin then self.options.onjoin(socket, room, place.count) end
   return true
 end
 
@@ -126,7 +127,7 @@ function Hub:leave(socket, room)
   member.count = member.count - 1
   local left = drop(self, socket, room)
   if member.count == 0 then forget(self, socket) end
-  if self.onleave then self.onleave(socket, room, left) end
+  if self.options.onleave then self.options.onleave(socket, room, left) end
   return true
 end
 
@@ -196,6 +197,7 @@ function Hub:sockets(room)
 end
 
 check.methods(Hub, "wsock.hub")
+check.fixed(Hub, "hub")
 
 function Hub:__tostring()
   return ("wsock.hub (%d rooms, %d sockets)"):format(self.room_count, self.socket_count)
@@ -209,15 +211,15 @@ function M.new(options)
   options = check.options(options, "hub", {
     onjoin = "function", onleave = "function", maxRooms = "count", maxRoomsPerSocket = "count",
   })
-  local self = setmetatable({
-    onjoin = options.onjoin, onleave = options.onleave,
+  local self = {
+    options = { onjoin = options.onjoin, onleave = options.onleave },
     max_rooms = options.maxRooms or MAX_ROOMS, max_per_socket = options.maxRoomsPerSocket or MAX_ROOMS_PER_SOCKET,
     all = {}, room_count = 0, -- by name: {sockets = a set, count = its size}
     joined = {}, socket_count = 0, -- by socket: {rooms = a set of names, count = its size}
-  }, Hub)
+  }
   -- one function for all sockets: an event says whose it is
   self.closed = function(event) leave_all(self, event.target) end
-  return self
+  return setmetatable(self, Hub)
 end
 
 return M

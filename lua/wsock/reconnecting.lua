@@ -149,7 +149,7 @@ end
 
 -- The connection is gone, or was never there.
 local function lost(s, code, reason, clean)
-  s.lost, s.paused = true, false
+  s.lost, s.paused, s.greeter = true, false, nil
   keep_rest(s)
   if s.opened_at then
     -- one that lasted longer than the wait before it starts the count anew
@@ -164,16 +164,21 @@ local function lost(s, code, reason, clean)
   s.events:fire("reconnecting", delay, s.attempts, code, reason)
 end
 
+-- What its listeners send goes out before what waits: to say who one is comes first. They may wait, and be overtaken.
 local function opened(s)
+  local socket, greeter = s.socket, coroutine.running()
   s.state, s.opened_at = OPEN, s.loop:now()
   if #s.rest >= s.rest_max then
     s.paused = true
-    s.socket:pause()
+    socket:pause()
   end
+  s.greeter = greeter
   s.events:fire "open"
-  if s.been_open and s.state == OPEN then s.events:fire("reconnected", s.attempts) end
+  if s.been_open and s.state == OPEN and s.socket == socket then s.events:fire("reconnected", s.attempts) end
   s.been_open = true
-  s.outbox:flush(s.socket)
+  if s.greeter ~= greeter then return end
+  s.greeter = nil
+  if s.socket == socket then s.outbox:flush(socket) end
 end
 
 local function listen(s, socket)
@@ -193,7 +198,7 @@ local function listen(s, socket)
   socket:on("ping", function(data) fire:fire("ping", data) end)
   socket:on("pong", function(data) fire:fire("pong", data) end)
   socket:on("drain", function()
-    s.outbox:flush(s.socket)
+    if not s.greeter then s.outbox:flush(s.socket) end
     if s.outbox:count() == 0 then fire:fire "drain" end
   end)
   socket:on("close", function(code, reason, clean) take_step(s, lost, code, reason, clean) end)
@@ -224,8 +229,16 @@ function again(s)
   finish(s, 1006, "", false)
 end
 
+-- When its loop was closed under it no step of its life comes any more: it has ended.
+local function abandoned(s)
+  if s.state == CLOSED or s.socket.readyState ~= CLOSED or pcall(s.loop.timeout, s.loop) then return end
+  s.state, s.lost, s.code, s.reason = CLOSED, true, 1006, ""
+  s.outbox:clear()
+end
+
 -- It ends for good. Where no connection is, its close comes in a turn of its own, as a socket's does.
 local function stop(s)
+  abandoned(s)
   if s.state == CLOSED then return end_gap(s) end
   if s.ending then return end
   s.state = CLOSING
@@ -248,11 +261,12 @@ function Reconnecting:send(data, kind, options)
   if options ~= nil then
     options = { compress = check.options(options, "send", { compress = "boolean" }).compress }
   end
-  if s.outbox:count() == 0 and s.socket.readyState == OPEN then
+  if s.socket.readyState == OPEN and (s.outbox:count() == 0 or s.greeter == coroutine.running()) then
     local sent, why, code = check.passed(pcall(s.socket.send, s.socket, data, kind, options))
     return sent, why, code
   end
   local message = outbox.message(data, kind, options)
+  abandoned(s)
   if s.state >= CLOSING then return nil, "send: it has ended", "CLOSED" end
   return s.outbox:add(message)
 end
@@ -264,6 +278,7 @@ end
 function Reconnecting:receive(timeout)
   local s = self[STATE]
   check.timeout(timeout, "receive")
+  abandoned(s)
   pull(s)
   local deadline = timeout and s.loop:now() + timeout
   while true do
@@ -371,7 +386,10 @@ end
 -- ---- attributes -----------------------------------------------------------------------------
 
 local attributes = {
-  readyState = function(s) return s.state end,
+  readyState = function(s)
+    abandoned(s)
+    return s.state
+  end,
   bufferedAmount = function(s) return s.outbox.bytes + (s.state == OPEN and s.socket.bufferedAmount or 0) end,
   queueLength = function(s) return s.outbox:count() end,
   attempts = function(s) return s.attempts end,
@@ -440,17 +458,6 @@ end
 
 function meta:__close() self:close() end
 
-local function set_of(codes)
-  if check.callable(codes) then return codes end
-  local set = {}
-  for i, code in pairs(codes) do
-    if math.type(i) ~= "integer" then error("option 'giveUpCodes' must be a list, got a " .. type(i) .. " key", 3) end
-    if math.type(code) ~= "integer" then error("option 'giveUpCodes' must hold integers, got a " .. type(code), 3) end
-    set[code] = true
-  end
-  return set
-end
-
 --- A client that connects, and connects again.
 -- @tparam string url as for wsock.WebSocket; raises when it, or an option, cannot be right
 -- @tparam[opt] table options those of wsock.WebSocket, and: `delay` (1), seconds: the ceiling of the first wait;
@@ -473,7 +480,7 @@ function M.new(url, options, ...)
   local s = {
     url = url, options = rest, loop = loop, state = CONNECTING, attempts = 0, binary_type = "string",
     delay = own.delay or 1, max_delay = own.maxDelay or 30, max_attempts = own.maxAttempts or 0,
-    give_up = set_of(own.giveUpCodes or GIVE_UP),
+    give_up = check.integers("giveUpCodes", own.giveUpCodes or GIVE_UP),
     outbox = outbox.new(own.maxQueue or 1000, rest.maxBuffered == 0 and math.huge or rest.maxBuffered or 16 << 20),
     said = rest.streaming and "chunk" or "message", rest = {}, rest_max = rest.receiveQueue or 16,
   }

@@ -36,6 +36,7 @@ local function parse(pattern)
   for piece in pattern:gmatch "/([^/]*)" do
     local name, sigil = capture_of(piece)
     if node.wild then return nil, "nothing may follow the '*'" end
+    if not name and piece:find("*", 1, true) then return nil, "a '*' is a piece of its own" end
     if name and name ~= "*" and not name:find "^[%a_][%w_]*$" then return nil, ("'%s' is no name"):format(name) end
     if name and seen[name] then return nil, ("there are two '%s'"):format(name) end
     if name then seen[name] = true end
@@ -306,6 +307,7 @@ function Router:options(options)
 end
 
 check.methods(Router, "wsock.router")
+check.fixed(Router, "router")
 
 function Router:__tostring()
   local n = 0

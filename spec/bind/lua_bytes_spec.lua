@@ -132,7 +132,8 @@ function T:test_buffer_bytes()
   local buffer = wsock.arraybuffer(3)
   buffer[1], buffer[2.0], buffer[3] = 1, 255, 7.0
   lu.assertEquals(buffer:tostring(), "\1\255\7")
-  for _, i in ipairs { 0, 4, -1, math.maxinteger, math.mininteger } do
+  contains("position 4 is not in 1 to 3", function() buffer[4] = 0 end)
+  for _, i in ipairs { 0, 5, -1, math.maxinteger, math.mininteger } do
     contains("position " .. i .. " is not in 1 to 3", function() return buffer[i] end)
     contains("position " .. i .. " is not in 1 to 3", function() buffer[i] = 0 end)
   end
@@ -146,9 +147,17 @@ function T:test_buffer_bytes()
     contains("a byte must be", function() buffer[1] = bad end)
   end
   contains("a byte must be", function() buffer[1] = nil end)
-  contains("not in 1 to 0", function() return wsock.arraybuffer(0)[1] end)
+  contains("not in 1 to 0", function() wsock.arraybuffer(0)[1] = 1 end)
   lu.assertNil(buffer.nothing)
   lu.assertEquals(buffer:tostring(), "\1\255\7") -- none of it did anything
+end
+
+-- Behind the last byte is nothing, as in a list.
+function T:test_buffer_by_ipairs()
+  local seen = {}
+  for i, byte in ipairs(wsock.arraybuffer "\1\0\255") do seen[#seen + 1] = i .. "=" .. byte end
+  lu.assertEquals(seen, { "1=1", "2=0", "3=255" })
+  for _ in ipairs(wsock.arraybuffer(0)) do lu.fail "there is no byte" end
 end
 
 function T:test_buffer_copies()

@@ -48,6 +48,7 @@ function T:test_bad_ports_raise()
   lu.assertErrorMsgContains("options must be a table, got no value", wsock.listen)
   lu.assertErrorMsgContains("options must be a table, got number", wsock.listen, 8080)
   lu.assertErrorMsgContains("options must be a table, got string", wsock.loop, "epoll")
+  lu.assertErrorMsgContains("listen takes options only", wsock.listen, { port = 0 }, print)
   for _, port in ipairs { -1, -2, 65536, 1.5, 2 ^ 53 } do
     lu.assertErrorMsgContains("'port' must be an integer", self.rig.try_listen, self.rig, { port = port })
   end

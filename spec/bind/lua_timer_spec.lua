@@ -262,7 +262,10 @@ function T:test_set_timeout_refuses()
   contains("callback must be", self.loop.setTimeout, self.loop, "print('code')", 1)
   contains("callback must be a function, got number", self.loop.setTimeout, self.loop, 1, print)
   contains("callback must be", self.loop.setInterval, self.loop, nil, 1)
-  contains("setTimeout: milliseconds must be a number, got string", self.loop.setTimeout, self.loop, print, "soon")
+  for _, name in ipairs { "setTimeout", "setInterval" } do
+    contains(name .. ": milliseconds must be a number, got string", self.loop[name], self.loop, print, "soon")
+    contains(name .. ": callback must be a function", self.loop[name], self.loop, "print")
+  end
   lu.assertError(self.loop.setTimeout, self.loop)
 end
 

@@ -463,6 +463,7 @@ function T:test_misuse()
   local digest = new()
   contains("methods are called with ':'", digest.check, "x")
   contains("check: request must be a request, got nil", digest.check, digest)
+  contains("check: request must be a request, got table", digest.check, digest, {})
 end
 
 -- ---- servers ------------------------------------------------------------------------------------

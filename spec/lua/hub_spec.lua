@@ -152,6 +152,9 @@ function T:test_misuse()
   contains("not valid UTF-8", hub.publish, hub, "x", "\xff")
   contains("unknown option of broadcast 'excpt'", hub.publish, hub, "x", "", nil, { excpt = a })
   contains("did you mean 'onleave'?", wsock.hub, { onleve = print })
+  for _, fixed in ipairs { wsock.hub(), wsock.hub { onleave = print } } do
+    contains("field 'onleave' of a hub cannot be set", function() fixed.onleave = print end)
+  end
   contains("'maxRooms' must be an integer", wsock.hub, { maxRooms = -1 })
   contains("hub_spec.lua", function() local _ = hub:join(a, 1) end)
   contains("hub_spec.lua", function() local n = hub:publish("x", "y", "z") return n end)

@@ -213,6 +213,7 @@ end
 
 -- ---- the queue ------------------------------------------------------------------------------
 
+-- It goes out behind what those send who are told that there is a connection: to say who one is comes first.
 function T:test_what_is_sent_meanwhile_waits()
   local socket = self:begin()
   local buffer = wsock.arraybuffer "ab"
@@ -222,20 +223,47 @@ function T:test_what_is_sent_meanwhile_waits()
   end
   buffer[1] = 0
   lu.assertEquals({ socket.queueLength, socket.bufferedAmount }, { 6, 11 })
-  socket:on("open", function() socket:send "after" end) -- goes behind what waited
+  socket:on("open", function() socket:send "login" end)
   local peer = self.server:welcome()
   local got = {}
   for i = 1, 7 do
     local frame = peer:take()
     got[i] = frame.op .. frame.payload
   end
-  lu.assertEquals(got, { "11", "12", "2\xff", "2ab", "2blob", "1ab", "1after" })
+  lu.assertEquals(got, { "1login", "11", "12", "2\xff", "2ab", "2blob", "1ab" })
   peer:reset()
   self.rig:wait(function() return socket.readyState == 0 end)
   lu.assertTrue(socket:send "while away")
+  socket:on("reconnected", function() socket:send "again" end)
   peer = self.server:welcome()
-  lu.assertEquals(peer:take().payload, "while away")
+  for _, payload in ipairs { "login", "again", "while away" } do lu.assertEquals(peer:take().payload, payload) end
   lu.assertEquals({ socket.queueLength }, { 0 })
+end
+
+-- A listener that waits for an answer keeps the queue waiting, and may be left behind by a connection that is lost.
+function T:test_a_listener_that_waits_comes_before_the_queue()
+  local socket, asked = self:begin(), 0
+  socket:on("open", function()
+    asked = asked + 1
+    socket:send("login " .. asked)
+    local answer = socket.socket:receive()
+    socket:send("hello " .. tostring(answer))
+  end)
+  lu.assertTrue(socket:send "queued")
+  local peer = self.server:welcome()
+  lu.assertEquals(peer:take().payload, "login 1")
+  lu.assertTrue(socket:send "behind")
+  lu.assertEquals(socket.queueLength, 2)
+  peer:reset()
+  self.rig:wait(function() return socket.readyState == 0 end)
+  peer = self.server:welcome()
+  lu.assertEquals(peer:take().payload, "login 2")
+  self.rig:wait(function() return socket.queueLength == 3 end) -- "hello nil", of the first, waits too
+  peer:frame { op = "text", "ann" }
+  for _, payload in ipairs { "hello ann", "queued", "behind", "hello nil" } do
+    lu.assertEquals(peer:take().payload, payload)
+  end
+  lu.assertEquals(socket.queueLength, 0)
 end
 
 -- A secret that is not to be compressed is not, whether it waited or not; a message in parts could not wait.
@@ -280,11 +308,11 @@ function T:test_a_long_queue()
   local socket = self:begin { maxBuffered = 1 << 20 }
   for i = 1, 10 do lu.assertTrue(socket:send(("%d"):format(i % 10):rep(100000))) end
   local drained
-  socket:on("open", function() for i = 1, 5 do socket:send("last " .. i) end end)
+  socket:on("open", function() for i = 1, 5 do socket:send("first " .. i) end end)
   socket:on("drain", function() drained = true end)
   local peer = self.server:welcome()
+  for i = 1, 5 do lu.assertEquals(peer:take().payload, "first " .. i) end
   for i = 1, 10 do bytes.equals(peer:take().payload, ("%d"):format(i % 10):rep(100000)) end
-  for i = 1, 5 do lu.assertEquals(peer:take().payload, "last " .. i) end
   lu.assertNil(drained)
 end
 
@@ -315,6 +343,29 @@ function T:test_close_while_it_waits()
   self.rig:settle()
   lu.assertEquals({ self.log[3], #self.log, socket.readyState, socket.queueLength }, { "close:1006::false", 3, 3, 0 })
   lu.assertEquals({ socket:ping() }, { nil, "ping: there is no connection", "CLOSED" })
+end
+
+-- Nobody is told of it, as of sockets; but it is over, whether it was connecting, open, or waiting.
+function T:test_its_loop_is_closed()
+  reconnecting.random = function() return 1 end
+  local _, url = self.rig:listen()
+  local gone = self.rig:raw_server()
+  gone.close()
+  for _, row in ipairs {
+    { url, function() return true end }, { url, function(socket) return socket.readyState == 1 end },
+    { gone.url, function(socket) return socket.attempts == 1 end },
+  } do
+    local loop = wsock.loop()
+    local socket = wsock.reconnecting(row[1], { loop = loop, delay = 1000 })
+    self.rig:wait(function() return row[2](socket) or loop:step() == nil end, "not there yet")
+    socket:send "x"
+    loop:close()
+    lu.assertEquals({ socket.readyState, socket.queueLength }, { 3, 0 })
+    lu.assertEquals({ socket:send "x" }, { nil, "send: it has ended", "CLOSED" })
+    lu.assertEquals(select(3, socket:receive()), "CLOSED")
+    lu.assertEquals({ socket:close(), socket:terminate() }, { true, true })
+    for _ in socket:messages() do lu.fail "there is none" end
+  end
 end
 
 function T:test_close_while_it_connects_and_while_it_is_open()

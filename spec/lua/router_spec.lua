@@ -83,7 +83,7 @@ function T:test_patterns_that_cannot_be()
     { "a", "begin with" }, { "", "begin with" }, { 1, "begin with" }, { {}, "begin with" }, { "/a?b", "no '?'" },
     { "/a#b", "no '?'" }, { "/:", "is no name" }, { "/:1a", "is no name" }, { "/:a-b", "is no name" },
     { "/*/a", "nothing may follow" }, { "/*a/*b", "nothing may follow" }, { "/:a/:a", "two 'a'" },
-    { "/:a/*a", "two 'a'" }, { "/*a.b", "is no name" },
+    { "/:a/*a", "two 'a'" }, { "/*a.b", "is no name" }, { "/a*", "piece of its own" }, { "/a/b*c", "piece of its own" },
   } do
     contains(row[2], router.get, router, row[1], print)
     contains(row[2], router.ws, router, row[1], {})
@@ -122,6 +122,7 @@ function T:test_registering()
   router:ws("/called", { protocols = setmetatable({ a = 1 }, { __call = print }) })
   router:ws("/c", { headers = { { "A", "b" } }, protocols = { "a" }, binaryType = "blob" })
   contains("unknown option of router 'notFond'; did you mean 'notFound'?", wsock.router, { notFond = print })
+  contains("field 'notFound' of a router cannot be set", function() self.router.notFound = print end)
   lu.assertEquals(tostring(wsock.router():get("/a", print):get("/:b", print)), "wsock.router (2 patterns)")
 end
 

@@ -29,6 +29,11 @@ function T:test_every_number_has_a_word_and_a_text()
   end
 end
 
+-- Opening a socket's path as a file says so.
+function T:test_a_path_that_is_no_file()
+  lu.assertEquals({ net.errno(6) }, { "ENXIO", "No such device or address" })
+end
+
 function T:test_what_is_not_in_the_table()
   lu.assertEquals({ net.errno(0) }, { "SYSTEM", "Unknown system error" })
   lu.assertEquals({ net.errno(99999) }, { "SYSTEM", "Unknown system error" })

@@ -49,7 +49,7 @@ function M.client(url, options, now, types)
   local ok, conn = pcall(core.protocol.client, url, options_of(options, now, types))
   local message = fault(options or {}, types, ok, conn)
   if message then error(message, 3) end
-  local uri = core.wire.uri.parse(url)
+  local uri = core.wire.uri.parse(tostring(url)) -- an object may stand for one
   if options and options.stream then return conn end -- how it came to be is its owner's affair
   if uri.secure then error("connect: " .. uri.scheme .. ": adapters have no TLS; give a stream that has", 3) end
   if uri.path then error("connect: adapters have no unix sockets; give a stream", 3) end

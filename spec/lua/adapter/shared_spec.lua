@@ -39,6 +39,11 @@ function T:test_client_over_a_stream()
   end
 end
 
+function T:test_a_client_of_an_object_that_stands_for_a_url()
+  local url = setmetatable({}, { __tostring = function() return "ws://h:81/" end })
+  lu.assertEquals({ select(2, shared.client(url, nil, 0, {})) }, { "h", 81 })
+end
+
 function T:test_client_misuse()
   for url, why in pairs { ["wss://h"] = "wss: adapters have no TLS; give a stream", ["https://h"] = "no TLS",
     ["ws+unix:/x:/"] = "no unix sockets", ["x"] = "SyntaxError" } do
