@@ -218,6 +218,7 @@ static void on_open(lua_State *L, struct ws_lsocket *k, int idx)
     if (k->server != NULL) {
         ws_server_opened(L, k, idx);
     } else {
+        ws_dial_settled(&k->s);
         ws_plan_settled(L, k, idx);
         deliver(L, k, idx, WS_ON_OPEN, 0);
     }

@@ -6,6 +6,7 @@
 #include "net/errno.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 
 static const char default_loop = 0; /* its address is the registry's key */
@@ -84,11 +85,13 @@ struct ws_lloop *ws_push_loop_option(lua_State *L, int options)
     return push_default_loop(L);
 }
 
-/* wsock.loop{backend = name} */
+/* wsock.loop{backend = name, handshakesMax = n} */
 static int make_loop(lua_State *L)
 {
-    static const char *const names[] = {"backend", NULL};
+    static const char *const names[] = {"backend", "handshakesMax", NULL};
+    lua_Integer max = WS_PENDING_MAX;
     const char *backend = NULL;
+    struct ws_lloop *ll;
 
     lua_settop(L, 1);
     if (!lua_isnil(L, 1)) {
@@ -96,8 +99,12 @@ static int make_loop(lua_State *L)
         ws_check_keys(L, 1, "option", names);
         if (ws_get_field(L, 1, "backend", LUA_TSTRING))
             backend = lua_tostring(L, -1);
+        max = ws_get_integer(L, 1, "handshakesMax", WS_RANGE(max, 1, INT_MAX));
     }
-    return new_loop(L, backend);
+    new_loop(L, backend);
+    ll = lua_touserdata(L, -1);
+    ws_dial_limit(&ll->peers, (unsigned)max);
+    return 1;
 }
 
 /* -- anchoring -- */
@@ -314,12 +321,33 @@ static int loop_index(lua_State *L)
         lua_getiuservalue(L, 1, WS_UV_ONERROR);
     else if (strcmp(key, "backend") == 0 && ll->open)
         lua_pushstring(L, ll->loop.backend->name);
+    else if (strcmp(key, "handshakesMax") == 0 && ll->open)
+        lua_pushinteger(L, (lua_Integer)ll->peers.pending_max);
     return 1;
+}
+
+static int set_handshakes_max(lua_State *L)
+{
+    struct ws_lloop *ll = ws_check_loop(L, 1);
+    int exact = 0;
+    lua_Integer max = 0;
+
+    if (lua_type(L, 3) == LUA_TNUMBER)
+        max = lua_tointegerx(L, 3, &exact);
+    if (!exact || max < 1 || max > INT_MAX)
+        return luaL_error(L,
+                          "handshakesMax must be an integer from 1 to %d, "
+                          "got %s",
+                          INT_MAX,
+                          lua_type(L, 3) == LUA_TNUMBER ? lua_tostring(L, 3)
+                                                        : luaL_typename(L, 3));
+    ws_dial_limit(&ll->peers, (unsigned)max);
+    return 0;
 }
 
 static int loop_newindex(lua_State *L)
 {
-    static const char *const names[] = {"onerror", NULL};
+    static const char *const names[] = {"onerror", "handshakesMax", NULL};
     const char *key;
 
     ws_check_self(L, 1, WS_LOOP_NAME);
@@ -328,6 +356,8 @@ static int loop_newindex(lua_State *L)
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL ||
         strcmp(key, "backend") == 0)
         return luaL_error(L, "field '%s' of a loop is read-only", key);
+    if (strcmp(key, "handshakesMax") == 0)
+        return set_handshakes_max(L);
     if (strcmp(key, "onerror") != 0)
         return ws_unknown_key(L, "field of a loop", key, names);
     if (!lua_isnil(L, 3))
@@ -394,6 +424,8 @@ void ws_open_loop(lua_State *L)
     luaL_setfuncs(L, own_methods, 0);
     lua_pushvalue(L, -1);
     lua_pushcclosure(L, loop_newindex, 1);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -5, "setField"); /* for wsock's own fields */
     lua_setfield(L, -3, "__newindex");
     lua_pushcclosure(L, loop_index, 1);
     lua_setfield(L, -2, "__index");

@@ -30,6 +30,7 @@ static struct ws_dial *new_dial(struct ws_session *s,
         snprintf(d->tls_name, sizeof d->tls_name, "%s", conf->tls_name);
     }
     ws_timer_init(&d->timer, WS_TAG_DIAL_TIMER);
+    ws_link_init(&d->wait);
     if (conf->from != NULL) {
         d->from = *conf->from;
         d->has_from = 1;
@@ -89,6 +90,7 @@ static void end_dial(struct ws_dial *d)
 {
     struct ws_peers *p = d->peers;
 
+    ws_link_remove(&d->wait);
     if (d->looking)
         ws_lookup_cancel(&p->resolver, &d->lookup);
     end_race(d);
@@ -129,6 +131,8 @@ void ws_dial_tick(struct ws_dial *d)
     struct ws_session *s = d->session;
     char where[sizeof d->host], text[sizeof where + 64];
 
+    if (d->waits)
+        s->conn.progress_ms = s->conn.now_ms; /* nobody could take a byte */
     if (s->conn.deadline_ms < 0 || s->conn.now_ms < s->conn.deadline_ms)
         return;
     if (d->next > 0)
@@ -298,13 +302,13 @@ void ws_dial_stop_resolver(struct ws_peers *p)
     ws_resolver_free(&p->resolver);
 }
 
-static int look_up(struct ws_dial *d, const char *host)
+static int look_up(struct ws_dial *d)
 {
+    struct ws_resolver *r = &d->peers->resolver;
     int err = start_resolver(d->peers);
 
-    snprintf(d->host, sizeof d->host, "%s", host);
     if (err == WS_OK)
-        err = ws_resolver_start(&d->peers->resolver, &d->lookup, host, d->port);
+        err = ws_resolver_start(r, &d->lookup, d->host, d->port);
     if (err == WS_OK) {
         d->looking = 1;
         return WS_OK;
@@ -318,11 +322,10 @@ static int look_up(struct ws_dial *d, const char *host)
     return WS_OK;
 }
 
-/* The addresses to try, or a look-up of them. */
-static int begin(struct ws_dial *d, const struct ws_dial_conf *conf)
+/* The address to try, or the name to look up. */
+static int aim(struct ws_dial *d, const struct ws_dial_conf *conf)
 {
-    const struct ws_uri *proxy = d->by_proxy ? conf->proxy : NULL;
-    const char *host = proxy != NULL ? proxy->host : conf->host;
+    const char *host = d->by_proxy ? conf->proxy->host : conf->host;
     int err;
 
     if (conf->path != NULL) {
@@ -331,12 +334,83 @@ static int begin(struct ws_dial *d, const struct ws_dial_conf *conf)
     } else {
         err = ws_addr_parse(&d->addrs[0], host, d->port);
     }
-    if (err == WS_OK) {
+    if (err == WS_OK)
         d->naddrs = 1;
-        start_next(d);
-        return WS_OK;
+    else if (conf->path != NULL)
+        return err;
+    else
+        snprintf(d->host, sizeof d->host, "%s", host);
+    return WS_OK;
+}
+
+static int begin(struct ws_dial *d)
+{
+    if (d->naddrs == 0)
+        return look_up(d);
+    start_next(d);
+    return WS_OK;
+}
+
+/* -- whose turn it is -- */
+
+static void give_place(struct ws_session *s)
+{
+    s->pending = 1;
+    s->peers->pending++;
+}
+
+static void give_places(struct ws_peers *p)
+{
+    struct ws_session *s;
+    struct ws_link *l;
+
+    while (p->pending < p->pending_max && !ws_link_empty(&p->waiting)) {
+        l = ws_link_first(&p->waiting);
+        ws_link_remove(l);
+        s = ws_container(l, struct ws_dial, wait)->session;
+        give_place(s);
+        ws_session_touch(s);
     }
-    return conf->path == NULL ? look_up(d, host) : err;
+}
+
+void ws_dial_limit(struct ws_peers *p, unsigned max)
+{
+    p->pending_max = max;
+    give_places(p);
+}
+
+void ws_dial_settled(struct ws_session *s)
+{
+    if (!s->pending)
+        return;
+    s->pending = 0;
+    s->peers->pending--;
+    give_places(s->peers);
+}
+
+/* That it waits is not the server's slowness: no clock runs. */
+static void wait_for_place(struct ws_dial *d)
+{
+    d->waits = 1;
+    d->session->conn.deadline_ms = -1;
+    ws_link_append(&d->peers->waiting, &d->wait);
+}
+
+void ws_dial_go(struct ws_dial *d)
+{
+    struct ws_session *s = d->session;
+    struct ws_conn *c = &s->conn;
+    int err;
+
+    if (!d->waits || !s->pending)
+        return;
+    d->waits = 0;
+    c->progress_ms = c->now_ms;
+    if (c->conf->handshake_ms > 0)
+        c->deadline_ms = c->now_ms + c->conf->handshake_ms;
+    err = begin(d);
+    if (err != WS_OK)
+        ws_conn_lost(c, err); /* which ends the dial, too */
 }
 
 void ws_dial_anew(struct ws_dial *d)
@@ -353,6 +427,7 @@ void ws_dial_anew(struct ws_dial *d)
 int ws_dial_open(struct ws_session *s, const struct ws_dial_conf *conf)
 {
     struct ws_dial *d = new_dial(s, conf);
+    struct ws_peers *p = s->peers;
     int err = WS_OK;
 
     if (d == NULL)
@@ -363,7 +438,16 @@ int ws_dial_open(struct ws_session *s, const struct ws_dial_conf *conf)
     if (conf->proxy != NULL && conf->path == NULL)
         err = make_tunnel(d, conf);
     if (err == WS_OK)
-        err = begin(d, conf);
+        err = aim(d, conf);
+    if (err == WS_OK && !s->pending && p->pending >= p->pending_max) {
+        wait_for_place(d);
+        return WS_OK;
+    }
+    if (err == WS_OK) {
+        if (!s->pending)
+            give_place(s);
+        err = begin(d);
+    }
     if (err != WS_OK)
         end_dial(d);
     return err;

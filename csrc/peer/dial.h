@@ -7,6 +7,11 @@
 ** handshake clock runs over all of it.  A dial lives from ws_dial_open to the
 ** end of the race, or until the proxy gave its tunnel, since that may want to
 ** be asked over another connection; it is no burden to an open one.
+**
+** How many clients of a loop are pending at the same time, from ws_dial_open to
+** the open connection or the end of it, has a limit (RFC 6455 4.1).  A dial
+** that finds no place waits for one, in the order of ws_dial_open, and nothing
+** is looked up or connected for it before.  A redirect keeps its place.
 */
 #ifndef WS_PEER_DIAL_H
 #define WS_PEER_DIAL_H
@@ -44,6 +49,7 @@ struct ws_dial {
     /* private */
     struct ws_lookup lookup;
     struct ws_timer timer; /* starts the next attempt */
+    struct ws_link wait;   /* in ws_peers.waiting */
     struct ws_addr from;
     struct ws_addr addrs[WS_DIAL_ADDRS_MAX];
     struct ws_attempt attempts[WS_DIAL_ADDRS_MAX];
@@ -60,13 +66,25 @@ struct ws_dial {
     unsigned last;  /* and which it was */
     uint8_t no_delay, has_from, looking, by_proxy;
     uint8_t stacked; /* the tunnel is the session's now, with what is on it */
+    uint8_t waits;   /* has not begun */
 };
 
-/* Starts connecting s.  WS_OK: it goes on in the background, also when it
-** failed at once, which s then tells by its events.  WS_ERR_NOMEM,
+/* Starts connecting s, or waits for its turn, from which on the handshake's
+** clock runs.  WS_OK: it goes on in the background, also when it failed at
+** once, which s then tells by its events.  WS_ERR_NOMEM,
 ** WS_ERR_ARGUMENT (unix path too long), WS_ERR_FIELD (what the proxy would
 ** have to be told may not be sent): nothing was started. */
 int ws_dial_open(struct ws_session *s, const struct ws_dial_conf *conf);
+
+/* At most max clients are pending from now on; those that are stay. */
+void ws_dial_limit(struct ws_peers *p, unsigned max);
+
+/* s is open, or gone: who waited longest has its place.  Starts nothing: that
+** one's session is touched.  Once, or for a session without place, harmless. */
+void ws_dial_settled(struct ws_session *s);
+
+/* For the pump: begins, when its turn has come. */
+void ws_dial_go(struct ws_dial *d);
 
 /* The tunnel asks for another connection (WS_STREAM_ANEW): the one there is is
 ** closed, and the race begins again. */

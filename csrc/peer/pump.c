@@ -315,7 +315,11 @@ static int establish(struct ws_session *s)
     s->granted = 0;
     if (s->conn.state >= WS_CLOSING)
         ws_conn_lost(&s->conn, WS_ERR_LOST); /* there is no way to say why */
-    if (!granted || !s->readable || s->conn.drop || !s->live)
+    if (s->conn.drop || !s->live)
+        return 0;
+    if (s->dialing)
+        ws_dial_go(s->dial);
+    if (!granted || !s->readable)
         return 0;
     err = ws_stream_open(s->top);
     if (err == WS_OK)

@@ -19,6 +19,8 @@ void ws_peers_init(struct ws_peers *p, struct ws_loop *loop, struct ws_mem *mem)
     ws_link_init(&p->work);
     ws_link_init(&p->turn);
     ws_link_init(&p->opening);
+    ws_link_init(&p->waiting);
+    p->pending_max = WS_PENDING_MAX;
 }
 
 void ws_peers_free(struct ws_peers *p)
@@ -261,6 +263,7 @@ void ws_session_finish(struct ws_session *s)
         return;
     s->live = 0;
     let_go(s);
+    ws_dial_settled(s);
     s->lost_bytes += ws_conn_buffered(&s->conn);
     ws_conn_closed(&s->conn);
 }

@@ -37,19 +37,19 @@ M.resty = modules "wsock.resty."
 -- The states of a socket, as in the browser.
 M.CONNECTING, M.OPEN, M.CLOSING, M.CLOSED = 0, 1, 2, 3
 
--- `wsock.onerror` is the default loop's; everything else of the module is fixed, so that a misspelt
+-- What can be set are fields of the default loop; everything else of the module is fixed, so that a misspelt
 -- name is an error where it stands and not a nil somewhere else.
-local fixed = M
+local fixed, settable = M, { onerror = true, handshakesMax = true }
+
 return setmetatable({}, {
   __name = "wsock", -- by which it is known where a ':' was written for a '.'
   __index = function(_, key)
-    if key == "onerror" then return core.defaultLoop().onerror end
+    if settable[key] then return core.defaultLoop()[key] end
     return fixed[key]
   end,
   __newindex = function(_, key, value)
-    if key ~= "onerror" then error("field '" .. tostring(key) .. "' of wsock cannot be set", 2) end
-    if value ~= nil and not check.callable(value) then error("onerror must be a function, got " .. type(value), 2) end
-    core.defaultLoop().onerror = value
+    if not settable[key] then error("field '" .. tostring(key) .. "' of wsock cannot be set", 2) end
+    check.passed(pcall(core.setField, core.defaultLoop(), key, value))
   end,
   __pairs = function() return pairs(fixed) end,
   __metatable = false,

@@ -43,9 +43,11 @@
 ---@field clearInterval fun(timer: any)
 local wsock = {}
 
---- The default loop's `onerror`; the one field of the module that can be set.
+--- The default loop's `onerror` and `handshakesMax`, the fields of the module that can be set.
 ---@type wsock.OnLoopError
 wsock.onerror = nil
+---@type integer
+wsock.handshakesMax = 256
 
 --- A client: connects in the background.  Raises when url, protocols or
 --- options cannot be right.
@@ -61,7 +63,7 @@ function wsock.WebSocket(url, protocols, options) end
 function wsock.listen(options) end
 
 --- A loop of one's own.
----@param options? {backend?: "epoll"|"poll"}
+---@param options? {backend?: "epoll"|"poll", handshakesMax?: integer}
 ---@return wsock.Loop
 function wsock.loop(options) end
 
@@ -334,6 +336,7 @@ function Headers:all(name) end
 
 ---@class wsock.Loop
 ---@field onerror wsock.OnLoopError
+---@field handshakesMax integer clients that may be CONNECTING at the same time: 256
 ---@field backend "epoll"|"poll"
 ---@field setTimeout fun(self: wsock.Loop, callback: fun(...), milliseconds?: number, ...): wsock.Timer
 ---@field setInterval fun(self: wsock.Loop, callback: fun(...), milliseconds?: number, ...): wsock.Timer

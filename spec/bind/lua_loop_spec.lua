@@ -181,6 +181,26 @@ function T:test_fields()
   contains("loop", self.loop.run)
 end
 
+-- What it does: peer/dial_pending.
+function T:test_handshakes_max()
+  lu.assertEquals(self.loop.handshakesMax, 256)
+  local loop <close> = wsock.loop { handshakesMax = 7 }
+  lu.assertEquals(loop.handshakesMax, 7)
+  loop.handshakesMax = 2147483647
+  lu.assertEquals(loop.handshakesMax, 2147483647)
+  for shown, bad in pairs { ["0"] = 0, ["1.5"] = 1.5, ["2147483648"] = 2147483648, string = "1", table = {} } do
+    contains("handshakesMax must be an integer from 1 to 2147483647, got " .. shown,
+      function() loop.handshakesMax = bad end)
+    contains("option 'handshakesMax' must be a", wsock.loop, { handshakesMax = bad })
+  end
+  contains("got nil", function() loop.handshakesMax = nil end)
+  contains("'handshakeMax'; did you mean 'handshakesMax'?", function() loop.handshakeMax = 1 end)
+  lu.assertEquals(loop.handshakesMax, 2147483647)
+  loop:close()
+  lu.assertNil(loop.handshakesMax)
+  contains("loop is closed", function() loop.handshakesMax = 1 end)
+end
+
 function T:test_every_function_is_a_method_too()
   for _, name in ipairs { "run", "step", "stop", "now", "after", "every", "watch", "signal", "setTimeout",
     "setInterval", "clearTimeout", "clearInterval" } do

@@ -64,6 +64,19 @@ function T:test_fields_cannot_be_set()
   lu.assertErrorMsgContains("'1' of wsock cannot be set", set, 1)
 end
 
+function T:test_the_fields_of_the_default_loop()
+  local default = require "wsock.core".defaultLoop()
+  lu.assertEquals(wsock.handshakesMax, 256)
+  wsock.handshakesMax = 3
+  lu.assertEquals({ wsock.handshakesMax, default.handshakesMax, wsock.loop().handshakesMax }, { 3, 3, 256 })
+  wsock.handshakesMax = 256
+  for name, message in pairs { handshakesMax = "handshakesMax must be an integer from 1 to 2147483647, got string",
+    onerror = "onerror must be a function, got string" } do
+    local _, why = pcall(function() wsock[name] = "x" end)
+    lu.assertStrMatches(why, ".*init_spec%.lua:%d+: " .. message)
+  end
+end
+
 function T:test_what_does_not_exist_is_nil()
   for _, name in ipairs { "websocket", "Router", "new", "socket", "1" } do
     lu.assertNil(wsock[name], name)

@@ -76,7 +76,7 @@ static void read_conf(lua_State *L, struct world *w, struct ws_conf *conf,
     conf->auto_pong = 1;
 }
 
-/* world(mem [, {backend =, times and limits of ws_conf}]) */
+/* world(mem [, {backend =, pending_max =, times and limits of ws_conf}]) */
 static int world_new(lua_State *L)
 {
     struct ws_mem *mem = probe_mem(L, 1);
@@ -93,6 +93,7 @@ static int world_new(lua_State *L)
     if (err != WS_OK)
         return probe_sys_result(L, err, errno);
     ws_peers_init(&w->peers, &w->loop, mem);
+    ws_dial_limit(&w->peers, (unsigned)number(L, "pending_max", 256));
     read_conf(L, w, &w->conf[0], WS_CLIENT);
     read_conf(L, w, &w->conf[1], WS_SERVER);
     w->live = 1;
@@ -160,6 +161,8 @@ static void pull(lua_State *L, struct ws_session *s)
         if (ev.type == WS_EV_UPGRADE &&
             ws_conn_accept(&s->conn, ws_slice_of(NULL, 0), NULL, NULL) != WS_OK)
             ws_conn_terminate(&s->conn);
+        if (ev.type == WS_EV_OPEN)
+            ws_dial_settled(s);
         note(L, k, &ev);
     }
 }
