@@ -10,6 +10,7 @@
 **            5 its coroutines: thread -> task, or true while it has none
 **            6 contexts of TLS clients           7 the coroutine of its turns
 **   socket   1 its server, or its loop       2 own table: listeners, cached
+**            3 a server's: what it is sending, when that is large
 **   server   1 its loop                      2 own table  3 its options
 **   timer, watcher, signal   1 its loop      2 its function
 **   task     see lua_task.h
@@ -36,6 +37,7 @@
 enum { WS_UV_LIVE = 1, WS_UV_THREAD, WS_UV_ONERROR, WS_UV_PINS, WS_UV_TASKS };
 enum { WS_UV_TLS = 6, WS_UV_TURNS, WS_UV_LOOP_COUNT = WS_UV_TURNS };
 enum { WS_UV_OWNER = 1, WS_UV_OWN = 2, WS_UV_OPTIONS = 3 };
+enum { WS_UV_PINNED = 3, WS_UV_SOCKET_COUNT = WS_UV_PINNED };
 
 /* Tags of loop sources that are the binding's own. */
 enum {
@@ -104,6 +106,7 @@ struct ws_lsocket {
     uint8_t place;             /* enum ws_place */
     uint8_t shy : 1;           /* connect() has not handed it out yet */
     uint8_t planned : 1;       /* its own table has its plan: lua_client.h */
+    uint8_t pinned : 1;        /* WS_UV_PINNED holds what waits to be sent */
     uint8_t tallied;           /* enum ws_tallied */
     uint8_t peer_len;
     uint8_t peer[28];       /* remote address, as in ws_addr */

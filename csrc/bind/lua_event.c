@@ -276,19 +276,6 @@ static void on_event(lua_State *L, struct ws_lsocket *k, int idx,
     }
 }
 
-/* Strings that are sent, or never will be, are let go. */
-static void unpin(lua_State *L, struct ws_lsocket *k)
-{
-    int pin;
-
-    if (k->s.conn.chain.spent == NULL)
-        return;
-    lua_getiuservalue(L, WS_IX_LOOP, WS_UV_PINS);
-    while (ws_conn_unpin(&k->s.conn, &pin) == WS_OK)
-        luaL_unref(L, -1, pin);
-    lua_pop(L, 1);
-}
-
 /* What waited to be asked for when a listener came. */
 static void deliver_queue(lua_State *L, struct ws_lsocket *k, int idx)
 {
@@ -297,6 +284,15 @@ static void deliver_queue(lua_State *L, struct ws_lsocket *k, int idx)
         deliver(L, k, idx, event, ws_pull_take(L, k, idx));
         lua_settop(L, idx);
     }
+}
+
+/* Strings that are sent, or never will be, are let go. */
+static void unpin(lua_State *L, struct ws_lsocket *k, int idx)
+{
+    int pin;
+
+    while (ws_conn_unpin(&k->s.conn, &pin) == WS_OK)
+        ws_unpin(L, k, idx, pin);
 }
 
 void ws_pump(lua_State *L, struct ws_session *s)
@@ -324,7 +320,8 @@ void ws_pump(lua_State *L, struct ws_session *s)
         deliver_queue(L, k, idx); /* a handler began to listen just now */
         ws_session_touch(s);      /* its listener may have raised */
     }
-    unpin(L, k);
+    if (s->conn.chain.spent != NULL)
+        unpin(L, k, idx);
     if (s->conn.told_close && k->slot != 0)
         retire(L, k, idx);
     k->loop->pumped = NULL;

@@ -28,7 +28,7 @@ struct ws_lsocket *ws_new_socket(lua_State *L, struct ws_lloop *loop,
     struct ws_lsocket *k;
 
     owner_idx = lua_absindex(L, owner_idx);
-    k = lua_newuserdatauv(L, size, 2);
+    k = lua_newuserdatauv(L, size, WS_UV_SOCKET_COUNT);
     memset(k, 0, size);
     ws_link_init(&k->peers);
     ws_link_init(&k->waiters);
@@ -72,19 +72,45 @@ static unsigned is_known(const struct ws_lloop *ll, struct ws_slice data)
     return data.p == ll->known.p && data.n == ll->known.n ? WS_SEND_VALID : 0;
 }
 
-/* Queues the string or Blob at 2 by reference, anchored in the loop's pins. */
-static int send_pinned(lua_State *L, struct ws_lsocket *k, enum ws_opcode op,
-                       struct ws_slice data, unsigned flags)
+/* Anchors the string or Blob at 2 in the socket, which has room for one, or,
+** when more wait, in the loop's pins: its number. */
+static int pin(lua_State *L, struct ws_lsocket *k)
 {
-    int pin, err;
-
+    if (WS_LIKELY(!k->pinned)) {
+        lua_pushvalue(L, 2);
+        lua_setiuservalue(L, 1, WS_UV_PINNED);
+        k->pinned = 1;
+        return WS_PIN_OWN;
+    }
     ws_push_loop_of(L, k, 1);
     lua_getiuservalue(L, -1, WS_UV_PINS);
     lua_pushvalue(L, 2);
-    pin = luaL_ref(L, -2);
-    err = ws_conn_send_pinned(&k->s.conn, op, data, flags, pin);
-    if (err != WS_OK)
-        luaL_unref(L, -1, pin);
+    return luaL_ref(L, -2);
+}
+
+void ws_unpin(lua_State *L, struct ws_lsocket *k, int idx, int number)
+{
+    if (WS_LIKELY(number == WS_PIN_OWN)) {
+        lua_pushnil(L);
+        lua_setiuservalue(L, idx, WS_UV_PINNED);
+        k->pinned = 0;
+        return;
+    }
+    ws_push_loop_of(L, k, idx);
+    lua_getiuservalue(L, -1, WS_UV_PINS);
+    luaL_unref(L, -1, number);
+    lua_pop(L, 2);
+}
+
+/* Queues the string or Blob at 2 by reference. */
+static int send_pinned(lua_State *L, struct ws_lsocket *k, enum ws_opcode op,
+                       struct ws_slice data, unsigned flags)
+{
+    int number = pin(L, k);
+    int err = ws_conn_send_pinned(&k->s.conn, op, data, flags, number);
+
+    if (WS_UNLIKELY(err != WS_OK))
+        ws_unpin(L, k, 1, number);
     return err;
 }
 

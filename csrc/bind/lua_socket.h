@@ -33,6 +33,14 @@ static inline struct ws_lsocket *ws_self_socket(lua_State *L)
 /* Pushes the loop userdata of the socket userdata at idx. */
 void ws_push_loop_of(lua_State *L, const struct ws_lsocket *k, int idx);
 
+/* The number of the string that a socket anchors itself; others are anchored
+** in the loop, by the numbers of luaL_ref, which are greater. */
+enum { WS_PIN_OWN = 0 };
+
+/* The string or Blob that the socket at idx anchored by that number is sent,
+** or never will be: it is let go. */
+void ws_unpin(lua_State *L, struct ws_lsocket *k, int idx, int number);
+
 /* The emitter of the socket k, which is at 1. */
 static inline struct ws_emitter ws_socket_emitter(struct ws_lsocket *k)
 {
