@@ -81,20 +81,22 @@ local function load_spec(spec)
       return runner.fail(spec.path, "the spec defines the global " .. tostring(key))
     end
   end
-  spec.class = class
+  return class
 end
 
 math.randomseed(seed)
 local specs = find_specs()
-for _, spec in ipairs(specs) do load_spec(spec) end
-math.randomseed(seed)
 if not option.list then runner.shuffle(specs) end
+-- One at a time: what a spec holds is garbage when it is through, or each full
+-- collection in a later one would look through all of it.
 for _, spec in ipairs(specs) do
   local _, only = contains(filters, spec.path)
-  if option.list then
-    for _, name in ipairs(runner.tests(spec.class or {}, only)) do print(spec.path .. ":" .. name) end
-  elseif spec.class then -- else loading it has failed, and was counted
-    runner.run(spec.class, spec.path, only)
+  local class = load_spec(spec)
+  math.randomseed(seed) -- for each: alone, its order is the same
+  if class and option.list then
+    for _, name in ipairs(runner.tests(class, only)) do print(spec.path .. ":" .. name) end
+  elseif class then
+    runner.run(class, spec.path, only)
   end
 end
 leaks.progress "the end of the run"
