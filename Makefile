@@ -87,7 +87,7 @@ $(OUT)/wsock/probe.so: $(POBJ) $(CORE)
 # need.sh installs what is not there; make then starts again with it.
 NEED  = @sh spec/support/need.sh
 AGAIN = @$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
-RUN   = $(LUA) spec/run.lua --build=$(OUT) --backends=$(BACKENDS) --again=3
+RUN   = $(LUA) spec/run.lua --build=$(OUT) --backends=$(BACKENDS) --jobs=$(JOBS) --again=3
 PATHS = LUA_CPATH_5_4="$(OUT)/?.so;;" LUA_PATH_5_4="lua/?.lua;lua/?/init.lua;;"
 
 demo:

@@ -15,6 +15,9 @@
 --   --build=DIR    where wsock/core.so is (also WSOCK_BUILD); default build
 --   --backends=A,B run everything in a child per loop backend, sum up
 --   --under=CMD    with --backends: start the children under this command
+--   --jobs=N       with --backends: from 2 on the backends run side by side,
+--                  and behind them, by itself, what has `alone` in its class
+--   --part=PART    "together": leave out what has `alone`; "alone": only that
 --   --list         print the names only
 --   --again=N      a test that fails is run once more, N of them at most; both
 --                  failures are shown, and the second counts
@@ -68,20 +71,26 @@ local function find_specs()
 end
 
 -- Loading can fail; that is one failure, and the others still run.
+local function broken(spec, message)
+  if option.part ~= "alone" then runner.fail(spec.path, message) end -- the other part says so
+end
+
+-- The class, if it is of the part that is run.
 local function load_spec(spec)
   leaks.progress(spec.path)
   local globals = {}
   for key in pairs(_G) do globals[key] = true end
   local ok, class = xpcall(dofile, runner.handler, spec.file)
-  if not ok then return runner.fail(spec.path, class) end
-  if type(class) ~= "table" then return runner.fail(spec.path, "the spec returns no table") end
+  if not ok then return broken(spec, class) end
+  if type(class) ~= "table" then return broken(spec, "the spec returns no table") end
   for key in pairs(_G) do
     if not globals[key] then
       _G[key] = nil
-      return runner.fail(spec.path, "the spec defines the global " .. tostring(key))
+      return broken(spec, "the spec defines the global " .. tostring(key))
     end
   end
-  return class
+  local part = class.alone and "alone" or "together"
+  if (option.part or "") == "" or option.part == part then return class end
 end
 
 math.randomseed(seed)
@@ -101,4 +110,6 @@ for _, spec in ipairs(specs) do
 end
 leaks.progress "the end of the run"
 if option.list then os.exit(runner.failed == 0, true) end
-os.exit(runner.report(("seed %d, backend %s"):format(seed, os.getenv "WSOCK_BACKEND" or "default")), true)
+-- Of a part the other one may be all there is.
+os.exit(runner.report(("seed %d, backend %s"):format(seed, os.getenv "WSOCK_BACKEND" or "default"),
+  (option.part or "") ~= ""), true)

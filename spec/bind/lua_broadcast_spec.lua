@@ -7,6 +7,7 @@ local visitors = require "support.visitors"
 local wsock = require "wsock"
 
 local T = rigs.class()
+T.alone = true -- it measures
 
 -- A server, n raw peers, and the server's sockets for them in the same order.
 local function gather(rig, n, options)

@@ -6,6 +6,7 @@ local protocol = require "wsock.core".protocol
 local visitors = require "support.visitors"
 
 local T = {}
+T.alone = true -- it measures
 
 local MASK = "\x37\xfa\x21\x3d"
 local REQUEST = table.concat({ "GET /chat HTTP/1.1", "Host: example.com", "Upgrade: websocket", "Connection: Upgrade",

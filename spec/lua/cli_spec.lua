@@ -9,6 +9,7 @@ local process = require "support.process"
 local wsock = require "wsock"
 
 local T = peer.class()
+T.alone = true -- make install builds what is not there yet
 
 local root = require "support.files".root
 

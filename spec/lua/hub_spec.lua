@@ -10,6 +10,7 @@ local T = rigs.class(function(self)
   self.hub = wsock.hub()
   self.sockets, self.peers = {}, {}
 end)
+T.alone = true -- it measures
 local contains = lu.assertErrorMsgContains
 
 -- n sockets of a server, and the raw peers behind them.

@@ -7,6 +7,7 @@ local rigs = require "support.rig"
 local wsock = require "wsock"
 
 local T = rigs.class(function(self) self.router = wsock.router() end)
+T.alone = true -- it measures
 local contains = lu.assertErrorMsgContains
 
 -- ---- helpers ---------------------------------------------------------------------------

@@ -8,6 +8,7 @@ local codec = require "wsock.core".codec
 local rigs = require "support.rig"
 
 local T = rigs.class()
+T.alone = true -- it measures
 
 -- wsock.connect in the rig's loop.
 function T:connect(url, options)

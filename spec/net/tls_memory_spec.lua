@@ -5,6 +5,7 @@ local process = require "support.process"
 local visitors = require "support.visitors"
 
 local T = require "support.tls".class()
+T.alone = true -- it measures
 
 local SERVER = [[
 local wsock = require "wsock"

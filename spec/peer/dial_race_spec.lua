@@ -8,6 +8,7 @@ local net = probe.net
 local faults, E = net.sys, net.E
 
 local T = {}
+T.alone = true -- it measures
 
 function T:setUp()
   self.live = faults.live()

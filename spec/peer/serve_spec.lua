@@ -11,6 +11,7 @@ local sys = require "wsock.probe".net.sys
 local wsock = require "wsock"
 
 local T = {}
+T.alone = true -- it measures
 
 function T:setUp() self.rig = rigs.new() end
 

@@ -6,6 +6,7 @@ local proto = require "wsock.probe".proto
 local growth = require "support.growth"
 
 local T = {}
+T.alone = true -- it measures
 
 local ANY = 255 -- client_max_window_bits without a value
 

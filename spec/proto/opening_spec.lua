@@ -6,6 +6,7 @@ local clock = require "support.clock"
 local conn = require "support.conn"
 
 local T = conn.class()
+T.alone = true -- it measures
 
 -- The head and the content of a response.
 local function answer(out)

@@ -8,6 +8,7 @@ local counted = require "support.counted"
 local probe = require "wsock.probe"
 
 local T = counted.class()
+T.alone = true -- it measures
 local proto = probe.proto
 
 -- A request as a list of lines; `change` maps names to values: nil leaves the

@@ -5,13 +5,16 @@ local process = require "support.process"
 
 local T = {}
 
--- Runs the runner over a tree with one spec of this text, in this environment.
-local function run_in(env, text, ...)
+-- Runs the runner over a tree with specs of these texts, x/a, x/b, in this
+-- environment.
+local function run_in(env, texts, ...)
   local dir, remove = process.directory()
   local here = process.run { "sh", "-c", "cd '" .. files.root .. "' && pwd -P" }:match "[^\n]+"
   process.run { "sh", "-c", ("mkdir -p D/spec/x && ln -s R/spec/run.lua R/spec/support D/spec/")
     :gsub("%u%f[/]", { D = dir, R = here }) }
-  files.write(dir .. "/spec/x/a_spec.lua", text)
+  for i, text in ipairs(type(texts) == "table" and texts or { texts }) do
+    files.write(("%s/spec/x/%s_spec.lua"):format(dir, ("abc"):sub(i, i)), text)
+  end
   env.SPEC_PROGRESS = ""
   local out, code = process.run_lua { dir .. "/spec/run.lua", "x/", env = env, ... }
   remove()
@@ -129,6 +132,92 @@ end
 function T:test_backends_are_added_up()
   local last, code = run(class "function T:test_a() end", "--backends=epoll,poll")
   lu.assertEquals({ last, code }, { "2 passed, 0 failed", 0 })
+end
+
+-- Each says when it begins and ends: in the same folder, so both see all.
+local function meeting(alone)
+  return class((alone and "T.alone = true\n" or "") .. [[
+    local dir, me = os.getenv "MEETING", os.getenv "WSOCK_BACKEND"
+    local function there(who)
+      local f <close> = io.open(dir .. "/" .. who)
+      return f ~= nil
+    end
+    function T:test_meet()
+      assert(io.open(dir .. "/" .. me, "w")):close()
+      local other = me == "poll" and "epoll" or "poll"
+      local met = require "support.clock".within(function() return there(other) end, SECONDS)
+      lu.assertEquals(met, EXPECTED)
+      if EXPECTED == nil then os.remove(dir .. "/" .. me) end
+    end]]):gsub("%u%u%u+", alone and { SECONDS = 0.1, EXPECTED = "nil" } or { SECONDS = 20, EXPECTED = "true" })
+end
+
+function T:test_backends_side_by_side_and_what_measures_alone()
+  for _, alone in ipairs { false, true } do
+    local dir, remove = process.directory()
+    local last, code, out = run_in({ MEETING = dir }, (meeting(alone)), "--backends=epoll,poll", "--jobs=2")
+    remove()
+    lu.assertEquals({ last, code }, { "2 passed, 0 failed", 0 }, out)
+  end
+end
+
+-- Every test runs in one part, and only there; what each child says stays together.
+function T:test_parts_are_added_up()
+  local texts = {
+    class "function T:test_a() lu.fail 'one' end function T:test_b() end",
+    class "T.alone = true function T:test_a() lu.fail 'two' end function T:test_b() lu.skip 'no' end",
+    "syntax error",
+  }
+  local last, code, out = run_in({}, texts, "--backends=epoll,poll", "--jobs=2")
+  lu.assertEquals({ last, code }, { "2 passed, 6 failed, 2 skipped", 1 })
+  local said = {}
+  for line in out:gmatch "[^\n]+" do
+    local word = line:match "^== ([%a, ]+)$" or line:match "^FAILED (x/%S+)" or line:match "^== [^:]*: (%d.*)$"
+    said[#said + 1] = word
+  end
+  local function part(name, ...)
+    local list = { ... }
+    table.sort(list)
+    return name .. " " .. table.concat(list, " ")
+  end
+  lu.assertEquals(#said, 12 + 2, out)
+  lu.assertEquals({ said[1], part("", said[2], said[3]), said[4] },
+    { "epoll", part("", "x/a:test_a", "x/c"), "1 passed, 2 failed" })
+  lu.assertEquals({ said[5], part("", said[6], said[7]), said[8] },
+    { "poll", part("", "x/a:test_a", "x/c"), "1 passed, 2 failed" })
+  lu.assertEquals(table.concat(said, "; ", 9), "epoll, alone; x/b:test_a; 0 passed, 1 failed; "
+    .. "poll, alone; x/b:test_a; 0 passed, 1 failed")
+end
+
+function T:test_a_part_may_be_empty_but_not_the_whole()
+  for _, alone in ipairs { "", "T.alone = true\n" } do
+    local last, code = run(class(alone .. "function T:test_a() end"), "--backends=epoll,poll", "--jobs=2")
+    lu.assertEquals({ last, code }, { "2 passed, 0 failed", 0 })
+    last, code = run(class(alone .. "function T:test_a() end"), "--backends=epoll,poll", "--jobs=2", "--not=x/")
+    lu.assertEquals({ last, code }, { "0 passed, 1 failed", 1 })
+  end
+end
+
+function T:test_children_side_by_side_that_die_or_take_too_long()
+  for code, words in pairs { [0] = "exit 0", [124] = "the time limit of 900 s" } do -- 124 is what timeout says
+    local last, status, out = run(class("function T:test_a() os.exit(" .. code .. ") end"), "--backends=epoll,poll",
+      "--jobs=2")
+    lu.assertEquals({ last, status }, { "0 passed, 2 failed", 1 }, out)
+    for backend in ("epoll poll"):gmatch "%a+" do
+      lu.assertStrContains(out, ("the %s run ended by %s in x/a:test_a"):format(backend, words))
+    end
+  end
+end
+
+function T:test_what_a_spec_holds_goes_with_it()
+  local text = [[
+    local lu = require 'luaunit'
+    local held = require 'support.clock'
+    local T = {}
+    function T:test_nothing_of_another() collectgarbage() lu.assertNil(next(held.held or {})) end
+    function T:tearDownClass() held.held = setmetatable({ T, T.test_nothing_of_another }, { __mode = 'v' }) end
+    return T
+  ]]
+  lu.assertEquals((run_in({}, { text, text, text })), "3 passed, 0 failed")
 end
 
 function T:test_the_seed_repeats_the_order()

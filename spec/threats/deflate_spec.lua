@@ -13,6 +13,7 @@ local visitors = require "support.visitors"
 local probe = require "wsock.probe"
 
 local T = {}
+T.alone = true -- it measures
 
 function T:setUp() self.rig = rigs.new() end
 

@@ -9,6 +9,7 @@ local visitors = require "support.visitors"
 local wsock = require "wsock"
 
 local T = {}
+T.alone = true -- it measures
 
 function T:setUp() self.rig = rigs.new() end
 

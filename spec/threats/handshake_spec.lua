@@ -10,6 +10,7 @@ local rigs = require "support.rig"
 local visitors = require "support.visitors"
 
 local T = rigs.class()
+T.alone = true -- it measures
 
 local function never() lu.fail "a handler was called" end
 

@@ -12,6 +12,7 @@ local visitors = require "support.visitors"
 local costs_at_most = visitors.costs_at_most
 
 local T = rigs.class()
+T.alone = true -- it measures
 
 -- A server that counts messages and their bytes, and a bystander of it.
 local function serve(rig, options)

@@ -12,6 +12,7 @@ local visitors = require "support.visitors"
 local sys, E = probe.net.sys, probe.net.E
 
 local T = require "support.tls".class()
+T.alone = true -- it measures
 
 local APPLICATION, ALERT, HANDSHAKE = 23, 21, 22
 local PONG = bytes.frame { op = "pong", mask = true, "" }

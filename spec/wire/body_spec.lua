@@ -7,6 +7,7 @@ local bytes = require "support.bytes"
 local growth = require "support.growth"
 
 local T = {}
+T.alone = true -- it measures
 
 local function body(lines, status, version)
   local start = status and ("HTTP/%s %d\r\n"):format(version or "1.1", status) or "POST / HTTP/1.1\r\n"

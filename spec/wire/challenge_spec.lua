@@ -7,6 +7,7 @@ local base = require "wsock.probe".base
 local wire = require "wsock.probe".wire
 
 local T = {}
+T.alone = true -- it measures
 
 function T:tearDown() base.break_digest(false) end
 

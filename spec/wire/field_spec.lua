@@ -8,6 +8,7 @@ local clock = require "support.clock"
 local growth = require "support.growth"
 
 local T = {}
+T.alone = true -- it measures
 
 local function refused(ok, message, code, name)
   lu.assertNil(ok)

@@ -9,6 +9,7 @@ local clock = require "support.clock"
 local growth = require "support.growth"
 
 local T = {}
+T.alone = true -- it measures
 
 local REQUEST = "GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\n"
   .. "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"

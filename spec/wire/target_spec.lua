@@ -8,6 +8,7 @@ local normalise = probe.normalise
 local growth = require "support.growth"
 
 local T = {}
+T.alone = true -- it measures
 
 function T:test_forms()
   for s, expected in pairs {

@@ -7,6 +7,7 @@ local probe = require "wsock.probe"
 local growth = require "support.growth"
 
 local T = {}
+T.alone = true -- it measures
 
 local function good(s)
   local u, why = parse(s)
