@@ -61,7 +61,8 @@ local AdapterSocket = {}
 function AdapterSocket:send(data, kind, options) end
 
 ---@param timeout? number seconds
----@return string? data, string? kind_or_message, string? code, integer? closeCode, string? reason
+---@return string? data, wsock.Kind kind without data: a message
+---@return string? code, integer? closeCode, string? reason
 function AdapterSocket:receive(timeout) end
 
 ---@return fun(): string?, wsock.Kind

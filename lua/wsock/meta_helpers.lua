@@ -224,10 +224,11 @@ function Reconnecting:terminate() end
 
 --- The next message, across connections.
 ---@param timeout? number seconds
----@return wsock.Data? data, string kind or message, string? code, integer? closeCode, string? reason
+---@return wsock.Received? data, wsock.Kind kind without data: a message
+---@return "TIMEOUT"|"CLOSED"|nil code, integer? closeCode, string? reason
 function Reconnecting:receive(timeout) end
 
----@return fun(): wsock.Data?, wsock.Kind
+---@return fun(): wsock.Received?, wsock.Kind
 function Reconnecting:messages() end
 
 ---@param data? string|number

@@ -28,22 +28,22 @@ local Socket = {}
 
 --- The next message.
 ---@param timeout? number seconds; no limit unless told
----@return wsock.Data? data nil: none came
----@return string kind or a message
----@return string? code "TIMEOUT" or "CLOSED"
+---@return wsock.Received? data nil: none came
+---@return wsock.Kind kind without data: a message
+---@return "TIMEOUT"|"CLOSED"|nil code
 ---@return integer? closeCode, string? reason
 function Socket:receive(timeout) end
 
 --- With the option streaming: the next part of a message.
 ---@param timeout? number seconds
----@return wsock.Data? data nil: none came
----@return string kind or a message
----@return boolean|string final or "TIMEOUT" or "CLOSED"
+---@return wsock.Received? data nil: none came
+---@return wsock.Kind kind without data: a message
+---@return boolean|"TIMEOUT"|"CLOSED" final or the code
 ---@return integer? closeCode, string? reason
 function Socket:receiveChunk(timeout) end
 
 --- For `for data, kind in socket:messages() do`; ends with the connection.
----@return fun(socket: wsock.Socket): wsock.Data?, string
+---@return fun(socket: wsock.Socket): wsock.Received?, wsock.Kind
 ---@return wsock.Socket
 function Socket:messages() end
 
