@@ -268,15 +268,14 @@ void ws_session_finish(struct ws_session *s)
     ws_conn_closed(&s->conn);
 }
 
-static void free_failure(struct ws_session *s)
+static void free_words(struct ws_session *s, char *words)
 {
     size_t w;
 
-    if (s->failure == NULL)
+    if (words == NULL)
         return;
-    w = strlen(s->failure) + 1;
-    ws_mem_put(s->peers->mem, s->failure, w + strlen(s->failure + w) + 1);
-    s->failure = NULL;
+    w = strlen(words) + 1;
+    ws_mem_put(s->peers->mem, words, w + strlen(words + w) + 1);
 }
 
 void ws_session_free(struct ws_session *s)
@@ -286,7 +285,8 @@ void ws_session_free(struct ws_session *s)
     ws_session_finish(s);
     ws_link_remove(&s->work);
     ws_conn_free(&s->conn);
-    free_failure(s);
+    free_words(s, s->failure);
+    s->failure = NULL;
     s->peers = NULL;
 }
 
@@ -326,9 +326,17 @@ void ws_session_say(struct ws_session *s, const char *word, const char *words)
         keep_words(s, word, words);
 }
 
-void ws_session_explain(struct ws_session *s, int err, const char *words)
+void ws_session_explain(struct ws_session *s, const char *word,
+                        const char *words)
 {
-    keep_words(s, ws_err_word(err), words);
+    char *before = s->failure; /* word may lie in it */
+
+    s->failure = NULL;
+    keep_words(s, word, words);
+    if (s->failure != NULL)
+        free_words(s, before);
+    else
+        s->failure = before;
 }
 
 void ws_session_fail(struct ws_session *s, int err, const char *word,

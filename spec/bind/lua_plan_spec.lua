@@ -45,6 +45,21 @@ function T:test_errors_of_a_handshake_name_whom_it_was_with()
   end
 end
 
+-- A reset says which call failed, and of whom.
+function T:test_a_reset_within_a_handshake_names_whom_it_was_with()
+  local server = self.rig:raw_server()
+  for _, part in ipairs { "", "HTTP/1.1 101 Sw" } do
+    local record = rigs.record(self.rig:client(server.url))
+    local peer = server:accept()
+    peer:head()
+    peer:send(part)
+    peer:reset()
+    self.rig:closed(record)
+    local why = ("handshake with ws://127.0.0.1:%d: recv: Connection reset by peer"):format(server.port)
+    lu.assertEquals({ record.message, record.code }, { why, "ECONNRESET" })
+  end
+end
+
 -- What goes wrong behind it is about messages.
 function T:test_later_errors_do_not()
   local server = self.rig:raw_server()
