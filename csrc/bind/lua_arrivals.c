@@ -1,24 +1,52 @@
 /* bind/lua_arrivals.c -- who comes to a server, and is counted while there.
 **
 ** A connection is among the opening ones until its request is whole, then among
-** those that wait for an answer, until its 101; then it is a client.  Before
-** that there are opening_max of them.  When there are, and one more comes, the
-** oldest of those whose request is not whole gives way, so that the silent lock
-** nobody out; but not before it has had GRACE_MS, and another look.
+** those that wait for an answer, until its 101; then it is a client.  With any
+** other answer it is among the opening ones again, until its peer has ended.
+** Of all these there are opening_max.  When there are, and one more comes, the
+** opening one that has been that for longest gives way, so that neither who is
+** silent nor who stays behind its answer locks anybody out; but not before it
+** has had GRACE_MS, and another look.
 */
 #include "bind/lua_server.h"
 
-/* For a request, TLS before it included: a few times there and back, on any
-** wire but the slowest, and only where others wait. */
+/* For a request, TLS before it included, or for the end behind an answer: a few
+** times there and back, on any wire but the slowest, and only where others
+** wait. */
 enum { GRACE_MS = 1000 };
 
 /* -- how many -- */
 
-static struct ws_lsocket *oldest(const struct ws_lserver *sv)
+/* Goes to the end of those that are opening. */
+static void queue_up(struct ws_lserver *sv, struct ws_lsocket *k)
 {
-    struct ws_link *l = ws_link_first(&sv->opening);
+    ws_link_remove(&k->peers);
+    ws_link_append(&sv->opening, &k->peers);
+    k->place = WS_AMONG_OPENING;
+    k->came_ms = sv->loop->loop.now_ms;
+}
 
-    return l == NULL ? NULL : ws_container(l, struct ws_lsocket, peers);
+/* Whether it has its answer, but not all of that is out. */
+static int is_answering(const struct ws_lsocket *k)
+{
+    return k->s.conn.shut && !k->s.was_shut;
+}
+
+/* Who gives way first; an answer on its way has its time again. */
+static struct ws_lsocket *oldest(struct ws_lserver *sv)
+{
+    struct ws_lsocket *k;
+    struct ws_link *l;
+
+    for (;;) {
+        l = ws_link_first(&sv->opening);
+        if (l == NULL)
+            return NULL;
+        k = ws_container(l, struct ws_lsocket, peers);
+        if (!is_answering(k) || k->came_ms + GRACE_MS > sv->loop->loop.now_ms)
+            return k;
+        queue_up(sv, k);
+    }
 }
 
 /* Accepts while there is room, or would be. */
@@ -76,6 +104,14 @@ void ws_server_asked(struct ws_lsocket *k)
     ws_link_append(&sv->asked, &k->peers);
     k->place = WS_AMONG_ASKED;
     limit_opening(sv);
+}
+
+void ws_server_answered(struct ws_lsocket *k)
+{
+    if (k->place != WS_AMONG_ASKED)
+        return;
+    queue_up(k->server, k);
+    limit_opening(k->server);
 }
 
 int ws_server_enter(struct ws_lsocket *k)
@@ -159,10 +195,8 @@ static void count(struct ws_lserver *sv, struct ws_lsocket *k,
         ws_conn_lost(&k->s.conn, err);
         return;
     }
-    ws_link_append(&sv->opening, &k->peers);
+    queue_up(sv, k);
     sv->nopening++;
-    k->place = WS_AMONG_OPENING;
-    k->came_ms = sv->loop->loop.now_ms;
     if (first != NULL && sv->nopening > sv->opening_max)
         give_way(first);
     limit_opening(sv);

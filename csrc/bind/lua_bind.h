@@ -114,7 +114,7 @@ struct ws_lsocket {
     struct ws_link peers;   /* in one of the server's lists */
     struct ws_link waiters; /* tasks that wait for something of it */
     size_t queued_bytes;    /* of the messages that wait */
-    int64_t came_ms;        /* a server's: when it was accepted */
+    int64_t came_ms;        /* a server's: when accepted, or answered */
     uint32_t queue_first, queue_max;
 };
 

@@ -124,10 +124,11 @@ static void say_goodbye(struct ws_lserver *sv, int code, struct ws_slice reason)
 ** request, have the time that closing has. */
 static void turn_away(struct ws_link *list)
 {
-    struct ws_link *l;
+    struct ws_link *l, *next;
 
-    for (l = ws_link_first(list); l != NULL; l = ws_link_next(list, l)) {
+    for (l = ws_link_first(list); l != NULL; l = next) {
         struct ws_lsocket *k = ws_container(l, struct ws_lsocket, peers);
+        next = ws_link_next(list, l); /* with an answer it leaves the list */
         if (k->s.conn.stage == WS_IN_ANSWER && !k->s.conn.plain)
             ws_server_answer(k, 503, "the server is closing\n");
         else if (k->s.conn.stage < WS_IN_ANSWER)

@@ -23,8 +23,8 @@ struct ws_lserver {
     uint8_t slow_close, open, closing, anchored, told_listening;
 };
 
-/* Which of its server's lists a socket is in: its request is not whole, or it
-** waits for an answer, or it is open. */
+/* Which of its server's lists a socket is in: its request is not whole, or has
+** been refused or answered; or it waits for an answer; or it is open. */
 enum ws_place {
     WS_AMONG_NONE,
     WS_AMONG_OPENING,
@@ -59,6 +59,9 @@ void ws_serve_ready(lua_State *L, struct ws_lserver *sv);
 /* k's request is whole: it is not among the opening ones any more, which give
 ** way to others. */
 void ws_server_asked(struct ws_lsocket *k);
+
+/* It has an answer, which is no 101: now it gives way again. */
+void ws_server_answered(struct ws_lsocket *k);
 
 /* k has asked for something: WS_OK, or WS_ERR_CROWDED, as many of its address
 ** as may be are in. */

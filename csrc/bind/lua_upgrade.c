@@ -27,6 +27,7 @@ void ws_server_answer(struct ws_lsocket *k, int status, const char *text)
     ws_socket_clock(k);
     if (ws_conn_respond(&k->s.conn, &a) == WS_ERR_NOMEM)
         ws_conn_terminate(&k->s.conn);
+    ws_server_answered(k);
     ws_session_touch(&k->s);
 }
 
@@ -57,6 +58,7 @@ static int answer(lua_State *L, struct ws_lsocket *k, int def)
         return answered_already(L);
     if (err != WS_OK)
         return luaL_error(L, "answer: %s", ws_err_text(err));
+    ws_server_answered(k);
     lua_pushboolean(L, 1);
     return 1;
 }
@@ -194,6 +196,7 @@ static int verified(lua_State *L, struct ws_lsocket *k, int idx)
 static void turn_away(struct ws_lsocket *k, int err)
 {
     ws_conn_fail(&k->s.conn, err);
+    ws_server_answered(k);
     ws_session_touch(&k->s);
 }
 

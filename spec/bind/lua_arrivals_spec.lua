@@ -338,6 +338,51 @@ function T:test_what_else_gives_way()
   end
 end
 
+-- Who has another answer than 101, and stays, gives way in its turn; nothing of the answer is lost.
+function T:test_who_was_answered_gives_way()
+  local refused, later, peers, mute = {}, nil, {}, {}
+  local _, _, port = self.rig:listen { handshakesMax = 4, closeTimeout = 0,
+    onrequest = function(_, response) response:send(200, nil, "hello") end,
+    onrefused = function(message) refused[#refused + 1] = message end,
+    onupgrade = function(request)
+      if request.path == "/no" then request:reject(404) else later = request end
+    end }
+  for i, text in ipairs { visitors.upgrade(nil, "GET /later HTTP/1.1"), visitors.plain(),
+    visitors.upgrade(nil, "GET /no HTTP/1.1") } do
+    peers[i] = visitors.visit(self.rig, port, text)
+  end
+  self.rig:wait(function() return later end)
+  later:reject(401, nil, "late")
+  peers[4] = visitors.visit(self.rig, port, visitors.upgrade { Origin = "http://elsewhere" })
+  lu.assertStrContains(peers[4]:head(), " 403 ")
+  for i = 1, 4 do mute[i] = visitors.visit(self.rig, port) end
+  self.rig:wait(function() return refused[1] end) -- the last of them, so all are gone
+  lu.assertStrContains(refused[1], "rigin")
+  for i, status in ipairs { 401, 200, 404 } do lu.assertEquals(visitors.answer(peers[i]).status, status) end
+  for i = 1, 4 do
+    mute[i]:look()
+    lu.assertNil(mute[i].ended)
+  end
+  lu.assertEquals(#refused, 1)
+end
+
+-- An answer that is on its way is not cut off.
+function T:test_who_is_being_answered_does_not_give_way()
+  local n = 12000000
+  local _, _, port = self.rig:listen { handshakesMax = 1, closeTimeout = 0, onrequest = function(_, response)
+    response:send(200, nil, ("x"):rep(n))
+  end }
+  local slow = visitors.visit(self.rig, port, visitors.plain())
+  self.rig:idle()
+  local late = visitors.visit(self.rig, port, visitors.upgrade())
+  local over
+  self.rig.loop:after(1.2, function() over = true end)
+  self.rig:wait(function() return over end)
+  lu.assertEquals(late:look(), "")
+  lu.assertEquals(#visitors.answer(slow).body, n)
+  lu.assertStrContains(late:head(), " 101 ")
+end
+
 function T:test_who_has_asked_does_not_give_way()
   local asked = {}
   local _, _, port = self.rig:listen { handshakesMax = 2, onupgrade = function(request)
