@@ -6,6 +6,7 @@
 local lu = require "luaunit"
 local fronts = require "interop.fronts"
 local peer = require "interop.peer"
+local bytes = require "support.bytes"
 local process = require "support.process"
 
 local T = {}
@@ -42,20 +43,18 @@ end
 -- bytes per character, from a sequence that JavaScript and Python have, too.
 local WORDS = { "price ", "grün ", "日本語 ", "😀😀 ", "{\"id\":", "żółć ", "x" }
 
+local texts = {} -- many ask for the same
+
 local function text(n)
+  if texts[n] then return texts[n] end
   local list, size, i = {}, 0, 0
   while true do
     local word = WORDS[(i * i + i // 7) % 7 + 1]
     if size + #word > n then break end
     list[#list + 1], size, i = word, size + #word, i + 1
   end
-  return table.concat(list) .. ("."):rep(n - size)
-end
-
-local function noise(n)
-  local list = {}
-  for i = 1, n do list[i] = string.char(math.random(0, 255)) end
-  return table.concat(list)
+  texts[n] = table.concat(list) .. ("."):rep(n - size)
+  return texts[n]
 end
 
 -- In the other languages: of the same length, made the same way.
@@ -63,7 +62,12 @@ local JS = [[
   const words = ["price ", "grün ", "日本語 ", "😀😀 ", "{\"id\":", "żółć ", "x"];
   const encoder = new TextEncoder();
   const lengths = words.map(word => encoder.encode(word).length);
+  const texts = new Map();
   function text(n) {
+    if (!texts.has(n)) texts.set(n, make(n));
+    return texts.get(n);
+  }
+  function make(n) {
     const list = [];
     let size = 0;
     for (let i = 0; ; i++) {
@@ -162,7 +166,7 @@ function T:test_node_servers_in_every_combination()
     local sent, got = {}, {}
     socket:on("message", function(data, kind) got[#got + 1] = kind .. data end)
     for _, size in ipairs { 0, 5, 2000, 2000, 40000, 40000 } do
-      for _, message in ipairs { { noise(size), "binary" }, { text(size), "text" } } do
+      for _, message in ipairs { { bytes.random(size), "binary" }, { text(size), "text" } } do
         socket:send(message[1], message[2])
         sent[#sent + 1] = message[2] .. message[1]
       end
@@ -316,7 +320,7 @@ return server.sockets[0].getsockname()[1]]==]
   local got
   socket:on("message", function(data, kind) got = kind .. data end)
   for _, size in ipairs(SIZES) do
-    for _, message in ipairs { { text(size), "text" }, { noise(size), "binary" } } do
+    for _, message in ipairs { { text(size), "text" }, { bytes.random(size), "binary" } } do
       got = nil
       socket:send(message[1], message[2])
       peer.wait(function() return got end, "an echo of " .. size)

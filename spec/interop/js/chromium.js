@@ -18,15 +18,22 @@ const program = ["chromium", "chromium-browser", "google-chrome"]
 const pages = {};
 let context;
 
-// A page under a name, showing a URL; what it logs is kept.
+// A page under a name, showing a URL; what it logs is kept. Under much load the
+// browser now and then asks for certificates before it knows our authority.
 async function open(name, url) {
   const page = await context.newPage();
   page.lines = [];
   page.on("console", message => page.lines.push(message.text()));
   page.on("pageerror", error => page.lines.push(`uncaught ${error.message}`));
   pages[name] = page;
-  await page.goto(url);
-  return page;
+  for (const late = Date.now() + 20000; ; await new Promise(again => setTimeout(again, 100))) {
+    try {
+      await page.goto(url);
+      return page;
+    } catch (error) {
+      if (!error.message.includes("ERR_CERT_AUTHORITY_INVALID") || Date.now() > late) throw error;
+    }
+  }
 }
 
 // Runs code (the body of an async function) in a page.
