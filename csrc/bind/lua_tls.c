@@ -341,9 +341,11 @@ int ws_server_tls(lua_State *L, struct ws_lloop *ll, int idx,
     if (r.conf.request && r.conf.verify && r.conf.ca == NULL)
         luaL_error(L, "option 'tls.requestCert' needs 'tls.ca', or anybody "
                       "with any certificate would do");
-    if (r.conf.crl != NULL && !r.conf.request)
-        luaL_error(L, "option 'tls.crl' needs 'tls.requestCert': it is about "
-                      "certificates of clients");
+    if ((r.conf.crl != NULL || r.conf.ca != NULL) && !r.conf.request)
+        luaL_error(L,
+                   "option 'tls.%s' needs 'tls.requestCert': it is about "
+                   "certificates of clients",
+                   r.conf.crl != NULL ? "crl" : "ca");
     err = ws_tls_ctx_new(&h->ctx, &ll->mem, &r.conf, why);
     if (err == WS_OK)
         err = add_names(L, sni, h->ctx, why);

@@ -56,6 +56,7 @@ function T:test_what_a_server_may_say()
     { { cert = c.cert, key = c.key, requestCert = true }, "option 'tls.requestCert' needs 'tls.ca'" },
     { { cert = c.cert, key = c.key, requestCert = "yes" }, "requestCert" },
     { { cert = c.cert, key = c.key, crl = c.ca }, "option 'tls.crl' needs 'tls.requestCert'" },
+    { { cert = c.cert, key = c.key, ca = c.ca }, "option 'tls.ca' needs 'tls.requestCert'" },
     { { cert = c.cert, key = c.key, requestCert = true, verify = false, crl = c.ca }, "'tls.verify' is false" },
     { { cert = c.cert, key = c.key, sni = { a = { crl = "x" } } }, "option of tls.sni" },
     { { cert = c.cert, key = c.key, tickets = 1 }, "tickets" },
