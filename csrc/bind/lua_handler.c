@@ -119,7 +119,9 @@ static int not_answered(lua_State *L, int status, int about)
     return failed(L, co, about);
 }
 
-/* The idle coroutine is a task's from here on: there will be another. */
+/* The idle coroutine is a task's from here on, or was closed where it waited:
+** in an xpcall, say, whose message handler Lua (5.4.4) then goes on calling for
+** each error in it.  There will be another. */
 static void renew(lua_State *L)
 {
     lua_pushnil(L); /* should there be no memory for it */
@@ -130,12 +132,12 @@ static void renew(lua_State *L)
 
 static int stopped(lua_State *L, int status, int nresults, int about)
 {
-    if (nresults > 0)
-        return not_answered(L, status, about);
-    if (ws_handler_stopped(L, WS_IX_THREAD, status, about) != WS_OK)
-        return 1;
-    renew(L);
-    return WS_OK;
+    int err = nresults > 0 ? not_answered(L, status, about)
+                           : ws_handler_stopped(L, WS_IX_THREAD, status, about);
+
+    if (status == LUA_YIELD)
+        renew(L);
+    return err;
 }
 
 int ws_handler_call(lua_State *L, int nargs, int nresults, int about)

@@ -90,6 +90,24 @@ function T:test_a_handler_that_yields()
   lu.assertNotNil(got)
 end
 
+-- A coroutine closed within an xpcall may go on asking its message handler (Lua 5.4.4 does): it is not used again.
+function T:test_errors_after_a_handler_that_yields_within_xpcall()
+  local asked = 0
+  local function handle() asked = asked + 1 end
+  local function yields() return xpcall(coroutine.yield, handle) end
+  local function sleeps() return xpcall(function() self.loop:sleep(1) end, handle) end
+  local _, url = self.rig:listen { verify = sleeps }
+  for i, wait in ipairs { yields, function() self.rig:client(url) end } do
+    self.loop:after(0, wait)
+    self.rig:wait(function() return #self.rig.errors == i * 2 - 1 end)
+    self.loop:after(0, function() error("one's own", 0) end)
+    self.rig:wait(function() return #self.rig.errors == i * 2 end)
+    lu.assertEquals(self.rig.errors[i * 2][1], "one's own")
+  end
+  lu.assertEquals(asked, 0)
+  self.rig.errors = {}
+end
+
 function T:test_to_be_closed_variables_of_a_handler_that_raises_or_yields()
   local closed = 0
   local guard = setmetatable({}, { __close = function() closed = closed + 1 end })
