@@ -208,6 +208,19 @@ function T:test_children_side_by_side_that_die_or_take_too_long()
   end
 end
 
+-- They do not do the same at the same moment.
+function T:test_each_run_has_an_order_of_its_own()
+  local seen, different = {}, 0
+  for _ = 1, 3 do
+    local _, _, out = run(class "function T:test_a() end", "--backends=epoll,poll")
+    for seed in out:gmatch "seed (%d+)" do
+      if not seen[seed] then different = different + 1 end
+      seen[seed] = true
+    end
+  end
+  lu.assertTrue(different >= 5, different) -- of 6; out of a million
+end
+
 function T:test_what_a_spec_holds_goes_with_it()
   local text = [[
     local lu = require 'luaunit'
