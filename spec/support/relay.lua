@@ -13,21 +13,21 @@ local M = {}
 local Relay = {}
 Relay.__index = Relay
 
+-- Sends what goes in; gives the rest.
 local function push(relay, to, data)
-  local at = 1
-  while at <= #data do
-    local last, err, done = to:send(data, at)
-    if err and err ~= "timeout" then return relay:cut() end
-    at = (last or done) + 1
-  end
+  if data == "" then return "" end
+  local last, err, done = to:send(data)
+  if err and err ~= "timeout" then relay:cut() end
+  return data:sub((last or done) + 1)
 end
 
--- Passes on `most` bytes of what waits, and the rest in later turns.
+-- Passes on `most` bytes of what waits, and the rest in later turns: who is to
+-- take it may be of the same loop.
 local function pass(relay, to, way, most)
   local wait = relay.waiting[way]
-  relay.waiting[way] = wait:sub(most + 1)
-  push(relay, to, wait:sub(1, most))
+  local rest = push(relay, to, wait:sub(1, most))
   if not relay.near then return end
+  relay.waiting[way] = rest .. wait:sub(most + 1)
   if #relay.waiting[way] > 0 then
     relay.rig.loop:after(0, function()
       if relay.near and to == relay[way .. "_to"] then pass(relay, to, way, most) end
