@@ -50,10 +50,14 @@ end
 
 --- Takes away what `on` added.
 -- @tparam string name
--- @tparam[opt] function fn without it: all of that name
+-- @tparam[opt] function fn the one that was added last, if it was so more than once; without it: all of that name
 function Events:off(name, fn)
   known(self, name)
-  replace(self, name, function(entry) return entry.kind ~= PLAIN or fn ~= nil and entry.fn ~= fn end)
+  local last
+  for _, entry in ipairs(self.lists[name]) do
+    if entry.kind == PLAIN and entry.fn == fn then last = entry end
+  end
+  replace(self, name, function(entry) return entry.kind ~= PLAIN or fn ~= nil and entry ~= last end)
 end
 
 --- Adds a listener that gets an event, once each.
