@@ -29,10 +29,12 @@ void ws_plan_show(lua_State *L, int own, const struct ws_uri *uri)
     set_own_string(L, own, "origin", uri->origin);
 }
 
-/* Whether words are those of a plain socket, which name the call alone. */
-static int name_nobody(const char *words)
+/* Whether words are those of a socket, which name the call and an address. */
+static int are_of_socket(const char *words)
 {
-    return strncmp(words, "recv: ", 6) == 0 || strncmp(words, "send: ", 6) == 0;
+    return strncmp(words, "recv ", 5) == 0 ||
+           strncmp(words, "recv: ", 6) == 0 ||
+           strncmp(words, "send ", 5) == 0 || strncmp(words, "send: ", 6) == 0;
 }
 
 void ws_plan_explain(lua_State *L, struct ws_lsocket *k, int idx, int err)
@@ -41,7 +43,7 @@ void ws_plan_explain(lua_State *L, struct ws_lsocket *k, int idx, int err)
     char text[WS_FAILURE_MAX];
 
     if (k->server != NULL || k->s.conn.opened || err == WS_ERR_ABORTED ||
-        (words != NULL && !name_nobody(words)))
+        (words != NULL && !are_of_socket(words)))
         return;
     ws_push_own(L, idx);
     lua_getfield(L, -1, "origin");

@@ -127,10 +127,37 @@ static void sock_close(struct ws_stream *s)
     k->fd = -1;
 }
 
+/* Whom it is, or was, connected to: of a connection that was reset, say,
+** getpeername knows nothing any more, but Linux does, if it is asked for just
+** the size of the address. */
+static void last_peer(const struct ws_sock *k, struct ws_addr *a)
+{
+    ws_sock_peer(k, a);
+#ifdef SO_PEERNAME
+    static const socklen_t sizes[] = {sizeof a->u.v6, sizeof a->u.v4};
+    size_t i;
+
+    for (i = 0; a->len == 0 && i < sizeof sizes / sizeof sizes[0]; i++) {
+        a->len = sizes[i];
+        if (getsockopt(k->fd, SOL_SOCKET, SO_PEERNAME, &a->u, &a->len) != 0)
+            a->len = 0;
+    }
+#endif
+}
+
 static const char *sock_failure(struct ws_stream *s, const char *call,
                                 char *text, size_t size)
 {
-    snprintf(text, size, "%s: %s", call, ws_errno_text(s->err));
+    const char *why = ws_errno_text(s->err);
+    char where[WS_ADDR_NAME_MAX];
+    struct ws_addr peer;
+
+    last_peer(sock_of(s), &peer);
+    ws_addr_name(&peer, where, sizeof where);
+    if (peer.len > 0)
+        snprintf(text, size, "%s %s: %s", call, where, why);
+    else
+        snprintf(text, size, "%s: %s", call, why);
     return ws_errno_word(s->err);
 }
 

@@ -349,6 +349,31 @@ function T:test_other_errors_do_not_mean_that_it_left()
   lu.assertEquals({ c:left() }, { false, true })
 end
 
+-- Whom, also when the connection is gone, at either end.
+function T:test_failures_name_the_other_end()
+  for kind, addr in pairs(self:kinds()) do
+    local l, at = self:listen(addr)
+    local name = net.name(at)
+    local c, s = self:connect(l, at)
+    sys.fault("recv", E.EIO, 1)
+    c:read(1)
+    lu.assertEquals({ c:failure "recv" }, { ("recv %s: Input/output error"):format(name), "EIO" })
+    local far = net.name((c:ends()))
+    sys.linger(c:fd())
+    c:close()
+    for _ = 1, 3 do -- a unix socket is told at once, TCP when it asks again
+      sys.wait(s:fd(), "r", 5)
+      if not s:write "x" then break end
+    end
+    local text, word = s:failure "send"
+    lu.assertEquals(word, kind:find "tcp" and "ECONNRESET" or "EPIPE")
+    lu.assertEquals(text, ("send %s: %s"):format(far, word == "EPIPE" and "Broken pipe" or "Connection reset by peer"))
+  end
+  local none = self:sock()
+  none:connect(assert(net.parse("127.0.0.1", 1)), assert(net.parse("192.0.2.1", 0)))
+  lu.assertEquals({ none:failure "recv" }, { "recv: Address not available", "EADDRNOTAVAIL" })
+end
+
 function T:test_reset()
   local l, at = self:listen()
   local c, s = self:connect(l, at)

@@ -225,9 +225,10 @@ function T:test_the_peer_leaves_in_the_handshake()
   mute:accept():close()
   self.rig:closed(record)
   lu.assertStrContains(tostring(record), "close:1006::false")
-  local words, with = record.message, "handshake with wss://127.0.0.1:" .. mute.port .. ": "
+  local words, where = record.message, "127.0.0.1:" .. mute.port
   lu.assertTrue(words == "TLS handshake with 127.0.0.1: the peer closed the connection"
-    or words == with .. "recv: Connection reset by peer" or words == with .. "send: Broken pipe", words)
+    or words == ("handshake with wss://%s: recv %s: Connection reset by peer"):format(where, where)
+    or words == ("handshake with wss://%s: send %s: Broken pipe"):format(where, where), words)
 end
 
 -- H7: the line is cut at any byte of the handshakes, of TLS and of WebSocket.

@@ -190,7 +190,7 @@ function T:test_failures_below()
   sys.fault("recv", 0, 0)
   local words = {}
   for _, s in ipairs(t.sessions) do words[#words + 1] = s:state().words end
-  lu.assertStrContains(table.concat(words, "\n"), "recv: Connection reset by peer")
+  lu.assertStrContains(table.concat(words, "\n"), "recv unix: Connection reset by peer")
   free(t)
   counted.clean(mem)
 end

@@ -48,7 +48,7 @@ end
 function T:test_other_ends()
   for message, words in pairs {
     ["the connection was closed (1000)"] = "failed to receive the first 2 bytes: closed",
-    ["recv: Connection reset by peer"] = "recv: Connection reset by peer",
+    ["recv a.org:1: Connection reset by peer"] = "recv a.org:1: Connection reset by peer",
   } do
     local o = object({}, { nil, message, "CLOSED", 1006, "" })
     lu.assertEquals({ o:recv_frame() }, { nil, nil, words })

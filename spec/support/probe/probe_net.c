@@ -339,6 +339,18 @@ static int sock_left(lua_State *L)
     return 2;
 }
 
+/* s:failure(call) -> words and word of what failed last */
+static int sock_failure(lua_State *L)
+{
+    struct ws_sock *s = get_sock(L, 1);
+    char text[256];
+    const char *word = ws_stream_failure(&s->stream, luaL_checkstring(L, 2),
+                                         text, sizeof text);
+    lua_pushstring(L, text);
+    lua_pushstring(L, word);
+    return 2;
+}
+
 /* exhausted(errno) */
 static int sock_exhausted(lua_State *L)
 {
@@ -512,6 +524,7 @@ static const luaL_Reg sock_methods[] = {
     {"more", sock_more},
     {"ends", sock_ends},
     {"left", sock_left},
+    {"failure", sock_failure},
     {NULL, NULL},
 };
 
