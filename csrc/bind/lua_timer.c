@@ -185,6 +185,18 @@ static unsigned check_events(lua_State *L, int idx)
     return want;
 }
 
+/* nil, message, code: why a descriptor cannot be watched. */
+static int cannot_watch(lua_State *L, int errnum)
+{
+    if (errnum != EEXIST)
+        return ws_push_errno(L, "watch", errnum);
+    lua_pushnil(L);
+    lua_pushliteral(L, "watch: the descriptor has a watcher already; for "
+                       "both directions there is \"rw\"");
+    lua_pushliteral(L, "EEXIST");
+    return 3;
+}
+
 /* loop:watch(fd, events, fn) -> watcher */
 int ws_loop_watch_fd(lua_State *L)
 {
@@ -216,7 +228,7 @@ int ws_loop_watch_fd(lua_State *L)
     errnum = err == WS_ERR_NOMEM ? ENOMEM : errno;
     w->anchored = 0;
     ws_unanchor(L, 1, w);
-    return ws_push_errno(L, "watch", errnum);
+    return cannot_watch(L, errnum);
 }
 
 void ws_watch_drop(struct ws_lwatch *w)
