@@ -106,6 +106,7 @@ struct ws_lsocket {
     uint8_t place;             /* enum ws_place */
     uint8_t shy : 1;           /* connect() has not handed it out yet */
     uint8_t planned : 1;       /* its own table has its plan: lua_client.h */
+    uint8_t heard : 1;         /* its end was told, or is being told */
     uint8_t pinned : 1;        /* WS_UV_PINNED holds what waits to be sent */
     uint8_t tallied;           /* enum ws_tallied */
     uint8_t peer_len;

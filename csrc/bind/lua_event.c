@@ -194,17 +194,25 @@ static void on_fault(lua_State *L, struct ws_lsocket *k, int idx, int err)
 static void on_close(lua_State *L, struct ws_lsocket *k, int idx,
                      const struct ws_event *ev)
 {
-    if (k->exposed) {
-        lua_pushinteger(L, ev->code);
-        ws_push_slice(L, ev->data);
-        lua_pushboolean(L, ev->clean);
+    lua_pushinteger(L, ev->code);
+    ws_push_slice(L, ev->data);
+    lua_pushboolean(L, ev->clean);
+    k->heard = 1;
+    if (k->exposed)
         deliver(L, k, idx, WS_ON_CLOSE, 3);
-    }
 }
 
-/* Its CLOSE was told, or there was no memory to: it is at work no more. */
+/* It has told its CLOSE, to nobody if there was no memory: that is made up for
+** now.  It is at work no more. */
 static void retire(lua_State *L, struct ws_lsocket *k, int idx)
 {
+    struct ws_event ev;
+
+    if (WS_UNLIKELY(!k->heard)) {
+        ws_conn_ending(&k->s.conn, &ev);
+        on_close(L, k, idx, &ev);
+        lua_settop(L, idx);
+    }
     if (k->server != NULL)
         ws_server_left(k);
     else
