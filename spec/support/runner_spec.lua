@@ -199,8 +199,8 @@ end
 
 function T:test_children_side_by_side_that_die_or_take_too_long()
   for code, words in pairs { [0] = "exit 0", [124] = "the time limit of 900 s" } do -- 124 is what timeout says
-    local last, status, out = run(class("function T:test_a() os.exit(" .. code .. ") end"), "--backends=epoll,poll",
-      "--jobs=2")
+    local last, status, out = run_in({ SPEC_TIMEOUT = 900 }, class("function T:test_a() os.exit(" .. code .. ") end"),
+      "--backends=epoll,poll", "--jobs=2")
     lu.assertEquals({ last, status }, { "0 passed, 2 failed", 1 }, out)
     for backend in ("epoll poll"):gmatch "%a+" do
       lu.assertStrContains(out, ("the %s run ended by %s in x/a:test_a"):format(backend, words))
@@ -212,7 +212,7 @@ end
 function T:test_each_run_has_an_order_of_its_own()
   local seen, different = {}, 0
   for _ = 1, 3 do
-    local _, _, out = run(class "function T:test_a() end", "--backends=epoll,poll")
+    local _, _, out = run_in({ SPEC_SEED = "" }, class "function T:test_a() end", "--backends=epoll,poll")
     for seed in out:gmatch "seed (%d+)" do
       if not seen[seed] then different = different + 1 end
       seen[seed] = true
