@@ -25,10 +25,9 @@ int ws_push_error(lua_State *L, int err)
 
 int ws_push_errno(lua_State *L, const char *call, int errnum)
 {
-    lua_pushnil(L);
-    lua_pushfstring(L, "%s: %s", call, ws_errno_text(errnum));
-    lua_pushstring(L, ws_errno_word(errnum));
-    return 3;
+    return ws_push_fail(
+        L, lua_pushfstring(L, "%s: %s", call, ws_errno_text(errnum)),
+        ws_errno_word(errnum));
 }
 
 /* -- values -- */
@@ -376,8 +375,11 @@ static void add_field(lua_State *L, struct ws_field *f,
     f->name = ws_slice_at(L, -2);
     f->value = ws_slice_at(L, -1);
     if (!ws_head_field_ok(f->name, f->value))
-        luaL_error(L, "header '%s' has a name or value that may not be sent",
-                   lua_tostring(L, -2));
+        luaL_error(L, "header '%s' may not be sent: its %s",
+                   lua_tostring(L, -2),
+                   ws_head_field_ok(f->name, ws_slice_of("", 0))
+                       ? "value is not visible ASCII with blanks within"
+                       : "name is not of letters, digits and -_.!#$&'*+^`|~%");
     if (reserved != NULL && reserved(f->name))
         refuse_reserved(L, lua_tostring(L, -2));
 }

@@ -190,11 +190,10 @@ static int cannot_watch(lua_State *L, int errnum)
 {
     if (errnum != EEXIST)
         return ws_push_errno(L, "watch", errnum);
-    lua_pushnil(L);
-    lua_pushliteral(L, "watch: the descriptor has a watcher already; for "
-                       "both directions there is \"rw\"");
-    lua_pushliteral(L, "EEXIST");
-    return 3;
+    return ws_push_fail(L,
+                        "watch: the descriptor has a watcher already; for both "
+                        "directions there is \"rw\"",
+                        "EEXIST");
 }
 
 /* loop:watch(fd, events, fn) -> watcher */
