@@ -21,10 +21,13 @@ end
 
 local names = { ["\r"] = "\\r", ["\27"] = "\\e" }
 
+local function written(c) return names[c] or ("\\x%02x"):format(c:byte()) end
+
 --- Text that is safe to show: what would move the cursor, or give the terminal orders, is written out. Line ends and
 -- tabs stay, and everything that is no control character.
 function M.clean(text)
-  text = text:gsub("[%z\1-\8\11-\31\127]", function(c) return names[c] or ("\\x%02x"):format(c:byte()) end)
+  text = text:gsub("[%z\1-\8\11-\31\127]", written)
+  if not utf8.len(text) then return (text:gsub("[\x80-\xff]", written)) end -- of a head: may be a C1 control, too
   -- C1 controls: U+0080 to U+009F
   return (text:gsub("\xc2([\x80-\x9f])", function(c) return ("\\u{%x}"):format(c:byte()) end))
 end

@@ -10,6 +10,7 @@ function T:test_orders_to_the_terminal_are_written_out()
   lu.assertEquals(terminal.clean "a\tb\nc", "a\tb\nc")
   lu.assertEquals(terminal.clean "\27[2Jx\r\7\0\127", "\\e[2Jx\\r\\x07\\x00\\x7f")
   lu.assertEquals(terminal.clean "\u{9b}31m", "\\u{9b}31m")
+  lu.assertEquals(terminal.clean "ok\x9b31m \xfc", "ok\\x9b31m \\xfc") -- no UTF-8, as a reason phrase may be
   lu.assertEquals(terminal.clean "grüße 漢字 \u{a0}", "grüße 漢字 \u{a0}")
 end
 
