@@ -298,10 +298,20 @@ static int passed(const struct ws_conn *c, int64_t t)
     return t >= 0 && c->now_ms >= t;
 }
 
+/* An HTTP answer has its time from where it last got on: how long all of it
+** takes is the line's affair. */
+static int gets_on(const struct ws_conn *c)
+{
+    return c->conf->role == WS_SERVER && c->state == WS_CLOSING && !c->opened &&
+           !passed(c, c->progress_ms + c->conf->close_ms);
+}
+
 static void tick_deadline(struct ws_conn *c)
 {
     c->deadline_ms = -1;
-    if (c->stage == WS_IN_ANSWER)
+    if (gets_on(c))
+        c->deadline_ms = c->progress_ms + c->conf->close_ms;
+    else if (c->stage == WS_IN_ANSWER)
         ws_conn_fail(c, WS_ERR_ANSWER_TIMEOUT);
     else if (c->stage == WS_IN_BODY && c->conf->role == WS_CLIENT)
         ws_conn_fail(c, WS_ERR_STATUS); /* a refusal is known to be one */

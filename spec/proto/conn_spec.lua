@@ -206,6 +206,35 @@ function T:test_deadline_after_a_refusal()
   lu.assertTrue(server:wants "close")
 end
 
+-- ... but what he is told, however long that is, has its time from where it last got on
+function T:test_deadline_of_an_answer_that_moves()
+  local server = conn.server { handshake_ms = 10000, close_ms = 5000, send_ms = 30000 }
+  server:feed(conn.head { "GET / HTTP/1.1", "Host: h" })
+  server.held = true
+  assert(server.raw:respond { status = 200, body = ("x"):rep(1000) })
+  for _ = 1, 5 do
+    server:pass(4999)
+    server.raw:sent(100)
+    lu.assertFalse(server:wants "close")
+  end
+  server:pass(4999)
+  lu.assertFalse(server:wants "close")
+  server:pass(1)
+  lu.assertTrue(server:wants "close")
+  -- it is out: the peer's end is waited for as long, and no longer
+  server = conn.server { close_ms = 5000 }
+  server:feed(conn.head { "GET / HTTP/1.1", "Host: h" })
+  server.held = true
+  assert(server.raw:respond { status = 200, body = ("x"):rep(1000) })
+  server:pass(4000)
+  server.held = false
+  server:take()
+  server:pass(4999)
+  lu.assertFalse(server:wants "close")
+  server:pass(1)
+  lu.assertTrue(server:wants "close")
+end
+
 function T:test_no_deadline_once_open()
   for _, role in ipairs(conn.ROLES) do
     lu.assertEquals(conn.open(role, { handshake_ms = 10000, close_ms = 5000, send_ms = 3000 }).raw:due(), -1)
