@@ -4,7 +4,7 @@
 
 --- Where PEM is said: text with "-----BEGIN" in it, or a file's name.
 ---@class wsock.TLSOptions
----@field ca string? PEM, or a directory as `openssl rehash` makes: whom to trust; the system's authorities
+---@field ca string? PEM, or a directory as `openssl rehash` makes: whom to trust; a server: with requestCert
 ---@field crl string? PEM: lists of what is revoked, of each authority in a chain
 ---@field cert string? PEM: who we are, and what leads to the root
 ---@field key string? PEM; it may be in cert
