@@ -29,29 +29,20 @@ void ws_plan_show(lua_State *L, int own, const struct ws_uri *uri)
     set_own_string(L, own, "origin", uri->origin);
 }
 
-/* Whether words are those of a socket, which name the call and an address. */
-static int are_of_socket(const char *words)
-{
-    return strncmp(words, "recv ", 5) == 0 ||
-           strncmp(words, "recv: ", 6) == 0 ||
-           strncmp(words, "send ", 5) == 0 || strncmp(words, "send: ", 6) == 0;
-}
-
 void ws_plan_explain(lua_State *L, struct ws_lsocket *k, int idx, int err)
 {
-    const char *word = ws_session_word(&k->s), *words = ws_session_words(&k->s);
     char text[WS_FAILURE_MAX];
 
-    if (k->server != NULL || k->s.conn.opened || err == WS_ERR_ABORTED ||
-        (words != NULL && !are_of_socket(words)))
+    if (k->server != NULL || k->s.conn.opened || k->s.failure != NULL ||
+        err == WS_ERR_ABORTED)
         return;
     ws_push_own(L, idx);
     lua_getfield(L, -1, "origin");
     if (strcmp(lua_tostring(L, -1), "null") == 0)
         lua_getfield(L, -2, "url"); /* of a unix socket */
     snprintf(text, sizeof text, "handshake with %s: %s", lua_tostring(L, -1),
-             words != NULL ? words : ws_err_text(err));
-    ws_session_explain(&k->s, words != NULL ? word : ws_err_word(err), text);
+             ws_err_text(err));
+    ws_session_explain(&k->s, err, text);
     lua_settop(L, idx);
 }
 

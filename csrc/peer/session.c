@@ -268,14 +268,15 @@ void ws_session_finish(struct ws_session *s)
     ws_conn_closed(&s->conn);
 }
 
-static void free_words(struct ws_session *s, char *words)
+static void free_failure(struct ws_session *s)
 {
     size_t w;
 
-    if (words == NULL)
+    if (s->failure == NULL)
         return;
-    w = strlen(words) + 1;
-    ws_mem_put(s->peers->mem, words, w + strlen(words + w) + 1);
+    w = strlen(s->failure) + 1;
+    ws_mem_put(s->peers->mem, s->failure, w + strlen(s->failure + w) + 1);
+    s->failure = NULL;
 }
 
 void ws_session_free(struct ws_session *s)
@@ -285,8 +286,7 @@ void ws_session_free(struct ws_session *s)
     ws_session_finish(s);
     ws_link_remove(&s->work);
     ws_conn_free(&s->conn);
-    free_words(s, s->failure);
-    s->failure = NULL;
+    free_failure(s);
     s->peers = NULL;
 }
 
@@ -326,17 +326,9 @@ void ws_session_say(struct ws_session *s, const char *word, const char *words)
         keep_words(s, word, words);
 }
 
-void ws_session_explain(struct ws_session *s, const char *word,
-                        const char *words)
+void ws_session_explain(struct ws_session *s, int err, const char *words)
 {
-    char *before = s->failure; /* word may lie in it */
-
-    s->failure = NULL;
-    keep_words(s, word, words);
-    if (s->failure != NULL)
-        free_words(s, before);
-    else
-        s->failure = before;
+    keep_words(s, ws_err_word(err), words);
 }
 
 void ws_session_fail(struct ws_session *s, int err, const char *word,

@@ -85,13 +85,13 @@ void ws_session_count(struct ws_session *s, size_t n, int sent);
 /* bufferedAmount: falls only between turns (WHATWG). */
 uint64_t ws_session_buffered(struct ws_session *s);
 
-/* The transport broke, or was not made: err, its code, and what call on what
-** address failed.  say only keeps these; explain replaces what is kept. */
+/* The transport could not be made, or broke: err, and in words what call on
+** what address failed; word is a static code.  say only keeps the words,
+** explain those of an error that the connection has found. */
 void ws_session_fail(struct ws_session *s, int err, const char *word,
                      const char *failure);
 void ws_session_say(struct ws_session *s, const char *word, const char *words);
-void ws_session_explain(struct ws_session *s, const char *word,
-                        const char *words);
+void ws_session_explain(struct ws_session *s, int err, const char *words);
 
 /* The same of an error of the top stream, in its words; note keeps these. */
 void ws_session_broke(struct ws_session *s, int err, const char *call);
