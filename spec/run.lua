@@ -41,11 +41,10 @@ if option.backends then
   os.exit(require "support.backends"(arg, option))
 end
 
--- Lua's own chance, before luaunit takes the time for it: backends that run side
--- by side are not to do the same thing at the same moment.
-local seed = math.tointeger(tonumber(option.seed or os.getenv "SPEC_SEED")) or math.random(0, 999999)
 local runner = require "support.runner"
 local leaks = require "support.leaks"
+local seed = math.tointeger(tonumber(option.seed or os.getenv "SPEC_SEED"))
+  or require "support.process".chance(0, 999999)
 runner.verbose = option.verbose ~= nil
 runner.again = math.tointeger(tonumber(option.again)) or 0
 

@@ -226,8 +226,9 @@ function M.run_lua(t) return M.run(lua_child(t)) end
 --- The same as words for a shell, for pipelines: {script, args..., env =}.
 function M.shell_lua(t) return command_of(lua_child(t)) end
 
--- Numbers no seed repeats: runs side by side must not choose alike.
-local function chance(from, to)
+--- A number no seed repeats, for what runs side by side must not choose alike. Lua's own
+--- chance hangs on the time and on addresses, which under a sanitizer are always the same.
+function M.chance(from, to)
   local f <close> = assert(io.open("/dev/urandom", "rb"))
   return from + ("I4"):unpack(f:read(4)) % (to - from + 1)
 end
@@ -240,7 +241,7 @@ function M.free_port()
     for port in text:gmatch "%x+:(%x%x%x%x) %x+:%x%x%x%x " do used[tonumber(port, 16)] = true end
   end
   local port
-  repeat port = chance(20000, 32000) until not used[port]
+  repeat port = M.chance(20000, 32000) until not used[port]
   return port
 end
 
