@@ -53,7 +53,7 @@ static void check_place(lua_State *L)
 }
 
 /* Everything is there: from here on nothing raises but the answer. */
-static int begin(lua_State *L, struct ws_lsocket *k, const struct ws_plan *p)
+static int begin(lua_State *L, struct ws_lsocket *k, struct ws_plan *p)
 {
     int err;
 

@@ -33,11 +33,13 @@ struct ws_plan {
     const struct ws_uri *uri;
     const struct ws_tls_holder *tls;      /* of the option, or NULL */
     const struct ws_tls_holder *tls_bare; /* without a certificate of ours */
-    const char *tls_name;                 /* tls.serverName, or NULL */
-    const struct ws_uri *proxy;           /* of the option, or NULL */
-    int no_proxy;                         /* not even one of the environment */
-    const char *wrong, *why; /* a variable that names no proxy; or NULL */
-    unsigned redirects;      /* that may still be followed */
+    const struct ws_tls_holder *to_host;  /* what it is met with, or NULL */
+    const struct ws_tls_holder *to_proxy;
+    const char *tls_name;       /* tls.serverName, or NULL */
+    const struct ws_uri *proxy; /* of the option, or NULL */
+    int no_proxy;               /* not even one of the environment */
+    const char *wrong, *why;    /* a variable that names no proxy; or NULL */
+    unsigned redirects;         /* that may still be followed */
 };
 
 enum { WS_PLAN_URI = 1 };
@@ -60,7 +62,7 @@ void ws_plan_route(lua_State *L, int loop, struct ws_plan *p);
 /* Request and connection of the plan, from the session's init on.  Errors of
 ** ws_conn_start and ws_dial_open; what is wrong with the environment's proxy is
 ** told by the session's events. */
-int ws_plan_begin(struct ws_lsocket *k, const struct ws_plan *p);
+int ws_plan_begin(struct ws_lsocket *k, struct ws_plan *p);
 
 /* The same once more, in a turn of the loop, with a key of its own and whatever
 ** else was changed in the plan; the handshake's clock runs on. */

@@ -191,14 +191,12 @@ static const struct ws_uri *environment(lua_State *L, struct ws_plan *p)
 }
 
 /* What a host is met with: the usual where no option speaks of it. */
-static struct ws_tls_ctx *meet(lua_State *L, int loop,
-                               const struct ws_tls_holder *h)
+static const struct ws_tls_holder *meet(lua_State *L, int loop,
+                                        const struct ws_tls_holder *h)
 {
     const char *name;
 
-    if (h == NULL || h->ctx == NULL)
-        h = ws_client_tls(L, loop, 0, &name);
-    return h->ctx;
+    return h != NULL ? h : ws_client_tls(L, loop, 0, &name);
 }
 
 void ws_plan_route(lua_State *L, int loop, struct ws_plan *p)
@@ -206,22 +204,31 @@ void ws_plan_route(lua_State *L, int loop, struct ws_plan *p)
     struct ws_dial_conf *d = &p->dial;
 
     d->proxy = p->proxy != NULL || p->no_proxy ? p->proxy : environment(L, p);
-    d->tls = NULL;
+    p->to_host = NULL;
     if (p->uri->secure) {
-        d->tls = meet(L, loop, p->tls);
+        p->to_host = meet(L, loop, p->tls);
         d->tls_name = p->tls_name != NULL ? p->tls_name : p->uri->host;
     }
-    d->proxy_tls = NULL;
+    p->to_proxy = NULL;
     if (d->proxy != NULL && d->proxy->scheme == WS_URI_HTTPS)
-        d->proxy_tls = meet(L, loop, p->tls_bare);
+        p->to_proxy = meet(L, loop, p->tls_bare);
 }
 
 /* -- starting -- */
 
-static int dial(struct ws_lsocket *k, const struct ws_plan *p)
+/* Only now: till here a finalizer may have made another client, which met with
+** a file that has changed, and so renewed what its holder holds. */
+static void take_contexts(struct ws_plan *p)
+{
+    p->dial.tls = p->to_host != NULL ? p->to_host->ctx : NULL;
+    p->dial.proxy_tls = p->to_proxy != NULL ? p->to_proxy->ctx : NULL;
+}
+
+static int dial(struct ws_lsocket *k, struct ws_plan *p)
 {
     char text[256];
 
+    take_contexts(p);
     if (p->wrong == NULL)
         return ws_dial_open(&k->s, &p->dial);
     snprintf(text, sizeof text, "%s of the environment: %s", p->wrong, p->why);
@@ -229,7 +236,7 @@ static int dial(struct ws_lsocket *k, const struct ws_plan *p)
     return WS_OK;
 }
 
-int ws_plan_begin(struct ws_lsocket *k, const struct ws_plan *p)
+int ws_plan_begin(struct ws_lsocket *k, struct ws_plan *p)
 {
     int err = ws_conn_start(&k->s.conn, &p->asking.hello);
 

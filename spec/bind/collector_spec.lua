@@ -9,6 +9,7 @@ local wsock = require "wsock"
 local bytes = require "support.bytes"
 local clock = require "support.clock"
 local collector = require "support.collector"
+local files = require "support.files"
 local rigs = require "support.rig"
 local tls = require "support.tls"
 
@@ -215,6 +216,32 @@ function T:test_the_loop_goes_while_a_certificate_is_shown()
     lu.assertTrue(shown == nil or type(shown) == "table")
     scene.loop:close()
   end, function(scene) scene.loop:close() end)
+  C.tearDown(s)
+end
+
+-- The authorities of two clients are in one file, which changes between them.
+function T:test_a_client_begins_while_another_does()
+  local C = tls.class()
+  local s = setmetatable({}, { __index = C })
+  C.setUp(s)
+  local authorities, name, changes = files.read(s.good.ca), os.tmpname(), 0
+  local function begin(loop)
+    local client = wsock.WebSocket("wss://127.0.0.1:1/", nil, { loop = loop, tls = { ca = name }, maxRedirects = 1 })
+    client.onerror = function() end
+  end
+  collector.everywhere(function()
+    files.write(name, authorities)
+    return wsock.loop()
+  end, function(loop)
+    begin(loop)
+    loop:close()
+  end, function(loop)
+    changes = changes + 1
+    files.write(name, authorities .. ("\n"):rep(changes))
+    pcall(begin, loop)
+  end)
+  os.remove(name)
+  lu.assertTrue(changes > 10, changes)
   C.tearDown(s)
 end
 
