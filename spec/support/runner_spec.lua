@@ -192,9 +192,9 @@ function T:test_a_part_may_be_empty_but_not_the_whole()
   for _, alone in ipairs { "", "T.alone = true\n" } do
     local last, code = run(class(alone .. "function T:test_a() end"), "--backends=epoll,poll", "--jobs=2")
     lu.assertEquals({ last, code }, { "2 passed, 0 failed", 0 })
-    last, code = run(class(alone .. "function T:test_a() end"), "--backends=epoll,poll", "--jobs=2", "--not=x/")
-    lu.assertEquals({ last, code }, { "0 passed, 1 failed", 1 })
   end
+  local last, code = run(class "function T:test_a() end", "--backends=epoll,poll", "--jobs=2", "--not=x/")
+  lu.assertEquals({ last, code }, { "0 passed, 1 failed", 1 })
 end
 
 function T:test_children_side_by_side_that_die_or_take_too_long()
@@ -211,14 +211,14 @@ end
 -- They do not do the same at the same moment.
 function T:test_each_run_has_an_order_of_its_own()
   local seen, different = {}, 0
-  for _ = 1, 3 do
+  for _ = 1, 2 do
     local _, _, out = run_in({ SPEC_SEED = "" }, class "function T:test_a() end", "--backends=epoll,poll")
     for seed in out:gmatch "seed (%d+)" do
       if not seen[seed] then different = different + 1 end
       seen[seed] = true
     end
   end
-  lu.assertTrue(different >= 5, different) -- of 6; out of a million
+  lu.assertTrue(different >= 3, different) -- of 4; out of a million
 end
 
 function T:test_what_a_spec_holds_goes_with_it()
