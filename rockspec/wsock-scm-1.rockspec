@@ -159,6 +159,7 @@ build = {
         "csrc/wire/auth.c",
         "csrc/wire/body.c",
         "csrc/wire/challenge.c",
+        "csrc/wire/date.c",
         "csrc/wire/deflate.c",
         "csrc/wire/field.c",
         "csrc/wire/frame.c",

@@ -20,6 +20,7 @@
 #include "bind/lua_options.h"
 #include "bind/lua_request.h"
 #include "bind/lua_verbs.h"
+#include "loop/clock.h"
 
 #include <math.h>
 
@@ -92,6 +93,7 @@ static void make(lua_State *L, struct ws_lconn *p, enum ws_role role, int idx)
     p->conf.codecs = &p->codecs;
     p->conf.random = draw;
     p->conf.random_ud = p;
+    p->conf.time = ws_clock_date;
     ws_read_conf(L, idx, &p->conf);
     if (ws_get_field(L, lua_istable(L, idx) ? idx : 0, "now", LUA_TNUMBER))
         now = check_now(L, -1);

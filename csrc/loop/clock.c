@@ -1,4 +1,4 @@
-/* loop/clock.c -- the monotonic clock, in whole units. */
+/* loop/clock.c -- the system's clocks, in whole units. */
 #include "loop/clock.h"
 
 #include <time.h>
@@ -14,4 +14,12 @@ int64_t ws_clock_us(void)
 int64_t ws_clock_ms(void)
 {
     return ws_clock_us() / 1000;
+}
+
+int64_t ws_clock_date(void)
+{
+    struct timespec t;
+    /* cannot fail, as above */
+    (void)clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec;
 }

@@ -78,7 +78,8 @@ void ws_peers_init(struct ws_peers *p, struct ws_loop *loop,
 ** may be asked as long as the loop's struct is there.  Twice is fine. */
 void ws_peers_free(struct ws_peers *p);
 
-/* Puts into conf what connections share: memory, chunks, codecs, chance. */
+/* Puts into conf what connections share: memory, chunks, codecs, chance, the
+** date. */
 void ws_peers_conf(struct ws_peers *p, struct ws_conf *conf);
 
 /* Handles a source of ours that the loop gave, but for WS_TAG_SERVE*.  The

@@ -52,6 +52,7 @@ void ws_peers_conf(struct ws_peers *p, struct ws_conf *conf)
     conf->codecs = &p->codecs;
     conf->random = draw;
     conf->random_ud = p;
+    conf->time = ws_clock_date;
 }
 
 /* With want-bits, but for those that wait for nothing, either readiness may be

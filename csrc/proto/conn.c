@@ -275,6 +275,11 @@ unsigned ws_conn_want(const struct ws_conn *c)
 
 /* -- time -- */
 
+int64_t ws_conn_date(const struct ws_conn *c)
+{
+    return c->conf->time != NULL ? c->conf->time() : 0;
+}
+
 static int64_t sooner(int64_t a, int64_t b)
 {
     if (a < 0 || b < 0)

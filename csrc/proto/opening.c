@@ -380,16 +380,13 @@ static int choose(struct ws_conn *c, struct ws_slice protocol,
 {
     struct ws_field fields[WS_HEAD_LINES_MAX];
     struct ws_head head;
-    int err = WS_OK;
 
     if (protocol.n == 0 && !pmd->on)
         return WS_OK;
     if (ws_conn_head(c, &head, fields) != WS_OK ||
         (protocol.n > 0 && !ws_welcome_offers(&head, protocol)))
         return WS_ERR_PROTOCOLS;
-    if (pmd->on)
-        err = choose_pmd(c, &head, pmd);
-    return err;
+    return pmd->on ? choose_pmd(c, &head, pmd) : WS_OK;
 }
 
 /* Queues the 101 and keeps the subprotocol. */
@@ -468,6 +465,7 @@ int ws_conn_respond(struct ws_conn *c, const struct ws_answer *answer)
     if (c->stage != WS_IN_ANSWER)
         return WS_ERR_STATE;
     full.head_method = c->head_method;
+    full.date = ws_conn_date(c);
     if (full.status == 401 && ws_conn_head(c, &head, fields) == WS_OK)
         full.host = ws_welcome_host(&head, &port);
     ws_buf_init(&b, 0);
@@ -491,8 +489,8 @@ void ws_conn_refuse(struct ws_conn *c, int err)
     c->fault = err;
     ws_buf_init(&b, 0);
     if (ws_err_status(err) == 0 ||
-        ws_welcome_refuse_error(&b, c->conf->mem, err, c->head_method) !=
-            WS_OK ||
+        ws_welcome_refuse_error(&b, c->conf->mem, err, c->head_method,
+                                ws_conn_date(c)) != WS_OK ||
         put_head(c, &b) != WS_OK)
         c->drop = 1;
     ws_buf_free(&b, c->conf->mem);

@@ -20,6 +20,9 @@ struct ws_message *ws_conn_message(struct ws_conn *c);
 /* Gives it back; it may not be there. */
 void ws_conn_drop_message(struct ws_conn *c);
 
+/* What an answer's Date is to be, in seconds since 1970; 0: none. */
+int64_t ws_conn_date(const struct ws_conn *c);
+
 /* -- input.c -- */
 
 /* Reports an event that feed found. */

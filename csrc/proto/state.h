@@ -31,6 +31,7 @@ struct ws_conf {
     struct ws_pmd_pool *codecs;                    /* needed with pmd.on */
     int (*random)(void *ud, uint8_t *p, size_t n); /* WS_OK or an error */
     void *random_ud;
+    int64_t (*time)(void); /* seconds since 1970; NULL: answers have no Date */
     struct ws_message_limits message;
     struct ws_pmd_conf pmd; /* permessage-deflate */
     struct ws_head_limits head;

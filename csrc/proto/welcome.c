@@ -4,6 +4,7 @@
 #include "base/base64.h"
 #include "base/digest.h"
 #include "proto/hello.h"
+#include "wire/date.h"
 #include "wire/field.h"
 #include "wire/host.h"
 #include "wire/uri.h"
@@ -347,6 +348,16 @@ static void put_length(struct ws_head_writer *w, size_t n)
                       ws_slice_of(digits + at, sizeof digits - at));
 }
 
+/* A clock that was never set says nothing. */
+static void put_date(struct ws_head_writer *w, const struct ws_answer *a)
+{
+    char text[WS_DATE_SIZE];
+
+    if (a->date > 0 && !given(a, "Date") &&
+        ws_date_write(text, a->date) == WS_OK)
+        ws_head_put_named(w, "Date", ws_slice_of(text, sizeof text));
+}
+
 int ws_welcome_reserved(struct ws_slice name)
 {
     return ws_slice_same(name, ws_slice_str("Content-Length")) ||
@@ -368,6 +379,7 @@ int ws_welcome_refuse(struct ws_buf *out, struct ws_mem *mem,
             return WS_ERR_FIELD;
     }
     w.err = ws_head_put_status(out, mem, a->status, a->reason);
+    put_date(&w, a);
     ws_head_put_fields(&w, a->fields, a->nfields);
     put_status_fields(&w, a);
     if (!bodiless)
@@ -380,7 +392,7 @@ int ws_welcome_refuse(struct ws_buf *out, struct ws_mem *mem,
 }
 
 int ws_welcome_refuse_error(struct ws_buf *out, struct ws_mem *mem, int err,
-                            int head_method)
+                            int head_method, int64_t date)
 {
     struct ws_field field;
     struct ws_answer a;
@@ -399,6 +411,7 @@ int ws_welcome_refuse_error(struct ws_buf *out, struct ws_mem *mem, int err,
     a.host = ws_slice_of(NULL, 0);
     a.body = ws_slice_of(text, n + 1);
     a.head_method = head_method;
+    a.date = date;
     return ws_welcome_refuse(out, mem, &a);
 }
 

@@ -30,6 +30,7 @@ struct ws_answer {
     struct ws_slice host; /* the request's; n 0: not known */
     struct ws_slice body; /* not for 101 */
     int head_method;      /* 1: announce the body, send none */
+    int64_t date;         /* seconds since 1970, not for 101; 0: none */
 };
 
 /* A 101 to be written. */
@@ -57,15 +58,16 @@ int ws_welcome_reserved(struct ws_slice name);
 /* Appends a whole response with Content-Length, Connection: close and, where
 ** the status asks for it and the caller did not say it, Upgrade,
 ** Sec-WebSocket-Version, Allow, or a challenge of Basic for the host.  204 and
-** 304 have no body.  WS_OK; WS_ERR_FIELD (a header that may not be sent, or is
-** reserved); WS_ERR_NOMEM; WS_ERR_ARGUMENT (status). */
+** 304 have no body.  A date becomes Date (RFC 9110 6.6.1), unless the caller
+** gave one or it cannot be written.  WS_OK; WS_ERR_FIELD (a header that may
+** not be sent, or is reserved); WS_ERR_NOMEM; WS_ERR_ARGUMENT (status). */
 int ws_welcome_refuse(struct ws_buf *out, struct ws_mem *mem,
                       const struct ws_answer *answer);
 
 /* The same for an error found by ws_welcome_check or the parser: its status
 ** and its text as a plain-text body, which is not sent when head_method. */
 int ws_welcome_refuse_error(struct ws_buf *out, struct ws_mem *mem, int err,
-                            int head_method);
+                            int head_method, int64_t date);
 
 /* The host the request is for, as it is written, and its port, 0 when that is
 ** not; n 0: none that is valid, which a head that was checked has. */

@@ -296,6 +296,41 @@ function T:test_content_that_does_not_come()
   lu.assertEquals(refused, "CLOSED")
 end
 
+-- ---- the date (RFC 9110 6.6.1) -----------------------------------------------------------
+
+-- The date of an answer to text; fails unless it is of now.
+local function check_date(rig, port, text, status)
+  local before = os.time()
+  local answer = visitors.ask(rig, port, text)
+  local after, found = os.time() + 1, false -- it may be behind by a tick of the system's
+  lu.assertEquals(answer.status, status)
+  for t = before, after do
+    found = found or answer.headers.date == os.date("!%a, %d %b %Y %H:%M:%S GMT", t)
+  end
+  lu.assertTrue(found, answer.text)
+end
+
+function T:test_date()
+  local status, headers = 200, nil
+  local port, server = serve(self.rig, function(_, response) response:send(status, headers) end, { maxBody = 1 })
+  for _, s in ipairs { 200, 204, 304, 403, 500 } do
+    status = s
+    check_date(self.rig, port, plain(), s)
+  end
+  status = 200
+  check_date(self.rig, port, plain "HEAD / HTTP/1.1", 200)
+  check_date(self.rig, port, "\22", 400)
+  check_date(self.rig, port, post_length "ab", 413)
+  check_date(self.rig, port, visitors.upgrade { ["Sec-WebSocket-Version"] = "8" }, 426)
+  check_date(self.rig, port, visitors.upgrade { Origin = "http://elsewhere" }, 403)
+  headers = { date = "Thu, 01 Jan 1970 00:00:00 GMT" } -- who says it says it alone
+  lu.assertEquals(visitors.ask(self.rig, port, plain()).headers.date, headers.date)
+  local peer, answer = visitors.knock(self.rig, port)
+  lu.assertEquals({ answer.status, answer.headers.date }, { 101, nil })
+  peer:close()
+  server:close()
+end
+
 -- ---- plain and WebSocket side by side ---------------------------------------------------
 
 -- S85, S94: routes

@@ -1,4 +1,4 @@
--- spec/loop/clock_spec.lua -- the clock only goes forward.
+-- spec/loop/clock_spec.lua -- the clock only goes forward; the date is Lua's.
 
 local lu = require "luaunit"
 local loop = require "wsock.probe".loop
@@ -26,6 +26,13 @@ function T:test_units()
   local seconds, most = (later - us) / 1e6, wall.now() - before
   -- the wall's clock has hundredths
   lu.assertTrue(least - 0.03 < seconds and seconds < most + 0.03, seconds)
+end
+
+function T:test_date()
+  local before = os.time()
+  local _, _, date = loop.clock()
+  -- os.time may be behind by a tick of the system's
+  lu.assertTrue(before <= date and date <= os.time() + 1, date)
 end
 
 return T

@@ -481,6 +481,24 @@ function T:test_plain_request()
     "Content-Length: 4" } .. "page")
 end
 
+-- RFC 9110 6.6.1: answers and refusals are dated, a 101 need not be
+function T:test_date()
+  local DATE = "\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+  local function server() return conn.server { dated = 1 } end
+  local asked = server():feed(conn.head { "GET / HTTP/1.1", "Host: h" })
+  assert(asked.raw:respond { status = 404 })
+  lu.assertStrContains(asked:take(), DATE)
+  asked = server():feed(conn.head { "GET / HTTP/1.1", "Host: h" })
+  assert(asked.raw:respond { status = 200, fields = { { "DATE", "mine" } } })
+  lu.assertNil(asked:take():find "Date")
+  for _, bad in ipairs { "\22", conn.head { "GET / HTTP/1.1" }, conn.request "Sec-WebSocket-Version: 8" } do
+    lu.assertStrContains(server():feed(bad):take(), DATE)
+  end
+  local accepted = server():feed(conn.request()):take()
+  lu.assertStrContains(accepted, "HTTP/1.1 101 ")
+  lu.assertNil(accepted:find "Date")
+end
+
 -- MH-36: with content
 function T:test_plain_request_with_content()
   for _, row in ipairs {

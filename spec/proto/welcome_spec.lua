@@ -323,6 +323,25 @@ function T:test_response()
     conn.head { "HTTP/1.1 299 My Own", "Connection: close", "Content-Length: 0" })
 end
 
+-- RFC 9110 6.6.1
+function T:test_date()
+  local DATE = "Date: Sun, 06 Nov 1994 08:49:37 GMT"
+  bytes.equals(self:refuse { status = 403, date = 784111777, fields = { { "X", "y" } } },
+    conn.head { "HTTP/1.1 403 Forbidden", DATE, "X: y", "Connection: close", "Content-Length: 0" })
+  bytes.equals(self:refuse { status = 304, date = 784111777 },
+    conn.head { "HTTP/1.1 304 Not Modified", DATE, "Connection: close" })
+  bytes.equals(self:refuse { status = 200, date = 784111777, fields = { { "date", "mine" } } },
+    conn.head { "HTTP/1.1 200 OK", "date: mine", "Connection: close", "Content-Length: 0" })
+  -- a clock that was never set, or cannot be right
+  for _, date in ipairs { 0, -1, math.mininteger, 253402300800, math.maxinteger } do
+    bytes.equals(self:refuse { status = 200, date = date },
+      conn.head { "HTTP/1.1 200 OK", "Connection: close", "Content-Length: 0" })
+  end
+  local number = probe.base.err.codes.HEAD_HOST
+  lu.assertStrContains(proto.welcome_refuse_error(number, false, self.mem, 784111777), "\r\n" .. DATE .. "\r\n")
+  lu.assertNil(proto.welcome_refuse_error(number, false, self.mem):find "Date")
+end
+
 -- MH-32, SC-10: RFC 9110 7.8 wants Upgrade named in Connection
 function T:test_426()
   bytes.equals(self:refuse { status = 426 }, conn.head { "HTTP/1.1 426 Upgrade Required",

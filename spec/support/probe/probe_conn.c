@@ -54,6 +54,12 @@ static lua_Integer number(lua_State *L, const char *name, lua_Integer def)
     return n;
 }
 
+/* The example of RFC 9110 5.6.7. */
+static int64_t the_date(void)
+{
+    return 784111777;
+}
+
 static void read_conf(lua_State *L, struct ws_conf *conf)
 {
     struct ws_head_limits limits = WS_HEAD_LIMITS;
@@ -76,6 +82,7 @@ static void read_conf(lua_State *L, struct ws_conf *conf)
     conf->ping_ms = number(L, "ping_ms", 0);
     conf->pong_ms = number(L, "pong_ms", 0);
     conf->auto_pong = (uint8_t)number(L, "auto_pong", 1);
+    conf->time = number(L, "dated", 0) != 0 ? the_date : NULL;
     lua_getfield(L, 2, "pmd");
     if (lua_istable(L, -1))
         probe_pmd_conf(L, lua_gettop(L), &conf->pmd);

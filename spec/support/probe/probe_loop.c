@@ -385,7 +385,8 @@ static int clock_now(lua_State *L)
 {
     lua_pushinteger(L, ws_clock_ms());
     lua_pushinteger(L, ws_clock_us());
-    return 2;
+    lua_pushinteger(L, ws_clock_date());
+    return 3;
 }
 
 static const luaL_Reg loop_methods[] = {

@@ -60,7 +60,9 @@ void probe_answer(lua_State *L, int idx, struct ws_answer *a)
     a->status = (int)lua_tointeger(L, -1);
     lua_getfield(L, idx, "head_method");
     a->head_method = lua_toboolean(L, -1);
-    lua_pop(L, 2);
+    lua_getfield(L, idx, "date");
+    a->date = lua_tointeger(L, -1);
+    lua_pop(L, 3);
     a->reason = probe_option(L, idx, "reason");
     a->body = probe_option(L, idx, "body");
     a->host = probe_option(L, idx, "host");
@@ -245,7 +247,8 @@ static int welcome_accept(lua_State *L)
     return n;
 }
 
-/* welcome_refuse({status, reason, fields, host, body, head_method}, mem) */
+/* welcome_refuse({status, reason, fields, host, body, head_method, date}, mem)
+*/
 static int welcome_refuse(lua_State *L)
 {
     struct ws_mem *mem = probe_mem(L, 2);
@@ -259,14 +262,15 @@ static int welcome_refuse(lua_State *L)
     return n;
 }
 
-/* welcome_refuse_error(err number, head_method, mem) */
+/* welcome_refuse_error(err number, head_method, mem [, date]) */
 static int welcome_refuse_error(lua_State *L)
 {
     int err = (int)luaL_checkinteger(L, 1), head = lua_toboolean(L, 2), n;
     struct ws_mem *mem = probe_mem(L, 3);
+    int64_t date = luaL_optinteger(L, 4, 0);
     struct ws_buf b;
     ws_buf_init(&b, 0);
-    n = push_buf(L, &b, ws_welcome_refuse_error(&b, mem, err, head));
+    n = push_buf(L, &b, ws_welcome_refuse_error(&b, mem, err, head, date));
     ws_buf_free(&b, mem);
     return n;
 }

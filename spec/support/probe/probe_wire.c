@@ -9,6 +9,7 @@
 #include "wire/head.h"
 #include "wire/host.h"
 #include "wire/idna.h"
+#include "wire/date.h"
 #include "wire/location.h"
 #include "wire/proxy.h"
 #include "wire/target.h"
@@ -330,6 +331,19 @@ static int uri(lua_State *L)
     return 2;
 }
 
+/* date(seconds) -> text; or nil and the error.  The bytes are of exactly its
+** size. */
+static int date(lua_State *L)
+{
+    int64_t seconds = luaL_checkinteger(L, 1);
+    char *text = lua_newuserdata(L, WS_DATE_SIZE);
+    int rc = ws_date_write(text, seconds);
+    if (rc != WS_OK)
+        return probe_result(L, rc);
+    lua_pushlstring(L, text, WS_DATE_SIZE);
+    return 1;
+}
+
 /* redirects(status) -> boolean */
 static int redirects(lua_State *L)
 {
@@ -454,6 +468,7 @@ int ws_probe_wire(lua_State *L)
         {"percent", percent},
         {"uri", uri},
         {"location", location},
+        {"date", date},
         {"redirects", redirects},
         {"proxy", proxy},
         {"bypass", bypass},
