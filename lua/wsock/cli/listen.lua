@@ -166,8 +166,6 @@ function M.run(options, words)
     note("wsock: %s", secure)
     return 1
   end
-  io.stdout:setvbuf "line"
-  print("listening on " .. address_of(server, secure))
   server:on("closed", wsock.stop) -- whatever else a file has begun
   local ending
   for _, name in ipairs { "INT", "TERM", "HUP" } do
@@ -177,6 +175,8 @@ function M.run(options, words)
       server:close()
     end)
   end
+  io.stdout:setvbuf "line"
+  print("listening on " .. address_of(server, secure)) -- who reads this may send a signal
   wsock.run()
   return 0
 end
