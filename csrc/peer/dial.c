@@ -325,7 +325,8 @@ static int look_up(struct ws_dial *d)
 /* The address to try, or the name to look up. */
 static int aim(struct ws_dial *d, const struct ws_dial_conf *conf)
 {
-    const char *host = d->by_proxy ? conf->proxy->host : conf->host;
+    const struct ws_uri *proxy = d->by_proxy ? conf->proxy : NULL;
+    const char *host = proxy != NULL ? proxy->host : conf->host;
     int err;
 
     if (conf->path != NULL) {
