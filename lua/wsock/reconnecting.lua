@@ -164,7 +164,8 @@ local function lost(s, code, reason, clean)
   s.events:fire("reconnecting", delay, s.attempts, code, reason)
 end
 
--- What its listeners send goes out before what waits: to say who one is comes first. They may wait, and be overtaken.
+-- What its listeners send goes out before what waits: to say who one is comes first. One that waits, though, may do so
+-- for ever: in the next turn the rest goes on its way.
 local function opened(s)
   local socket, greeter = s.socket, coroutine.running()
   s.state, s.opened_at = OPEN, s.loop:now()
@@ -172,13 +173,14 @@ local function opened(s)
     s.paused = true
     socket:pause()
   end
+  local function greeted() if s.greeter == greeter then s.greeter = nil s.outbox:flush(socket) end end
   s.greeter = greeter
+  local waits = s.loop:after(0, greeted)
   s.events:fire "open"
   if s.been_open and s.state == OPEN and s.socket == socket then s.events:fire("reconnected", s.attempts) end
   s.been_open = true
-  if s.greeter ~= greeter then return end
-  s.greeter = nil
-  if s.socket == socket then s.outbox:flush(socket) end
+  waits:cancel()
+  greeted()
 end
 
 local function listen(s, socket)
@@ -452,8 +454,8 @@ end
 
 function meta:__tostring()
   local s = rawget(self, STATE)
-  local states = { [CONNECTING] = "connecting", [OPEN] = "open", [CLOSING] = "closing", [CLOSED] = "closed" }
-  return ("wsock.reconnecting (%s, %s)"):format(self.url, states[s.state])
+  local states = { "connecting", "open", "closing", "closed" }
+  return ("wsock.reconnecting (%s, %s)"):format(self.url, states[s.state + 1])
 end
 
 function meta:__close() self:close() end
